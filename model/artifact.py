@@ -1,0 +1,241 @@
+"""The directory of a trained model. The only reading and writing of files in this room.
+
+    config.json         format, name, the shape of the model, its labels in order
+    model.safetensors   weights (fp16 as shipped); nothing here is ever unpickled
+    tokenizer.json      the tokenizer, whole
+    thresholds.json     one threshold per label, and where they came from
+    metrics.json        what was measured on dev, written by the run
+    training.json       command, seed, data hashes and versions that made it
+    README.md           the model card
+    SHA256SUMS          the hash of every file above; `sha256sum -c SHA256SUMS` checks it without emotag
+
+Two hashes name a model: `version` covers what decides probabilities (config, weights, tokenizer), `thresholds_version`
+what decides labels. So a cache of probabilities outlives new thresholds, and never new weights.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+
+from .distilbert_cnn import DistilBertCNN, ModelConfig
+from .thresholds import Thresholds
+
+FORMAT = "emotag-artifact"
+FORMAT_VERSION = 1
+DEFAULT = Path(__file__).parent / "artifacts" / "emotag-mini"
+
+CONFIG, WEIGHTS, TOKENIZER, THRESHOLDS = "config.json", "model.safetensors", "tokenizer.json", "thresholds.json"
+METRICS, TRAINING, CARD, SUMS = "metrics.json", "training.json", "README.md", "SHA256SUMS"
+REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, THRESHOLDS)
+DECIDES_PROBABILITIES = (CONFIG, WEIGHTS, TOKENIZER)
+
+
+class ArtifactError(Exception):
+    """An artifact that must not be served: which file, and why."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {why}")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A trained model, in memory, its weights in float32 on the CPU."""
+
+    name: str
+    model: DistilBertCNN
+    tokenizer: Tokenizer
+    thresholds: Thresholds
+    metrics: Mapping[str, Any]
+    training: Mapping[str, Any]
+    version: str = ""
+    thresholds_version: str = ""
+
+
+def load(path: Path) -> Artifact:
+    """Read and check an artifact.
+
+    Raises:
+        ArtifactError: it is missing, broken, truncated, foreign, or of a newer format.
+    """
+    sums = _checked_sums(path)
+    config = _json(path / CONFIG)
+    if config.get("format") != FORMAT:
+        raise ArtifactError(path / CONFIG, f"this is not an emotag artifact (format {config.get('format')!r})")
+    if not isinstance(config.get("format_version"), int):
+        raise ArtifactError(path / CONFIG, "format_version is missing or not a whole number")
+    if config["format_version"] > FORMAT_VERSION:
+        raise ArtifactError(
+            path / CONFIG,
+            f"format {config['format_version']} is newer than this emotag reads ({FORMAT_VERSION}); upgrade emotag",
+        )
+    model_config = _model_config(path / CONFIG, config.get("model"))
+    model = DistilBertCNN(model_config)
+    _load_weights(path / WEIGHTS, model)
+    thresholds = _thresholds(path / THRESHOLDS, model_config.labels)
+    return Artifact(
+        name=str(config.get("name") or path.name),
+        model=model.eval(),
+        tokenizer=_tokenizer(path / TOKENIZER, model_config),
+        thresholds=thresholds,
+        metrics=_json(path / METRICS) if (path / METRICS).is_file() else {},
+        training=_json(path / TRAINING) if (path / TRAINING).is_file() else {},
+        version=_digest(f"{name} {sums[name]}" for name in DECIDES_PROBABILITIES),
+        thresholds_version=f"sha256:{sums[THRESHOLDS]}",
+    )
+
+
+def save(artifact: Artifact, path: Path, *, card: str, dtype: torch.dtype = torch.float16) -> None:
+    """Write *artifact* as a directory; an existing one is replaced file by file, its checksums last."""
+    path.mkdir(parents=True, exist_ok=True)
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "name": artifact.name,
+        "weights_dtype": str(dtype).removeprefix("torch."),
+        "model": asdict(artifact.model.config),
+    }
+    _write_json(path / CONFIG, config)
+    weights = {
+        name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in artifact.model.state_dict().items()
+    }
+    save_file(weights, path / WEIGHTS, metadata={"format": "pt"})
+    artifact.tokenizer.save(str(path / TOKENIZER), pretty=False)
+    _write_json(path / METRICS, artifact.metrics)
+    _write_json(path / TRAINING, artifact.training)
+    (path / CARD).write_text(card, encoding="utf-8")
+    save_thresholds(artifact.thresholds, path)
+
+
+def save_thresholds(thresholds: Thresholds, path: Path) -> None:
+    """Write thresholds into the artifact at *path* and bring its checksums up to date."""
+    _write_json(
+        path / THRESHOLDS,
+        {
+            "policy": thresholds.policy,
+            "data_sha256": thresholds.data_sha256,
+            "thresholds": dict(zip(thresholds.labels, thresholds.values, strict=True)),
+        },
+    )
+    files = sorted(file.name for file in path.iterdir() if file.is_file() and file.name != SUMS)
+    (path / SUMS).write_text("".join(f"{_sha256(path / name)}  {name}\n" for name in files), encoding="utf-8")
+
+
+def _checked_sums(path: Path) -> dict[str, str]:
+    """{file name: sha256}, once every listed file was found to have it."""
+    if not path.is_dir():
+        raise ArtifactError(path, "there is no artifact directory here")
+    if not (path / SUMS).is_file():
+        raise ArtifactError(path / SUMS, "missing, so nothing in this directory can be trusted; export the model again")
+    sums: dict[str, str] = {}
+    for line in _text(path / SUMS).splitlines():
+        digest, _, name = line.partition("  ")
+        if not name or "/" in name or len(digest) != 64:
+            raise ArtifactError(path / SUMS, f"unreadable line {line[:80]!r}")
+        sums[name] = digest
+    for name in REQUIRED:
+        if name not in sums:
+            raise ArtifactError(path / SUMS, f"does not list {name}, which every artifact has")
+    for name, digest in sums.items():
+        if not (path / name).is_file():
+            raise ArtifactError(path / name, "missing, though SHA256SUMS lists it")
+        if _sha256(path / name) != digest:
+            raise ArtifactError(path / name, "broken, truncated or changed: its sha256 is not the one in SHA256SUMS")
+    return sums
+
+
+def _model_config(path: Path, values: object) -> ModelConfig:
+    if not isinstance(values, dict):
+        raise ArtifactError(path, "has no model section")
+    known = {field.name for field in fields(ModelConfig)}
+    unknown = set(values) - known
+    if unknown:
+        raise ArtifactError(
+            path, f"unknown model settings {', '.join(sorted(unknown))}; was it made by a newer emotag?"
+        )
+    try:
+        return ModelConfig(**{**values, "labels": tuple(values.get("labels", ()))})
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(path, f"does not describe a model: {error}") from error
+
+
+def _load_weights(path: Path, model: DistilBertCNN) -> None:
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(path, f"not readable as safetensors: {error}") from error
+    expected = model.state_dict()
+    missing, unknown = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
+    if missing or unknown:
+        raise ArtifactError(path, f"other parameters than the model's (missing {missing[:3]}, unknown {unknown[:3]})")
+    for name, tensor in weights.items():
+        if tensor.shape != expected[name].shape:
+            raise ArtifactError(
+                path, f"{name} has shape {list(tensor.shape)}, the config says {list(expected[name].shape)}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise ArtifactError(path, f"{name} holds values that are not finite numbers")
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+
+
+def _tokenizer(path: Path, config: ModelConfig) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception for every kind of bad file
+        raise ArtifactError(path, f"not readable as a tokenizer: {error}") from error
+    if tokenizer.get_vocab_size() > config.vocab_size:
+        raise ArtifactError(path, f"{tokenizer.get_vocab_size()} tokens, the model knows {config.vocab_size}")
+    return tokenizer
+
+
+def _thresholds(path: Path, labels: tuple[str, ...]) -> Thresholds:
+    values = _json(path)
+    try:
+        by_label = {str(label): float(value) for label, value in values["thresholds"].items()}
+        if by_label.keys() != set(labels):
+            raise ValueError(f"labels {sorted(by_label.keys() ^ set(labels))[:3]} are not on both sides")
+        ordered = tuple(by_label[label] for label in labels)
+        return Thresholds(labels, ordered, str(values["policy"]), str(values.get("data_sha256", "")))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(path, f"not the model's thresholds: {error}") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ArtifactError(path, f"not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ArtifactError(path, "not a JSON object")
+    return values
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(path, f"not readable: {error}") from error
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ArtifactError(path, f"not readable: {error}") from error
+
+
+def _digest(lines: Any) -> str:
+    return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

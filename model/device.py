@@ -1,0 +1,92 @@
+"""Which device and precision the model runs at here: measured, because flags of the processor mislead.
+
+bf16 is four times fp32 on a CPU with AMX and half of it on one whose only sign of bf16 is `avx512_bf16`.
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from .distilbert_cnn import DistilBertCNN
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its affinity, and under a container's CPU quota no more than that quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return cores
+    return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))
+
+
+def choose_device(device: str) -> torch.device:
+    """The device named, or for `auto` a CUDA GPU where there is one.
+
+    Raises:
+        ValueError: the device is unknown or not on this machine.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device {device!r} is unknown; it takes auto, cpu, cuda or cuda:N") from error
+    if chosen.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {device!r} is not supported; it takes auto, cpu, cuda or cuda:N")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {device!r} is not on this machine ({torch.cuda.device_count()} CUDA devices seen)")
+    return chosen
+
+
+def choose_precision(precision: str, model: DistilBertCNN, device: torch.device) -> tuple[str, dict[str, float]]:
+    """The precision named, or for `auto` the fastest one on *device*.
+
+    Returns:
+        The precision's name, and for `auto` on a CPU the median milliseconds measured for each candidate.
+
+    Raises:
+        ValueError: the precision is unknown.
+    """
+    if precision != "auto":
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision {precision!r} is unknown; it takes auto, {', '.join(PRECISIONS)}")
+        return precision, {}
+    if device.type == "cuda":
+        # Tensor cores run both at the same rate; bf16 cannot overflow.
+        return ("bf16" if torch.cuda.is_bf16_supported() else "fp16"), {}
+    timings = measure_ms(model, ("fp32", "bf16"))
+    return min(timings, key=timings.__getitem__), timings
+
+
+@torch.inference_mode()
+def measure_ms(
+    model: DistilBertCNN, precisions: Iterable[str], *, texts: int = 32, tokens: int = 24, repeats: int = 3
+) -> dict[str, float]:
+    """Median milliseconds of one CPU batch at each precision, the repeats interleaved so that noise meets all alike."""
+    ids_BL = torch.full((texts, tokens), model.config.vocab_size - 1)
+    mask_BL = torch.ones(texts, tokens, dtype=torch.bool)
+    candidates = {name: cast(model, name) for name in precisions}
+    for candidate in candidates.values():
+        candidate(ids_BL, mask_BL)  # kernels are compiled for a shape at its first use
+    timings: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(repeats):
+        for name, candidate in candidates.items():
+            start = time.perf_counter()
+            candidate(ids_BL, mask_BL)
+            timings[name].append((time.perf_counter() - start) * 1000)
+    return {name: round(median(values), 2) for name, values in timings.items()}
+
+
+def cast(model: DistilBertCNN, precision: str) -> DistilBertCNN:
+    """A copy of *model*, for inference, at *precision*; the original is left as it is."""
+    copy = DistilBertCNN(model.config)
+    copy.load_state_dict(model.state_dict())
+    return copy.to(PRECISIONS[precision]).eval().requires_grad_(requires_grad=False)

@@ -1,0 +1,89 @@
+"""Texts to token ids, and how much of a long text is read."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+MAX_CHARACTERS = 16_384
+"""The most characters of a text that are read, so that one huge text costs milliseconds and not seconds.
+
+128 WordPiece tokens of running text are about 600 characters; only words of hundreds of letters reach this limit first.
+"""
+
+_SPACES = re.compile(r"[ \t\r\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """The tokens of one text.
+
+    Attributes:
+        ids: token ids with the special tokens, between 2 and `max_tokens` of them.
+        truncated: the text was longer than the model's window; ids covers its beginning.
+    """
+
+    ids: tuple[int, ...]
+    truncated: bool
+
+
+def normalise(text: str) -> str:
+    """The text as the model reads it: runs of blanks and line breaks count as one space, none stand at the ends.
+
+    Texts equal under this function always get equal tokens, so it is also what tells a repeat from a new text. Letters
+    and accents stay as they are; whether they matter is the tokenizer's business.
+    """
+    return _SPACES.sub(" ", text).strip(" ")
+
+
+class Tokens:
+    """A tokenizer, fixed to one window.
+
+    Args:
+        tokenizer: any `tokenizers.Tokenizer` whose post-processor adds one special token at each end.
+        max_tokens: the model's window, special tokens included.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int) -> None:
+        # Cut here rather than by the tokenizer: it would not say whether it cut, and pads where the file asks it to.
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
+
+    def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Token ids of each text, in order. A text longer than the window keeps its first tokens and the closing one."""
+        normalised = [normalise(text) for text in texts]
+        encodings = self._tokenizer.encode_batch_fast([text[:MAX_CHARACTERS] for text in normalised])
+        result = []
+        for text, encoding in zip(normalised, encodings, strict=True):
+            ids: list[int] = encoding.ids
+            too_long = len(ids) > self._max_tokens
+            if too_long:
+                ids = [*ids[: self._max_tokens - 1], ids[-1]]
+            result.append(TokenIds(tuple(ids), too_long or len(text) > MAX_CHARACTERS))
+        return result
+
+
+def pad(
+    rows: Sequence[Sequence[int]], *, pad_id: int, round_to: int = 1
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Rows of ids as one rectangle.
+
+    Args:
+        rows: token ids of each text.
+        pad_id: what fills the ends.
+        round_to: the width is rounded up to a multiple of this: kernels are compiled per shape on some devices.
+
+    Returns:
+        ids_BL and mask_BL, the mask true on real tokens.
+    """
+    lengths_B = np.array([len(row) for row in rows])
+    width = -(-int(lengths_B.max()) // round_to) * round_to
+    mask_BL = np.arange(width) < lengths_B[:, None]
+    ids_BL = np.full((len(rows), width), pad_id, dtype=np.int64)
+    ids_BL[mask_BL] = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
+    return ids_BL, mask_BL

@@ -1,0 +1,1 @@
+"""Produces the weights the worker loads. Imports model and schemas.labels; nothing imports training."""

@@ -1,0 +1,210 @@
+"""emotag-train: fit, evaluate, tune, export."""
+
+import json
+import shlex
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from model import artifact
+from model.artifact import ArtifactError
+from model.device import choose_device, usable_cores
+from model.tokens import Tokens
+
+from . import data, export, trunk
+from .data import DataError
+from .fit import fit as run_fit
+from .fit import probabilities
+from .recipe import PRESETS
+from .trunk import TrunkError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, measure and export emotag's models.")
+
+Data = Annotated[str, typer.Option("--data", help="a folder with train.tsv and dev.tsv, `kaggle`, or `origin`")]
+ArtifactDir = Annotated[Path, typer.Option("--model", help="the artifact's directory")]
+
+
+def main() -> None:
+    """Run a command; a mistake is one line on stderr and exit code 2."""
+    try:
+        app()
+    except (ArtifactError, DataError, TrunkError, ValueError) as error:
+        print(f"emotag-train: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+
+
+class Screen:
+    """A progress bar on a terminal; one line an epoch everywhere."""
+
+    def __init__(self, console: Console, bar: Progress) -> None:
+        self._console = console
+        self._bar = bar
+        self._task = bar.add_task("training", total=None, loss="")
+        self._loss = 0.0
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        self._loss = loss if step == 1 else 0.98 * self._loss + 0.02 * loss
+        self._bar.update(self._task, completed=step, total=steps, loss=f"epoch {epoch}, loss {self._loss:.4f}")
+
+    def epoch(self, epoch: int, figures: dict[str, Any]) -> None:
+        self._console.print(f"epoch {epoch}  " + "  ".join(f"{k} {v}" for k, v in figures.items() if k != "epoch"))
+
+
+@app.command()
+def fit(
+    out: Annotated[Path, typer.Option("--out", help="where the artifact is written")],
+    data_: Data = "origin",
+    trunk_: Annotated[
+        str, typer.Option("--trunk", help="`minilm`, a local folder, or a hub id such as distilbert-base-uncased")
+    ] = "minilm",
+    preset: Annotated[str, typer.Option(help="`default`, or `original` (the seed's own recipe)")] = "default",
+    name: Annotated[str, typer.Option(help="the model's name, shown in every result")] = "",
+    seed: Annotated[int, typer.Option()] = 42,
+    epochs: Annotated[int | None, typer.Option(min=1, help="instead of the preset's")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=32, help="only the first rows of train and dev: to try things")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto (measured), fp32, bf16")] = "auto",
+) -> None:
+    """Train a model and export it.
+
+    emotag-train fit --data ../shared/data/goemotions --out runs/mini
+
+    emotag-train fit --data kaggle --trunk distilbert-base-uncased --preset original --out runs/original
+    """
+    if preset not in PRESETS:
+        raise typer.BadParameter(f"{preset!r} is unknown; it takes {' or '.join(PRESETS)}", param_hint="--preset")
+    recipe = PRESETS[preset] if epochs is None else replace(PRESETS[preset], epochs=epochs)
+    torch.set_num_threads(usable_cores())
+    folder = data.find_folder(data_)
+    train, dev = data.load_split(folder / "train.tsv"), data.load_split(folder / "dev.tsv")
+    if limit is not None:
+        train, dev = train.take(range(min(limit, len(train)))), dev.take(range(min(limit, len(dev))))
+    start = trunk.load_trunk(trunk_)
+    torch.manual_seed(seed)  # the head's first weights are drawn here
+    model = start.grow(labels=train.labels, max_tokens=recipe.max_tokens, head_dropout=recipe.head_dropout)
+    tokens = Tokens(start.tokenizer, max_tokens=recipe.max_tokens)
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
+    began = time.monotonic()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        run = run_fit(
+            model,
+            tokens,
+            train,
+            dev,
+            recipe,
+            seed=seed,
+            progress=Screen(console, bar),
+            device=choose_device(device),
+            precision=precision,
+        )
+    figures = export.export(
+        run.model,
+        start.tokenizer,
+        out,
+        train=train,
+        dev=dev,
+        name=name or out.name,
+        threshold_policy=recipe.threshold,
+        record={
+            "command": shlex.join(["emotag-train", *sys.argv[1:]]),
+            "trunk": start.origin,
+            "preset": preset,
+            "recipe": asdict(recipe),
+            "seed": seed,
+            "minutes": round((time.monotonic() - began) / 60, 1),
+            "best_epoch": run.best_epoch,
+            "epochs": run.history,
+        },
+    )
+    _show(console, figures)
+    console.print(f"{out}: {artifact.load(out).version}")
+
+
+@app.command()
+def evaluate(
+    data_: Data = "origin",
+    model: ArtifactDir = artifact.DEFAULT,
+    split: Annotated[str, typer.Option(help="dev, test, train, or a TSV file")] = "dev",
+    as_json: Annotated[bool, typer.Option("--json", help="all figures as one JSON object")] = False,
+) -> None:
+    """Measure an artifact on labelled texts.
+
+    emotag-train evaluate --data ../shared/data/goemotions
+
+    emotag-train evaluate --data origin --split test --json
+    """
+    folder = data.find_folder(data_)
+    path = Path(split) if split.endswith(".tsv") else folder / f"{split}.tsv"
+    train = folder / "train.tsv"
+    shared_with = data.load_split(train) if train.is_file() and path != train else None
+    torch.set_num_threads(usable_cores())
+    figures = export.evaluate(artifact.load(model), data.load_split(path), shared_with=shared_with)
+    if as_json:
+        typer.echo(json.dumps(figures))
+    else:
+        _show(Console(), figures)
+
+
+@app.command()
+def tune(
+    data_: Data = "origin",
+    model: ArtifactDir = artifact.DEFAULT,
+    policy: Annotated[str, typer.Option(help="`f1`: the best per label on dev; `fixed:0.5`: the same for all")] = "f1",
+) -> None:
+    """Choose new thresholds for an artifact, in place; its weights, and what a cache holds of them, stay valid.
+
+    emotag-train tune --data ../shared/data/goemotions --model runs/mini --policy f1
+    """
+    trained = artifact.load(model)
+    dev = data.load_split(data.find_folder(data_) / "dev.tsv")
+    tokens = Tokens(trained.tokenizer, max_tokens=trained.model.config.max_tokens)
+    torch.set_num_threads(usable_cores())
+    tuned = export.tune(probabilities(trained.model, tokens(dev.texts), device=torch.device("cpu")), dev, policy)
+    artifact.save_thresholds(tuned, model)
+    typer.echo(f"{model}: thresholds {artifact.load(model).thresholds_version} ({tuned.policy})")
+
+
+@app.command(name="export")
+def export_(
+    out: Annotated[Path, typer.Option("--out", help="the directory to write")],
+    model: ArtifactDir = artifact.DEFAULT,
+    dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16")] = "fp16",
+    name: Annotated[str, typer.Option(help="a new name; the old one where empty")] = "",
+) -> None:
+    """Write a checked copy of an artifact, its weights at another precision.
+
+    emotag-train export --model runs/mini --out runs/mini-fp32 --dtype fp32
+    """
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if dtype not in dtypes:
+        raise typer.BadParameter(f"{dtype!r} is unknown; it takes {', '.join(dtypes)}", param_hint="--dtype")
+    trained = artifact.load(model)
+    if name:
+        trained = replace(trained, name=name)
+    artifact.save(trained, out, card=(model / artifact.CARD).read_text(encoding="utf-8"), dtype=dtypes[dtype])
+    typer.echo(f"{out}: {artifact.load(out).version}")
+
+
+def _show(console: Console, figures: dict[str, Any]) -> None:
+    table = Table("figure", "value", title=f"{figures['texts']:,} texts")
+    table.add_row(
+        "macro F1, thresholds cross-fitted",
+        f"{figures['macro_f1_cross_fitted']:.4f} ± {figures['macro_f1_cross_fitted_std']:.4f}",
+    )
+    table.add_row("ROC-AUC, macro", f"{figures['roc_auc']:.4f}")
+    table.add_row("mean average precision", f"{figures['mean_average_precision']:.4f}")
+    for at in ("at_0.51", "at_0.3", "own_thresholds"):
+        table.add_row(f"macro F1, {at.replace('_', ' ')}", f"{figures[at]['macro_f1']:.4f}")
+    table.add_row("MCC flattened, at 0.51", f"{figures['at_0.51']['mcc_flattened']:.4f}")
+    console.print(table)

