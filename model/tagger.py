@@ -195,4 +195,4 @@ class EmotionTagger:
     def _forward(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         ids_BL, mask_BL = pad(rows, pad_id=self._model.config.pad_token_id, round_to=self._round_to)
         logits_BK = self._model(torch.from_numpy(ids_BL).to(self.device), torch.from_numpy(mask_BL).to(self.device))
-        return torch.sigmoid(logits_BK).cpu().numpy()  # type: ignore[no-any-return]
+        return torch.sigmoid(logits_BK).cpu().numpy()

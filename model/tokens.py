@@ -55,7 +55,7 @@ class Tokens:
         self._max_tokens = max_tokens
 
     def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Token ids of each text, in order. A text longer than the window keeps its first tokens and the closing one."""
+        """Token ids of each text, in order. A text beyond the window keeps its first tokens and the closing one."""
         normalised = [normalise(text) for text in texts]
         encodings = self._tokenizer.encode_batch_fast([text[:MAX_CHARACTERS] for text in normalised])
         result = []

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
 from schemas.labels import LABELS
 
 KAGGLE_HANDLE = "debarshichanda/goemotions"
@@ -50,13 +49,13 @@ class Split:
         return Split(tuple(self.texts[row] for row in rows), self.targets_NK[rows], self.labels, self.sha256)
 
 
-def find_folder(data: str, *, cache: Path = Path.home() / ".cache" / "emotag" / "goemotions") -> Path:
+def find_folder(data: str, *, cache: Path | None = None) -> Path:
     """The folder that *data* names.
 
     Args:
         data: a local folder, `kaggle` (through kagglehub, which asks for its own credentials), or `origin` (the
             repository the authors publish in).
-        cache: where `origin` is downloaded to, once.
+        cache: where `origin` is downloaded to, once; `~/.cache/emotag/goemotions` where none is given.
 
     Raises:
         DataError: there is no such folder, or the download failed.
@@ -70,6 +69,7 @@ def find_folder(data: str, *, cache: Path = Path.home() / ".cache" / "emotag" / 
             raise DataError(f"{KAGGLE_HANDLE} was downloaded to {root}, but holds no train.tsv")
         return found[0].parent
     if data == "origin":
+        cache = cache or Path.home() / ".cache" / "emotag" / "goemotions"
         cache.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             if not (cache / name).is_file():

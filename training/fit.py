@@ -21,7 +21,7 @@ from model.distilbert_cnn import DistilBertCNN
 from model.tokens import TokenIds, Tokens, pad
 
 from .data import Split, bucketed_batches
-from .metrics import best_f1_thresholds, cross_fitted_macro_f1, report
+from .metrics import report
 from .recipe import Recipe
 
 EVALUATION_BATCH = 64
@@ -152,7 +152,7 @@ def average(averaged: DistilBertCNN, model: DistilBertCNN, *, decay: float) -> N
 
 
 def rectangle(texts: Sequence[TokenIds], model: DistilBertCNN, device: torch.device) -> tuple[Tensor, Tensor]:
-    """ids_BL and mask_BL of some texts, on the device; widths in steps of eight, since kernels are compiled per shape."""
+    """ids_BL and mask_BL of some texts, on the device, the width a multiple of eight: kernels compile per shape."""
     ids_BL, mask_BL = pad([text.ids for text in texts], pad_id=model.config.pad_token_id, round_to=8)
     return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL).to(device)
 
@@ -181,6 +181,3 @@ def epoch_figures(probabilities_NK: npt.NDArray[np.float32], dev: Split) -> dict
         "roc_auc": full["roc_auc"],
         "mean_average_precision": full["mean_average_precision"],
     }
-
-
-__all__ = ["Progress", "Run", "best_f1_thresholds", "cross_fitted_macro_f1", "fit", "probabilities"]

@@ -13,7 +13,7 @@ class Recipe:
         learning_rate: of the trunk's last layer.
         head_learning_rate: of convolution and classifier, which start from nothing.
         layer_decay: each layer's rate is the next one's times this (Howard and Ruder 2018); 1 gives all the same.
-        trainable_layers: how many of the trunk's last layers learn; the rest and the embeddings stay frozen. None: all learn.
+        trainable_layers: how many of the last layers learn, the rest and the embeddings frozen. None: all learn.
         weight_decay: of AdamW, on matrices only.
         warmup: share of all steps over which the rate rises.
         per_epoch_cosine: the rate falls once an epoch, as the original does; otherwise at every step.

@@ -1,0 +1,90 @@
+"""The headers of a dead letter: why a record could not be tagged.
+
+Those that Kafka Connect has a name for carry it (`__connect.errors.…`, KIP-298), so that tools built for Connect's
+dead-letter queues read ours. Key, value, timestamp and all other headers are the original's, byte for byte.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from .result import rfc3339
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+CONNECT = "__connect.errors."
+EMOTAG = "emotag.errors."
+
+NAMES = {
+    "topic": CONNECT + "topic",
+    "partition": CONNECT + "partition",
+    "offset": CONNECT + "offset",
+    "class_name": CONNECT + "class.name",
+    "exception_class": CONNECT + "exception.class.name",
+    "exception_message": CONNECT + "exception.message",
+    "stage": CONNECT + "stage",
+    "attempts": EMOTAG + "attempts",
+    "consumer_group": EMOTAG + "consumer.group",
+    "failed_at": EMOTAG + "failed.at",
+    "worker_version": EMOTAG + "worker.version",
+}
+"""Field to header."""
+
+
+class DeadLetterHeaders(BaseModel):
+    """Where a dead letter came from, and why.
+
+    Attributes:
+        topic, partition, offset: where the record was read.
+        class_name: the room of the worker that refused it.
+        exception_class: the reason's name, one of a closed list.
+        exception_message: the reason for people; never contains any of the record.
+        stage: `decode` or `tag`.
+        attempts: how often it was tried.
+        consumer_group: of the worker.
+        failed_at: when.
+        worker_version: emotag's.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    topic: str
+    partition: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(ge=0)]
+    class_name: str
+    exception_class: str
+    exception_message: str
+    stage: str
+    attempts: Annotated[int, Field(ge=1)]
+    consumer_group: str
+    failed_at: AwareDatetime
+    worker_version: str
+
+    def to_headers(self) -> list[tuple[str, bytes]]:
+        """As record headers, UTF-8."""
+        return [(name, _text(getattr(self, field)).encode()) for field, name in NAMES.items()]
+
+    @classmethod
+    def from_headers(cls, headers: Headers) -> Self:
+        """Read them from a dead letter; where a name stands twice, the last one counts.
+
+        Raises:
+            ValueError: a header is missing or not what it should be.
+        """
+        found = {name: value for name, value in headers if value is not None}
+        missing = [name for name in NAMES.values() if name not in found]
+        if missing:
+            raise ValueError(f"not a dead letter of emotag's: no header {', '.join(missing)}")
+        return cls.model_validate({field: found[name].decode() for field, name in NAMES.items()})
+
+
+def without_error_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
+    """The record's own headers, as they were before it became a dead letter."""
+    ours = set(NAMES.values())
+    return [(name, value) for name, value in headers if name not in ours]
+
+
+def _text(value: object) -> str:
+    return rfc3339(value) if isinstance(value, datetime) else str(value)

@@ -1,0 +1,32 @@
+"""TextMessage: what a producer puts on the input topic."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the text is empty or blank")
+    return text
+
+
+class TextMessage(BaseModel):
+    """A text to be tagged.
+
+    Attributes:
+        text: at least one character that is not white space.
+        id: named in the result; without one the record's key, else topic-partition-offset.
+        metadata: repeated in the result as it came.
+    """
+
+    # Unknown fields are ignored, and nothing is taken for what it is not: an id of 5 is no string.
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    text: Annotated[str, AfterValidator(_not_blank)]
+    id: str | None = None
+    metadata: dict[str, JsonValue] | None = None
+
+    def to_json(self) -> bytes:
+        """The record's value."""
+        return self.model_dump_json(exclude_none=True).encode()

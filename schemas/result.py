@@ -1,0 +1,109 @@
+"""EmotionResult: what a record of the output topic says."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
+
+from .labels import Ekman, Sentiment
+
+CE_SPECVERSION = "1.0"
+CE_TYPE = "emotag.text.tagged.v1"
+"""The kind of event; the number grows when a consumer of the old one could no longer read it."""
+CONTENT_TYPE = "application/json"
+
+
+def rfc3339(time: datetime) -> str:
+    """A time as `2026-11-23T07:00:00.123Z`, in UTC, milliseconds cut."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, when_used="json")]
+
+
+class _Wire(BaseModel):
+    # Fields may be added in later versions; a consumer built against this one keeps working.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Emotion(_Wire):
+    """One label and its calibrated probability."""
+
+    label: str
+    score: Annotated[float, Field(ge=0, le=1)]
+
+
+class ModelVersion(_Wire):
+    """What decided: the model's name, the hash of what gives probabilities, the hash of what gives labels."""
+
+    name: str
+    version: str
+    thresholds: str
+
+
+class Source(_Wire):
+    """Where the text was read."""
+
+    topic: str
+    partition: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(ge=0)]
+    timestamp: Time | None = None
+
+
+class EmotionResult(_Wire):
+    """The emotions of one text.
+
+    Attributes:
+        id: the producer's own, else the record's key, else topic-partition-offset.
+        emotions: the labels over their own threshold, best first; can be empty.
+        sentiment: the group of labels with the largest summed score; neutral where there is none.
+        ekman: Ekman's basic emotions among them, strongest first.
+        scores: the probability of every label, where the operator asks for it.
+        truncated: the text was longer than the model's window, and judged by its beginning.
+        cached: the answer came from the cache.
+        tagged_at: when the worker wrote it; the record's own timestamp is the input's.
+        metadata: the producer's own, as it came.
+    """
+
+    id: str
+    emotions: tuple[Emotion, ...]
+    sentiment: Sentiment
+    ekman: tuple[Ekman, ...]
+    scores: dict[str, float] | None = None
+    truncated: bool
+    cached: bool
+    model: ModelVersion
+    source: Source
+    tagged_at: Time
+    metadata: dict[str, JsonValue] | None = None
+
+    @classmethod
+    def from_json(cls, value: bytes | str) -> Self:
+        """Read a record's value.
+
+        Raises:
+            pydantic.ValidationError: it is not a result.
+        """
+        return cls.model_validate_json(value)
+
+    def to_json(self) -> bytes:
+        """The record's value."""
+        return self.model_dump_json().encode()
+
+
+def cloudevents_headers(*, id: str, source: str, time: datetime) -> list[tuple[str, bytes]]:
+    """The record's headers as a CloudEvent in binary mode (CloudEvents 1.0, Kafka protocol binding).
+
+    Args:
+        id: of the event, unique together with *source*.
+        source: a URI reference.
+        time: when the text was tagged.
+    """
+    return [
+        ("ce_specversion", CE_SPECVERSION.encode()),
+        ("ce_id", id.encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", CE_TYPE.encode()),
+        ("ce_time", rfc3339(time).encode()),
+        ("content-type", CONTENT_TYPE.encode()),
+    ]

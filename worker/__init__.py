@@ -1,0 +1,1 @@
+"""The long-running consumer: records in, emotions out, exactly once."""

@@ -1,0 +1,112 @@
+"""An answer to the bytes of a result, a refusal to the headers of a dead letter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from schemas.dead_letter import DeadLetterHeaders
+from schemas.labels import ekman_of, sentiment_of
+from schemas.result import cloudevents_headers, rfc3339
+
+from .decode import Decoded
+from .errors import BadRecord
+from .record import Headers, Outgoing, Record
+
+REPLACED = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"})
+"""Headers of the input that speak of the input's own event and value; the result has its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one text's result says.
+
+    Attributes:
+        emotions: label and score of those over their thresholds, best first.
+        scores: of all labels, where the operator asks for them.
+        cached: taken from the cache.
+    """
+
+    emotions: Sequence[tuple[str, float]]
+    scores: Mapping[str, float] | None
+    truncated: bool
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Answers and refusals to records.
+
+    Attributes:
+        model: name, version and thresholds, as every result names them.
+    """
+
+    model: Mapping[str, str]
+    output_topic: str
+    dlq_topic: str
+    group_id: str
+    worker_version: str
+
+    def result(self, record: Record, decoded: Decoded, answer: Answer, now: datetime) -> Outgoing:
+        """The result of *record*: its key, its producer's headers, its timestamp, and the emotions."""
+        emotions = dict(answer.emotions)
+        value = to_json(
+            {
+                "id": decoded.id,
+                "emotions": [{"label": label, "score": round(score, 4)} for label, score in emotions.items()],
+                "sentiment": sentiment_of(emotions),
+                "ekman": ekman_of(emotions),
+                "scores": answer.scores and {label: round(score, 4) for label, score in answer.scores.items()},
+                "truncated": answer.truncated,
+                "cached": answer.cached,
+                "model": self.model,
+                "source": {
+                    "topic": record.topic,
+                    "partition": record.partition,
+                    "offset": record.offset,
+                    "timestamp": None if record.timestamp_ms is None else rfc3339_of(record.timestamp_ms),
+                },
+                "tagged_at": rfc3339(now),
+            }
+        )
+        # Spliced in as it was read: what the producer sent is not ours to parse again.
+        value = value[:-1] + b',"metadata":' + (decoded.metadata_json or b"null") + b"}"
+        headers = [
+            *((name, content) for name, content in record.headers if name.lower() not in REPLACED),
+            *cloudevents_headers(id=decoded.id, source=f"/{record.topic}/{record.partition}/{record.offset}", time=now),
+        ]
+        return Outgoing(self.output_topic, record.key, value, headers, record.timestamp_ms)
+
+    def dead_letter(self, record: Record, error: BadRecord, now: datetime, *, attempts: int = 1) -> Outgoing:
+        """*record* as it came, byte for byte, with headers that say why it was refused."""
+        why = DeadLetterHeaders(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            class_name=f"emotag.worker.{error.stage}",
+            exception_class=type(error).__name__,
+            exception_message=str(error),
+            stage=error.stage,
+            attempts=attempts,
+            consumer_group=self.group_id,
+            failed_at=now,
+            worker_version=self.worker_version,
+        )
+        headers: Headers = [*record.headers, *why.to_headers()]
+        return Outgoing(self.dlq_topic, record.key, record.value, headers, record.timestamp_ms)
+
+
+def rfc3339_of(timestamp_ms: int) -> str | None:
+    """A record's timestamp as RFC 3339; None where it lies outside the years a date can have."""
+    try:
+        seconds, rest = divmod(timestamp_ms, 1000)
+        return rfc3339(datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000))
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def as_pairs(emotions: Sequence[Any]) -> list[tuple[str, float]]:
+    """The tagger's emotions as (label, score)."""
+    return [(emotion.label, emotion.score) for emotion in emotions]

@@ -1,0 +1,136 @@
+"""What can go wrong, as one tree: the branch decides what happens.
+
+    EmotagError
+    ├── BadRecord              this record goes to the dead-letter topic; its neighbours are unharmed
+    │   ├── Tombstone          the value is null
+    │   ├── ValueTooLarge      the value is over the size limit
+    │   ├── NotUtf8            the value is not UTF-8
+    │   ├── NotJson            the value is not a JSON object
+    │   ├── TooDeep            the value is nested too deeply
+    │   ├── WrongType          a field has another type than the contract says
+    │   ├── NoText             the text is missing, empty or blank
+    │   ├── MetadataTooLarge   the metadata is over the size limit
+    │   └── DeviceRejected     the device fails on this text, alone
+    ├── StepAborted            the step's transaction was undone; the step is read and done again
+    └── StopWorker             the process ends with a non-zero code; on restart the work continues
+        ├── TopicMissing       a topic is not there
+        ├── BrokerUnavailable  the brokers were gone for longer than the deadline
+        ├── FlushIncomplete    produced records were not acknowledged within the deadline
+        ├── DeliveryRefused    the broker will not take a record
+        ├── TransactionFailed  transactions fail again and again
+        ├── Fenced             another worker took over this one's identity
+        └── DeviceLost         the device cannot run the model at all
+
+Messages of a BadRecord go into headers and logs, so none of them ever contains any of the record.
+"""
+
+
+class EmotagError(Exception):
+    """Anything that emotag itself raises at run time."""
+
+
+class BadRecord(EmotagError):
+    """A record that cannot be tagged and never will be.
+
+    Attributes:
+        stage: the room that refused it.
+    """
+
+    stage = "decode"
+
+
+class Tombstone(BadRecord):
+    def __init__(self) -> None:
+        super().__init__("the value is null")
+
+
+class ValueTooLarge(BadRecord):
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"the value has {size_bytes} bytes, the limit is {limit_bytes} (EMOTAG_INPUT__MAX_VALUE_BYTES)"
+        )
+
+
+class NotUtf8(BadRecord):
+    def __init__(self, position: int) -> None:
+        super().__init__(f"the value is not UTF-8 (byte {position})")
+
+
+class NotJson(BadRecord):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the value is not a JSON object: {why}")
+
+
+class TooDeep(BadRecord):
+    def __init__(self) -> None:
+        super().__init__("the value is nested too deeply")
+
+
+class WrongType(BadRecord):
+    def __init__(self, field: str, expected: str, found: str) -> None:
+        super().__init__(f"{field} takes {expected}, it is {found}")
+
+
+class NoText(BadRecord):
+    def __init__(self, field: str, how: str) -> None:
+        super().__init__(f"{field} is {how}")
+
+
+class MetadataTooLarge(BadRecord):
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"metadata has {size_bytes} bytes, the limit is {limit_bytes} (EMOTAG_INPUT__MAX_METADATA_BYTES)"
+        )
+
+
+class DeviceRejected(BadRecord):
+    stage = "tag"
+
+    def __init__(self, error: Exception) -> None:
+        # Only the kind: a kernel's message may carry anything.
+        super().__init__(f"the device failed on this text alone ({type(error).__name__})")
+
+
+class StepAborted(EmotagError):
+    """The transaction was aborted: nothing of the step was seen by anyone, and its records are to be read again."""
+
+
+class StopWorker(EmotagError):
+    """The worker cannot go on; the message says what to do."""
+
+
+class TopicMissing(StopWorker):
+    def __init__(self, topics: list[str]) -> None:
+        super().__init__(f"no such topic: {', '.join(topics)}; create them with: emotag topics create")
+
+
+class BrokerUnavailable(StopWorker):
+    def __init__(self, doing: str, deadline_s: float, why: str) -> None:
+        super().__init__(
+            f"gave up {doing} after {deadline_s:g} s ({why}); are the brokers reachable at EMOTAG_KAFKA__BOOTSTRAP_SERVERS?"
+        )
+
+
+class FlushIncomplete(StopWorker):
+    def __init__(self, outstanding: int, deadline_s: float) -> None:
+        super().__init__(f"{outstanding} records unacknowledged after {deadline_s:g} s; is the broker reachable?")
+
+
+class DeliveryRefused(StopWorker):
+    def __init__(self, topic: str, why: str) -> None:
+        super().__init__(f"the broker refuses a record for {topic} ({why}); check the topic's settings and permissions")
+
+
+class TransactionFailed(StopWorker):
+    def __init__(self, attempts: int, why: str) -> None:
+        super().__init__(f"{attempts} transactions in a row were aborted ({why}); see the broker's log")
+
+
+class Fenced(StopWorker):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"this worker was replaced ({why}); do two workers share a group.instance.id?")
+
+
+class DeviceLost(StopWorker):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the device cannot run the model: {why}")

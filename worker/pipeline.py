@@ -1,0 +1,251 @@
+"""One step of the stream: records in, emotions out, offsets last.
+
+    poll → decode → fingerprint → look up → tokens → tag → remember → encode → produce → commit
+
+The order is the delivery guarantee. This module owns that order and nothing else.
+
+The device never waits for Kafka, JSON or Redis: step N+1 is polled, looked up and tokenised before step N is
+collected, and step N is written and committed while the device is at step N+1.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event
+
+from model.tagger import DeviceFailed, EmotionTagger
+from model.tokens import TokenIds
+
+from .cache import Cache
+from .decode import Decoded, decode
+from .encode import Answer, Encoder, as_pairs
+from .entry import Entry, quantise
+from .errors import BadRecord, DeviceLost, DeviceRejected, StepAborted, TransactionFailed
+from .fingerprint import Fingerprint
+from .offsets import first_offsets, next_offsets
+from .record import Outgoing, Record
+from .settings import Settings
+from .sink import Sink
+from .source import Source
+from .telemetry import StepCounts, Telemetry
+
+IDLE_POLL_S = 0.1
+"""Longest wait for a record while nothing is under way; also how late a signal to stop is noticed."""
+
+MAX_ABORTS = 8
+"""Steps aborted in a row before the worker gives up: with the pauses between them about 25 s of a broker's trouble."""
+
+Computed = dict[str, Entry | BadRecord]
+"""What the device found, by cache key."""
+
+
+@dataclass
+class Written:
+    """What one step writes, counted.
+
+    Attributes:
+        origins, dead_letters: as in `StepCounts`.
+    """
+
+    records: list[Outgoing] = field(default_factory=list)
+    origins: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    truncated: int = 0
+
+
+@dataclass
+class Step:
+    """Records on their way through.
+
+    Attributes:
+        texts: per record the text in it, or why there is none.
+        keys: per record its cache key; empty where there is no text.
+        known: entries that the cache had, by key.
+        computing: what the device is at.
+    """
+
+    records: Sequence[Record]
+    texts: Sequence[Decoded | BadRecord]
+    keys: Sequence[str]
+    known: Mapping[str, Entry]
+    tokens: int
+    computing: Future[tuple[Computed, float]]
+    began: float
+
+
+class Pipeline:
+    """The way of the records, from the source to the sink."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        cache: Cache,
+        tagger: EmotionTagger,
+        sink: Sink,
+        encoder: Encoder,
+        settings: Settings,
+        telemetry: Telemetry,
+    ) -> None:
+        self._source = source
+        self._cache = cache
+        self._tagger = tagger
+        self._sink = sink
+        self._encoder = encoder
+        self._settings = settings
+        self._telemetry = telemetry
+        self._fingerprint = Fingerprint(
+            # Eight bytes of the version tell models apart; the precision belongs to it, since it moves probabilities.
+            model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.precision}",
+            key=settings.cache.key.get_secret_value() if settings.cache.key else "",
+        )
+        self._device = ThreadPoolExecutor(1, thread_name_prefix="device")
+        self._under_way: deque[Step] = deque()
+        self._aborts = 0
+
+    def run(self, stop: Event, *, alive: Callable[[], None]) -> None:
+        """Go on until *stop*, then finish what was begun.
+
+        Args:
+            alive: called every round.
+
+        Raises:
+            StopWorker: the worker cannot go on; nothing uncommitted was lost.
+        """
+        self._source.subscribe(before_revoke=self.finish, when_lost=self.forget)
+        while not stop.is_set():
+            self.advance()
+            alive()
+        self.finish()
+
+    def advance(self) -> None:
+        """Submit step N+1, then collect step N."""
+        try:
+            records = self._poll()
+            if records:
+                self._under_way.append(self._submit(records))
+            while len(self._under_way) > bool(records):
+                self._collect()
+        except StepAborted as error:
+            self._read_again(error)
+
+    def finish(self) -> None:
+        """Collect everything under way: before partitions go to another worker, and before leaving."""
+        while self._under_way:
+            self._collect()
+
+    def forget(self) -> None:
+        """Drop everything under way: its partitions were taken, and another worker is at them."""
+        self._under_way.clear()
+
+    def close(self) -> None:
+        """End the device's thread; a computation under way is not waited for."""
+        self._device.shutdown(wait=False, cancel_futures=True)
+
+    def _poll(self) -> list[Record]:
+        timeout_s = 0.0 if self._under_way else IDLE_POLL_S
+        return self._source.poll(self._settings.batch.max_records, timeout_s=timeout_s)
+
+    def _submit(self, records: Sequence[Record]) -> Step:
+        began = time.monotonic()
+        texts = [self._decode(record) for record in records]
+        keys = [self._fingerprint(text.text) if isinstance(text, Decoded) else "" for text in texts]
+        wanted = {key: text.text for key, text in zip(keys, texts, strict=True) if isinstance(text, Decoded)}
+        known = self._cache.lookup(list(wanted))
+        new = [key for key in wanted if key not in known]
+        tokens = self._tagger.tokenise([wanted[key] for key in new])
+        return Step(
+            records,
+            texts,
+            keys,
+            known,
+            tokens=sum(len(text.ids) for text in tokens),
+            computing=self._device.submit(self._compute, new, tokens),
+            began=began,
+        )
+
+    def _collect(self) -> None:
+        # It stays under way until it is committed: an aborted step is among those that are read again.
+        step = self._under_way[0]
+        try:
+            computed, device_s = step.computing.result()
+        except DeviceFailed as error:
+            raise DeviceLost(str(error)) from error
+        self._cache.remember({key: entry for key, entry in computed.items() if isinstance(entry, Entry)})
+        written = self._encode(step, computed)
+        writing = time.monotonic()
+        self._sink.write(written.records, next_offsets(step.records), self._source)
+        self._under_way.popleft()
+        self._aborts = 0
+        now = time.monotonic()
+        self._telemetry.step_committed(
+            StepCounts(
+                records=len(step.records),
+                origins=written.origins,
+                dead_letters=written.dead_letters,
+                truncated=written.truncated,
+                tokens=step.tokens,
+                seconds=now - step.began,
+                device_seconds=device_s,
+                write_seconds=now - writing,
+            )
+        )
+
+    def _decode(self, record: Record) -> Decoded | BadRecord:
+        try:
+            return decode(record, self._settings.input)
+        except BadRecord as error:
+            return error
+
+    def _compute(self, keys: Sequence[str], tokens: Sequence[TokenIds]) -> tuple[Computed, float]:
+        """In the device's thread: entries for *keys*, and the seconds it took."""
+        began = time.monotonic()
+        if not keys:
+            return {}, 0.0
+        probabilities_BK, errors = self._tagger.probabilities_or_errors(tokens)
+        rows_BK = quantise(probabilities_BK)
+        computed: Computed = {
+            key: DeviceRejected(errors[row]) if row in errors else Entry(rows_BK[row], tokens[row].truncated)
+            for row, key in enumerate(keys)
+        }
+        return computed, time.monotonic() - began
+
+    def _encode(self, step: Step, computed: Computed) -> Written:
+        """A result or a dead letter for every record, in the input's order."""
+        now = datetime.now(UTC)
+        written = Written()
+        answered: set[str] = set()
+        for record, text, key in zip(step.records, step.texts, step.keys, strict=True):
+            found = text if isinstance(text, BadRecord) else step.known.get(key) or computed[key]
+            if isinstance(found, BadRecord):
+                written.records.append(self._encoder.dead_letter(record, found, now))
+                written.dead_letters[type(found).__name__] += 1
+                continue
+            assert isinstance(text, Decoded)  # what has an entry has a text
+            cached = key in step.known
+            written.records.append(self._encoder.result(record, text, self._answer(found, cached=cached), now))
+            written.origins["cache" if cached else "repeat" if key in answered else "computed"] += 1
+            written.truncated += found.truncated
+            answered.add(key)
+        return written
+
+    def _answer(self, entry: Entry, *, cached: bool) -> Answer:
+        scores = None
+        if self._settings.output.all_scores:
+            scores = dict(zip(self._tagger.labels, entry.probabilities_K.tolist(), strict=True))
+        emotions = as_pairs(self._tagger.emotions(entry.probabilities_K))
+        return Answer(emotions, scores, truncated=entry.truncated, cached=cached)
+
+    def _read_again(self, error: StepAborted) -> None:
+        """After an abort: everything under way is read anew, from the first record that was not committed."""
+        self._aborts += 1
+        records = [record for step in self._under_way for record in step.records]
+        if self._aborts > MAX_ABORTS:
+            raise TransactionFailed(self._aborts, str(error)) from error
+        self._telemetry.step_aborted(str(error), self._aborts, len(records))
+        self.forget()
+        self._source.rewind(first_offsets(records))
+        time.sleep(min(5.0, 0.1 * 2**self._aborts))

@@ -1,0 +1,117 @@
+"""Settings to librdkafka's properties: what each client is given, and what no operator may change."""
+
+import uuid
+from typing import Any
+
+from .settings import Settings, SettingsProblem
+
+OWNED = {
+    "bootstrap.servers": "set EMOTAG_KAFKA__BOOTSTRAP_SERVERS instead",
+    "group.id": "set EMOTAG_KAFKA__GROUP_ID instead",
+    "transactional.id": "it is made from the group id, so that no two workers share one",
+    "enable.auto.commit": "offsets are committed with the results they belong to",
+    "enable.auto.offset.store": "offsets are committed with the results they belong to",
+    "enable.idempotence": "without it a retry could write twice or out of order",
+}
+"""Properties the delivery guarantee stands on, and why they cannot be set."""
+
+CONSUMER_ONLY = (
+    "auto.offset.reset",
+    "check.crcs",
+    "fetch.",
+    "group.",
+    "heartbeat.interval.ms",
+    "isolation.level",
+    "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "partition.assignment.strategy",
+    "queued.",
+    "session.timeout.ms",
+)
+PRODUCER_ONLY = (
+    "acks",
+    "batch.",
+    "compression.",
+    "delivery.timeout.ms",
+    "linger.ms",
+    "max.in.flight",
+    "message.send.max.retries",
+    "message.timeout.ms",
+    "partitioner",
+    "queue.buffering.",
+    "request.required.acks",
+    "request.timeout.ms",
+    "retries",
+    "sticky.partitioning.linger.ms",
+    "transaction.timeout.ms",
+)
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""The client's own limit, out of the way: a dead letter is as large as its input, and the topic's limit decides."""
+
+
+def admin_properties(settings: Settings) -> dict[str, Any]:
+    """For the client that creates topics."""
+    return _for(settings, without=(*CONSUMER_ONLY, *PRODUCER_ONLY))
+
+
+def consumer_properties(settings: Settings) -> dict[str, Any]:
+    """For the consumer of the input topic."""
+    given = _for(settings, without=PRODUCER_ONLY)
+    ours: dict[str, Any] = {
+        "group.id": settings.kafka.group_id,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+    }
+    defaults: dict[str, Any] = {
+        "auto.offset.reset": "earliest",
+        # Upstream may be transactional too: what it aborted was never said.
+        "isolation.level": "read_committed",
+    }
+    if given.get("group.protocol") != "consumer":  # there the broker assigns
+        # Only the partitions that move are stopped.
+        defaults["partition.assignment.strategy"] = "cooperative-sticky"
+    return defaults | given | ours
+
+
+def producer_properties(settings: Settings) -> dict[str, Any]:
+    """For the producer of results and dead letters."""
+    given = _for(settings, without=CONSUMER_ONLY)
+    defaults: dict[str, Any] = {
+        "message.max.bytes": MAX_MESSAGE_BYTES,
+        "compression.type": "lz4",
+        # Only until the step's last record is handed over: the commit flushes.
+        "linger.ms": 5,
+        # As Java's producers place keys, so that topics keyed alike can be joined.
+        "partitioner": "murmur2_random",
+    }
+    ours: dict[str, Any] = {"enable.idempotence": True, "delivery.report.only.error": True}
+    if settings.delivery == "exactly_once":
+        ours["transactional.id"] = transactional_id(settings)
+        ours["transaction.timeout.ms"] = round(settings.kafka.transaction_timeout_s * 1000)
+    else:
+        defaults["message.timeout.ms"] = round(settings.kafka.unavailable_s * 1000)
+    return defaults | given | ours
+
+
+def transactional_id(settings: Settings) -> str:
+    """Stable where the operator gave the worker an identity, so that a restart fences what it left behind; else unique.
+
+    Two live workers must never share one: each would fence the other for ever. Between workers with unique ids the
+    group's generation does the fencing (KIP-447).
+    """
+    instance = settings.kafka.properties.get("group.instance.id")
+    return f"{settings.kafka.group_id}-{instance or uuid.uuid4().hex}"
+
+
+def _for(settings: Settings, *, without: tuple[str, ...]) -> dict[str, Any]:
+    """What every client gets, and the operator's properties that are meant for this one (librdkafka warns of others)."""
+    for name, why in OWNED.items():
+        if name in settings.kafka.properties:
+            raise SettingsProblem(f"kafka.properties: {name} cannot be set; {why}")
+    given = {name: value for name, value in settings.kafka.properties.items() if not name.startswith(without)}
+    return {
+        "client.id": "emotag",
+        **given,
+        "bootstrap.servers": settings.kafka.bootstrap_servers,
+    }

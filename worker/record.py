@@ -1,0 +1,31 @@
+"""A record: what comes from a topic, and what goes to one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int | None = None
+    """Milliseconds since 1970, UTC; None where the producer gave none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be written. Without a timestamp the broker's clock gives one."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = field(default=())
+    timestamp_ms: int | None = None

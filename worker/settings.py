@@ -1,0 +1,240 @@
+"""Every knob of the worker, with its unit and its reason.
+
+Read from the environment (`EMOTAG_…`, nested with `__`), under it from a TOML file, over both from the command's flags.
+"""
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+PREFIX = "EMOTAG_"
+
+
+class SettingsProblem(Exception):
+    """Settings that cannot be used: which ones, and what they take. Never shows a value."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class KafkaSettings(_Section):
+    """The brokers, and how long the worker waits for them."""
+
+    bootstrap_servers: Annotated[str, Field(min_length=1)] = "localhost:9092"
+    group_id: Annotated[str, Field(min_length=1)] = "emotag"
+    """Consumer group; also the stem of transactional ids."""
+    properties: dict[str, str | int | float | bool] = {}
+    """Any librdkafka property for every client: security.protocol, group.instance.id, ..."""
+    unavailable_s: Annotated[float, Field(gt=0)] = 60.0
+    """How long the brokers may be gone before the worker gives up. Longer than a broker's restart; shorter than
+    anyone's patience with a process that looks alive and does nothing."""
+    transaction_timeout_s: Annotated[float, Field(ge=1, le=900)] = 15.0
+    """After this the broker aborts a dead worker's transaction. Until then read_committed consumers wait behind it, so
+    it is short; one step's writing takes milliseconds, so it is long enough."""
+
+
+class InputSettings(_Section):
+    """What is read."""
+
+    topic: Annotated[str, Field(min_length=1)] = "texts"
+    format: Literal["json", "text"] = "json"
+    text_path: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")] = "text"
+    """Where the text lies in a JSON value, as a dotted path."""
+    max_value_bytes: Annotated[int, Field(ge=1)] = 1_048_576
+    """A larger value is dead-lettered unread: parsing it would hold up its neighbours."""
+    max_metadata_bytes: Annotated[int, Field(ge=2)] = 65_536
+    """A record with larger metadata is dead-lettered: it is copied into the result, which must fit its topic."""
+
+
+class OutputSettings(_Section):
+    """What is written."""
+
+    topic: Annotated[str, Field(min_length=1)] = "emotions"
+    all_scores: bool = False
+    """Results carry the probabilities of all labels."""
+
+
+class DlqSettings(_Section):
+    """Where records go that cannot be tagged."""
+
+    topic: Annotated[str, Field(min_length=1)] = "texts.dlq"
+
+
+class CacheSettings(_Section):
+    """Redis, where answers to repeats are kept."""
+
+    url: SecretStr | None = None
+    """redis://…, rediss://… or unix://…; without one there is no cache."""
+    ttl_s: Annotated[int, Field(ge=1)] = 7 * 24 * 3600
+    """Life of an entry; each is given up to a tenth less, so that entries written together do not expire together."""
+    key: SecretStr | None = None
+    """Secret of the hash: without it, nobody who reads Redis can test which texts were seen. Same for all replicas."""
+    timeout_ms: Annotated[int, Field(ge=1, le=1000)] = 150
+    """Longest wait for one round trip. A forward pass of the same texts costs about this much: waiting longer loses."""
+
+
+class ModelSettings(_Section):
+    """What tags, and on what."""
+
+    path: Path | None = None
+    """The artifact's directory; without one the model that ships with emotag."""
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+
+
+class BatchSettings(_Section):
+    """How much one step takes on."""
+
+    max_records: Annotated[int, Field(ge=1, le=100_000)] = 256
+    """Records of one step and so of one transaction. A full step is the latency under load; a commit takes 20 ms."""
+
+
+class AdminSettings(_Section):
+    """The port for probes and metrics."""
+
+    host: str = "0.0.0.0"  # noqa: S104  (probes and Prometheus come from outside the container)
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """0 takes any free one, and logs it."""
+
+
+class LogSettings(_Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+    """auto: console on a terminal, JSON elsewhere."""
+
+
+class Settings(BaseSettings):
+    """All settings of the worker."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    input: InputSettings = InputSettings()
+    output: OutputSettings = OutputSettings()
+    dlq: DlqSettings = DlqSettings()
+    delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    cache: CacheSettings = CacheSettings()
+    model: ModelSettings = ModelSettings()
+    batch: BatchSettings = BatchSettings()
+    admin: AdminSettings = AdminSettings()
+    drain_s: Annotated[float, Field(gt=0)] = 25.0
+    """Longest time from SIGTERM to exit. Below Kubernetes' terminationGracePeriodSeconds (30), or it kills first."""
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # `load` passes the file's values as `_file`; pydantic-settings has no run-time path for its own TOML source.
+        flags = dict(init_settings())
+        file = flags.pop("_file", {})
+        return InitSettingsSource(settings_cls, flags), env_settings, InitSettingsSource(settings_cls, file)
+
+
+def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings: *flags* over the environment over *file*.
+
+    Args:
+        file: a TOML file, its tables named as the sections.
+        flags: nested as the settings are, `{"kafka": {"group_id": "g"}}`.
+
+    Raises:
+        SettingsProblem: one of them is unknown, missing or out of range; or the file cannot be read.
+    """
+    try:
+        return Settings(**{"_file": _read(file), **(flags or {})})
+    except ValidationError as error:
+        raise SettingsProblem("; ".join(_explain(problem) for problem in error.errors(include_input=False))) from None
+    except SettingsError as error:
+        raise SettingsProblem(f"{error}: it takes JSON") from None
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables that look like settings and are none, each with the nearest real name: mistyped, most likely.
+
+    Only names with one of our nested prefixes, or near a real name, are reported: Kubernetes puts EMOTAG_SERVICE_HOST
+    and its like into every pod beside a service called emotag.
+    """
+    real = list(variables())
+    found = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name.upper() not in real and not _is_property(name):
+            near = difflib.get_close_matches(name, real, n=1, cutoff=0.8)
+            if near or "__" in name:
+                found.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return found
+
+
+def variables() -> dict[str, tuple[str, Any]]:
+    """{environment variable: (section.field, default)} of every setting."""
+    found: dict[str, tuple[str, Any]] = {}
+    for name, field in Settings.model_fields.items():
+        section = field.default
+        if isinstance(section, _Section):
+            for inner in type(section).model_fields:
+                found[f"{PREFIX}{name}__{inner}".upper()] = (f"{name}.{inner}", getattr(section, inner))
+        else:
+            found[f"{PREFIX}{name}".upper()] = (name, field.default)
+    return found
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings as they are in force, secrets masked: safe to print and to log."""
+    values: dict[str, Any] = json.loads(settings.model_dump_json())
+    secret = ("password", "secret", "token", "key.pem", "jaas", "username", "oauthbearer")
+    for name in values["kafka"]["properties"]:
+        if any(word in name for word in secret):
+            values["kafka"]["properties"][name] = "**********"
+    return values
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsProblem(f"{file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsProblem(f"{file}: not TOML: {error}") from error
+
+
+def _is_property(name: str) -> bool:
+    return name.upper().startswith(f"{PREFIX}KAFKA__PROPERTIES__")
+
+
+def _explain(problem: Any) -> str:
+    path = [str(part) for part in problem["loc"]]
+    variable = PREFIX + "__".join(path[:2]).upper()
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(variable, variables(), n=1)
+        return f"{'.'.join(path)} ({variable}) is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{'.'.join(path)} ({variable}): {problem['msg']}"
+
+
+def environment() -> Mapping[str, str]:
+    """The process's own environment; here so that nothing else in the worker reads it."""
+    return os.environ

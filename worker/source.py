@@ -1,0 +1,238 @@
+"""Records from the input topic, and the partitions this worker may speak for."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from .errors import BrokerUnavailable, Fenced, StopWorker, TopicMissing
+from .offsets import Partition, first_offsets
+from .record import Record
+from .telemetry import Telemetry
+
+PROBE_S = 1.0
+"""How often and for how long brokers that are gone are asked whether they are back."""
+
+UNREACHABLE = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
+DENIED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError._AUTHENTICATION,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+    }
+)
+
+
+class Source:
+    """One member of the consumer group.
+
+    Args:
+        consumer: not yet subscribed; its offsets are committed elsewhere.
+        deadline_s: how long the brokers may be gone.
+    """
+
+    def __init__(self, consumer: Consumer, topic: str, *, deadline_s: float, telemetry: Telemetry) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._deadline_s = deadline_s
+        self._telemetry = telemetry
+        self._gathered: list[Record] = []
+        self._assigned: set[Partition] = set()
+        self._failure: BaseException | None = None
+        self._down_since: float | None = None
+        self._next_probe = 0.0
+
+    @property
+    def assigned(self) -> int:
+        """How many partitions this worker reads now."""
+        return len(self._assigned)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether brokers answered when last heard of."""
+        return self._down_since is None
+
+    def require_topics(self, topics: Sequence[str]) -> None:
+        """Wait for the brokers, then see that every topic exists.
+
+        Raises:
+            TopicMissing: one does not.
+            BrokerUnavailable: no broker answered within the deadline.
+        """
+        give_up_at = time.monotonic() + self._deadline_s
+        missing = []
+        for topic in topics:
+            while True:
+                try:
+                    found = self._consumer.list_topics(topic, timeout=PROBE_S).topics[topic]
+                    break
+                except KafkaException as error:
+                    self._consumer.poll(0)  # so that its log lines come out
+                    self._stop_if_denied(error.args[0])
+                    if time.monotonic() > give_up_at:
+                        raise BrokerUnavailable("looking for topics", self._deadline_s, error.args[0].str()) from error
+            if found.error is not None:
+                self._stop_if_denied(found.error)
+                missing.append(topic)
+        if missing:
+            raise TopicMissing(missing)
+
+    def subscribe(self, *, before_revoke: Callable[[], None], when_lost: Callable[[], None]) -> None:
+        """Join the group.
+
+        Args:
+            before_revoke: finishes and commits what was read, while that is still ours to do.
+            when_lost: forgets what was read: others may have done it by now.
+        """
+
+        def assigned(_: Consumer, partitions: list[TopicPartition]) -> None:
+            self._assigned |= {(p.topic, p.partition) for p in partitions}
+            self._telemetry.partitions_changed("assigned", len(partitions), self.assigned)
+
+        def revoked(_: Consumer, partitions: list[TopicPartition]) -> None:
+            self._guarded(before_revoke)
+            self._give_up("revoked", partitions)
+
+        def lost(_: Consumer, partitions: list[TopicPartition]) -> None:
+            self._guarded(when_lost)
+            self._give_up("lost", partitions)
+
+        self._consumer.subscribe([self._topic], on_assign=assigned, on_revoke=revoked, on_lost=lost)
+
+    def poll(self, max_records: int, *, timeout_s: float) -> list[Record]:
+        """What is there, at most *max_records*; waits up to *timeout_s* for the first.
+
+        One call per record rather than `consume(n)`: that waits out its whole time-out for a full batch, and a
+        rebalance inside it would leave records of partitions in the batch that are no longer ours.
+
+        Raises:
+            StopWorker: the consumer cannot go on.
+        """
+        self._gathered = []
+        while len(self._gathered) < max_records:
+            message = self._consumer.poll(0 if self._gathered else timeout_s)
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                # They were read, but nobody will get them: read them again.
+                self.rewind(first_offsets(self._gathered))
+                raise failure
+            if message is None:
+                break
+            error = message.error()
+            if error is None:
+                self._gathered.append(_record(message))
+                self._down_since = None
+            else:
+                self._note(error)
+        self._stop_if_gone()
+        return self._gathered
+
+    def note_error(self, error: KafkaError) -> None:
+        """For the clients' own error callback."""
+        if error.code() in UNREACHABLE:
+            self._telemetry.broker_error(error.name())
+            if error.code() == KafkaError._ALL_BROKERS_DOWN and self._down_since is None:
+                self._down_since = time.monotonic()
+
+    def rewind(self, offsets: Mapping[Partition, int]) -> None:
+        """Read again from these offsets; partitions that are no longer ours are someone else's business.
+
+        Raises:
+            StopWorker: a partition cannot be read again; a restart can.
+        """
+        self._gathered = [r for r in self._gathered if (r.topic, r.partition) not in offsets]
+        for (topic, partition), offset in offsets.items():
+            if (topic, partition) in self._assigned:
+                try:
+                    self._consumer.seek(TopicPartition(topic, partition, offset))
+                except KafkaException as error:
+                    raise StopWorker(f"cannot go back in {topic}-{partition}: {error.args[0].str()}") from error
+
+    def group_metadata(self) -> Any:
+        """Who this member is now: lets the broker refuse the offsets of one who was replaced (KIP-447)."""
+        return self._consumer.consumer_group_metadata()
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit outside of a transaction, and wait for it.
+
+        Raises:
+            KafkaException: the broker refuses.
+        """
+        self._consumer.commit(
+            offsets=[TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()],
+            asynchronous=False,
+        )
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """An exception must not travel through librdkafka: it is kept, and raised by the poll it interrupted."""
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001
+            self._failure = error
+
+    def _give_up(self, how: str, partitions: list[TopicPartition]) -> None:
+        gone = {(p.topic, p.partition) for p in partitions}
+        self._assigned -= gone
+        # In place: poll is filling this very list.
+        self._gathered[:] = [r for r in self._gathered if (r.topic, r.partition) not in gone]
+        self._telemetry.partitions_changed(how, len(partitions), self.assigned)
+
+    def _note(self, error: KafkaError) -> None:
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise TopicMissing([self._topic])
+        self._stop_if_denied(error)
+        if error.fatal():
+            raise Fenced(error.str())
+        self.note_error(error)
+
+    def _stop_if_denied(self, error: KafkaError) -> None:
+        if error.code() in DENIED:
+            raise StopWorker(
+                f"the brokers refuse this client ({error.name()}); check EMOTAG_KAFKA__PROPERTIES and ACLs"
+            )
+
+    def _stop_if_gone(self) -> None:
+        """While brokers are gone: ask now and then whether they are back, and give up at the deadline."""
+        now = time.monotonic()
+        if self._down_since is None or now < self._next_probe:
+            return
+        try:
+            self._consumer.list_topics(self._topic, timeout=PROBE_S)
+        except KafkaException as error:
+            self._next_probe = time.monotonic() + PROBE_S
+            if now - self._down_since > self._deadline_s:
+                raise BrokerUnavailable("reading", self._deadline_s, error.args[0].str()) from error
+        else:
+            self._telemetry.brokers_back(now - self._down_since)
+            self._down_since = None
+
+
+def _record(message: Message) -> Record:
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    kind, timestamp_ms = message.timestamp()
+    return Record(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        key=message.key(),
+        value=message.value(),
+        headers=message.headers() or (),
+        timestamp_ms=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
+    )
