@@ -108,6 +108,7 @@ def save(artifact: Artifact, path: Path, *, card: str, dtype: torch.dtype = torc
         name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in artifact.model.state_dict().items()
     }
     save_file(weights, path / WEIGHTS, metadata={"format": "pt"})
+    (path / WEIGHTS).chmod(0o644)  # it was written for its owner alone
     artifact.tokenizer.save(str(path / TOKENIZER), pretty=False)
     _write_json(path / METRICS, artifact.metrics)
     _write_json(path / TRAINING, artifact.training)

@@ -67,6 +67,17 @@ class Tokens:
             result.append(TokenIds(tuple(ids), too_long or len(text) > MAX_CHARACTERS))
         return result
 
+    def id_of(self, token: str) -> int:
+        """The id of one token of the vocabulary.
+
+        Raises:
+            ValueError: the vocabulary has no such token.
+        """
+        found: int | None = self._tokenizer.token_to_id(token)
+        if found is None:
+            raise ValueError(f"the tokenizer has no token {token}")
+        return found
+
 
 def pad(
     rows: Sequence[Sequence[int]], *, pad_id: int, round_to: int = 1

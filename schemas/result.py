@@ -91,17 +91,17 @@ class EmotionResult(_Wire):
         return self.model_dump_json().encode()
 
 
-def cloudevents_headers(*, id: str, source: str, time: datetime) -> list[tuple[str, bytes]]:
+def cloudevents_headers(event_id: str, *, source: str, time: datetime) -> list[tuple[str, bytes]]:
     """The record's headers as a CloudEvent in binary mode (CloudEvents 1.0, Kafka protocol binding).
 
     Args:
-        id: of the event, unique together with *source*.
+        event_id: unique together with *source*.
         source: a URI reference.
         time: when the text was tagged.
     """
     return [
         ("ce_specversion", CE_SPECVERSION.encode()),
-        ("ce_id", id.encode()),
+        ("ce_id", event_id.encode()),
         ("ce_source", source.encode()),
         ("ce_type", CE_TYPE.encode()),
         ("ce_time", rfc3339(time).encode()),

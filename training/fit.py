@@ -65,6 +65,7 @@ def fit(
     rng = np.random.default_rng(seed)
     train_ids, dev_ids = tokens(train.texts), tokens(dev.texts)
     lengths = [len(text.ids) for text in train_ids]
+    mask_id = tokens.id_of("[MASK]") if recipe.hidden_tokens else 0
     chosen, _ = choose_precision(precision, model, device)
     dtype = PRECISIONS[chosen]
     model.to(device)
@@ -81,6 +82,8 @@ def fit(
         losses = []
         for rows in bucketed_batches(lengths, batch_size=recipe.batch_size, rng=rng):
             ids_BL, mask_BL = rectangle([train_ids[row] for row in rows], model, device)
+            if recipe.hidden_tokens:
+                ids_BL = hide(ids_BL, mask_BL, share=recipe.hidden_tokens, mask_id=mask_id)
             targets_BK = torch.from_numpy(train.targets_NK[rows]).to(device)
             with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
                 logits_BK = model(ids_BL, mask_BL)
@@ -155,6 +158,14 @@ def rectangle(texts: Sequence[TokenIds], model: DistilBertCNN, device: torch.dev
     """ids_BL and mask_BL of some texts, on the device, the width a multiple of eight: kernels compile per shape."""
     ids_BL, mask_BL = pad([text.ids for text in texts], pad_id=model.config.pad_token_id, round_to=8)
     return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL).to(device)
+
+
+def hide(ids_BL: Tensor, mask_BL: Tensor, *, share: float, mask_id: int) -> Tensor:
+    """ids_BL with a random *share* of the words' tokens replaced; each text's first and last token stay."""
+    inner_BL = mask_BL & torch.roll(mask_BL, -1, dims=1)  # the last real token has padding, or the first one, after it
+    inner_BL[:, 0] = inner_BL[:, -1] = False
+    hidden_BL = inner_BL & (torch.rand(ids_BL.shape, device=ids_BL.device) < share)
+    return torch.where(hidden_BL, mask_id, ids_BL)
 
 
 @torch.inference_mode()

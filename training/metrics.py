@@ -18,18 +18,27 @@ Floats = npt.NDArray[np.float32]
 
 ORIGINAL_THRESHOLD = 0.51
 CROSS_FIT_SPLITS = 20
+TRUST = 0.5
+"""How far tuning believes the model beside the raters: half and half."""
 
 
-def best_f1_thresholds(probabilities_NK: Floats, targets_NK: Floats) -> Floats:
-    """The threshold of each label that gives it the best F1 on these rows, [K].
+def best_f1_thresholds(probabilities_NK: Floats, targets_NK: Floats, *, trust: float = TRUST) -> Floats:
+    """The threshold of each label that gives it the best expected F1 on these rows, [K].
 
-    It lies halfway between two neighbouring probabilities, so that it does not hang on one row. A label without a
-    positive row gets 0.5.
+    A rare label has a dozen positive rows on dev, and the cut that suits just these is luck. So a row counts as
+    positive by its target and its probability blended: the model's own opinion of all other rows steadies the cut.
+    (With the probabilities alone this is the maximiser of expected F1 of a calibrated model, Lipton, Elkan and
+    Naryanaswamy 2014, arXiv:1402.1892.) The cut lies halfway between two neighbouring probabilities.
+
+    Args:
+        trust: the probability's share of the blend; 0 takes the targets alone. A label without any positive row then
+            gets 0.5.
     """
     thresholds_K = np.full(probabilities_NK.shape[1], 0.5, dtype=np.float32)
     for k in range(probabilities_NK.shape[1]):
         order = np.argsort(-probabilities_NK[:, k], kind="stable")
-        score_N, hit_N = probabilities_NK[order, k], targets_NK[order, k]
+        score_N = probabilities_NK[order, k]
+        hit_N = (1 - trust) * targets_NK[order, k] + trust * score_N
         positives = hit_N.sum()
         if not positives:
             continue
@@ -43,9 +52,12 @@ def best_f1_thresholds(probabilities_NK: Floats, targets_NK: Floats) -> Floats:
 
 
 def cross_fitted_macro_f1(
-    probabilities_NK: Floats, targets_NK: Floats, *, splits: int = CROSS_FIT_SPLITS, seed: int = 0
+    probabilities_NK: Floats, targets_NK: Floats, *, trust: float = TRUST, splits: int = CROSS_FIT_SPLITS, seed: int = 0
 ) -> tuple[float, float]:
     """Macro F1 with thresholds tuned on one half and scored on the other, both ways.
+
+    Args:
+        trust: as for `best_f1_thresholds`.
 
     Returns:
         Mean and standard deviation over *splits* random halvings. Tuned and scored on the same rows, the figure would
@@ -57,7 +69,7 @@ def cross_fitted_macro_f1(
         half_N = rng.permutation(len(targets_NK)) % 2 == 0
         decided_NK = np.empty(targets_NK.shape, dtype=bool)
         for tuned_N in (half_N, ~half_N):
-            thresholds_K = best_f1_thresholds(probabilities_NK[tuned_N], targets_NK[tuned_N])
+            thresholds_K = best_f1_thresholds(probabilities_NK[tuned_N], targets_NK[tuned_N], trust=trust)
             decided_NK[~tuned_N] = probabilities_NK[~tuned_N] >= thresholds_K
         scores.append(macro_f1(decided_NK, targets_NK))
     return float(np.mean(scores)), float(np.std(scores))
@@ -81,11 +93,13 @@ def report(
     """
     decided_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
     mean, deviation = cross_fitted_macro_f1(probabilities_NK, targets_NK)
-    scored = targets_NK.any(axis=0)  # ranking figures are undefined for a label without positives
+    targets_alone, _ = cross_fitted_macro_f1(probabilities_NK, targets_NK, trust=0.0)
+    scored = np.asarray(targets_NK.any(axis=0))  # ranking figures are undefined for a label without positives
     return {
         "texts": len(targets_NK),
         "macro_f1_cross_fitted": round(mean, 4),
         "macro_f1_cross_fitted_std": round(deviation, 4),
+        "macro_f1_cross_fitted_on_targets_alone": round(targets_alone, 4),
         "roc_auc": _round(roc_auc_score(targets_NK[:, scored], probabilities_NK[:, scored], average="macro")),
         "mean_average_precision": _round(average_precision_score(targets_NK[:, scored], probabilities_NK[:, scored])),
         "at_0.51": _decisions(probabilities_NK >= ORIGINAL_THRESHOLD, targets_NK),

@@ -52,7 +52,8 @@ class PretrainedTrunk:
         Args:
             settings: the rest of `ModelConfig`: labels, max_tokens, dropouts.
         """
-        model = DistilBertCNN(ModelConfig(**self.dimensions, **settings))
+        shape: dict[str, Any] = {**self.dimensions, **settings}
+        model = DistilBertCNN(ModelConfig(**shape))
         model.trunk.load_state_dict(self.weights)
         return model
 

@@ -75,7 +75,7 @@ class Encoder:
         value = value[:-1] + b',"metadata":' + (decoded.metadata_json or b"null") + b"}"
         headers = [
             *((name, content) for name, content in record.headers if name.lower() not in REPLACED),
-            *cloudevents_headers(id=decoded.id, source=f"/{record.topic}/{record.partition}/{record.offset}", time=now),
+            *cloudevents_headers(decoded.id, source=f"/{record.topic}/{record.partition}/{record.offset}", time=now),
         ]
         return Outgoing(self.output_topic, record.key, value, headers, record.timestamp_ms)
 

@@ -25,7 +25,7 @@ class Entry:
 
 
 def quantise(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Probabilities as the cache will give them back. Computed ones pass through here too, so a repeat is no different."""
+    """Probabilities as the cache gives them back. Computed ones pass through here too, so that a repeat is equal."""
     return np.rint(probabilities * STEPS).astype(np.float32) / np.float32(STEPS)
 
 

@@ -106,9 +106,7 @@ class TopicMissing(StopWorker):
 
 class BrokerUnavailable(StopWorker):
     def __init__(self, doing: str, deadline_s: float, why: str) -> None:
-        super().__init__(
-            f"gave up {doing} after {deadline_s:g} s ({why}); are the brokers reachable at EMOTAG_KAFKA__BOOTSTRAP_SERVERS?"
-        )
+        super().__init__(f"gave up {doing} after {deadline_s:g} s ({why}); are the brokers up? is the address right?")
 
 
 class FlushIncomplete(StopWorker):

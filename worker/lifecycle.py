@@ -19,8 +19,8 @@ class Lifecycle:
 
     Args:
         drain_s: longest time from the first signal to the exit.
-        stuck_s: a round of the pipeline that takes longer is stuck. Above every deadline the round itself keeps, so that
-            those end the process first, with a better message.
+        stuck_s: a round of the pipeline that takes longer is stuck. Above every deadline the round itself keeps, so
+            that those end the process first, with a better message.
     """
 
     def __init__(self, *, drain_s: float, stuck_s: float, telemetry: Telemetry) -> None:

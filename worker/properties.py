@@ -94,6 +94,25 @@ def producer_properties(settings: Settings) -> dict[str, Any]:
     return defaults | given | ours
 
 
+def plain_producer_properties(settings: Settings) -> dict[str, Any]:
+    """For a producer that only feeds the input topic."""
+    given = _for(settings, without=CONSUMER_ONLY)
+    return {
+        "message.max.bytes": MAX_MESSAGE_BYTES,
+        "compression.type": "lz4",
+        "partitioner": "murmur2_random",
+        "message.timeout.ms": round(settings.kafka.unavailable_s * 1000),
+        **given,
+        "enable.idempotence": True,
+        "delivery.report.only.error": True,
+    }
+
+
+def reader_properties(settings: Settings) -> dict[str, Any]:
+    """For a consumer that only looks: it joins no group and commits nothing."""
+    return consumer_properties(settings) | {"group.id": f"{settings.kafka.group_id}-reader"}
+
+
 def transactional_id(settings: Settings) -> str:
     """Stable where the operator gave the worker an identity, so that a restart fences what it left behind; else unique.
 
@@ -105,7 +124,7 @@ def transactional_id(settings: Settings) -> str:
 
 
 def _for(settings: Settings, *, without: tuple[str, ...]) -> dict[str, Any]:
-    """What every client gets, and the operator's properties that are meant for this one (librdkafka warns of others)."""
+    """What every client gets, and those of the operator's that are for this one (librdkafka warns of others)."""
     for name, why in OWNED.items():
         if name in settings.kafka.properties:
             raise SettingsProblem(f"kafka.properties: {name} cannot be set; {why}")

@@ -7,7 +7,7 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -172,6 +172,28 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
         raise SettingsProblem(f"{error}: it takes JSON") from None
 
 
+def parse_flags(flags: Sequence[str]) -> dict[str, Any]:
+    """`section.field=value` lines to nested settings; `kafka.properties.a.b=value` sets the property `a.b`.
+
+    Raises:
+        SettingsProblem: one has no such form.
+    """
+    nested: dict[str, Any] = {}
+    for flag in flags:
+        name, separator, value = flag.partition("=")
+        if not separator or not name:
+            raise SettingsProblem(f"--set takes NAME=VALUE, as in kafka.group_id=mine; it got {name!r}")
+        section, _, field = name.partition(".")
+        if name.startswith("kafka.properties."):
+            properties = nested.setdefault("kafka", {}).setdefault("properties", {})
+            properties[name.removeprefix("kafka.properties.")] = value
+        elif field:
+            nested.setdefault(section, {})[field] = _json_object(name, value) if value.startswith("{") else value
+        else:
+            nested[section] = value
+    return nested
+
+
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Variables that look like settings and are none, each with the nearest real name: mistyped, most likely.
 
@@ -209,6 +231,13 @@ def shown(settings: Settings) -> dict[str, Any]:
         if any(word in name for word in secret):
             values["kafka"]["properties"][name] = "**********"
     return values
+
+
+def _json_object(name: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise SettingsProblem(f"--set {name}: not a JSON object ({error.msg})") from None
 
 
 def _read(file: Path | None) -> dict[str, Any]:

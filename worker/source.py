@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import (
     TIMESTAMP_NOT_AVAILABLE,
@@ -15,7 +15,7 @@ from confluent_kafka import (
 
 from .errors import BrokerUnavailable, Fenced, StopWorker, TopicMissing
 from .offsets import Partition, first_offsets
-from .record import Record
+from .record import Headers, Record
 from .telemetry import Telemetry
 
 PROBE_S = 1.0
@@ -37,12 +37,11 @@ class Source:
     """One member of the consumer group.
 
     Args:
-        consumer: not yet subscribed; its offsets are committed elsewhere.
+        topic: the input.
         deadline_s: how long the brokers may be gone.
     """
 
-    def __init__(self, consumer: Consumer, topic: str, *, deadline_s: float, telemetry: Telemetry) -> None:
-        self._consumer = consumer
+    def __init__(self, topic: str, *, deadline_s: float, telemetry: Telemetry) -> None:
         self._topic = topic
         self._deadline_s = deadline_s
         self._telemetry = telemetry
@@ -51,6 +50,10 @@ class Source:
         self._failure: BaseException | None = None
         self._down_since: float | None = None
         self._next_probe = 0.0
+
+    def attach(self, consumer: Consumer) -> None:
+        """Give it its client, made with `note_error` as its error callback and not yet subscribed."""
+        self._consumer = consumer
 
     @property
     def assigned(self) -> int:
@@ -233,6 +236,6 @@ def _record(message: Message) -> Record:
         offset=offset,
         key=message.key(),
         value=message.value(),
-        headers=message.headers() or (),
+        headers=cast("Headers", message.headers() or ()),
         timestamp_ms=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
     )

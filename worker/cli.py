@@ -1,0 +1,467 @@
+"""Every command a user types, and the only place where clients are built."""
+
+import contextlib
+import importlib.metadata
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from . import settings as settings_
+from .errors import EmotagError, StopWorker
+from .settings import Settings, SettingsProblem
+
+if TYPE_CHECKING:
+    from model.tagger import EmotionTagger
+
+    from .lifecycle import Lifecycle
+    from .telemetry import Telemetry
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="emotag: texts from a Kafka topic, emotions to another, exactly once.",
+)
+topics_app = typer.Typer(no_args_is_help=True, help="The worker's topics.")
+config_app = typer.Typer(no_args_is_help=True, help="The settings in force.")
+schemas_app = typer.Typer(no_args_is_help=True, help="What crosses the wire.")
+model_app = typer.Typer(no_args_is_help=True, help="The model.")
+for name, sub in (("topics", topics_app), ("config", config_app), ("schemas", schemas_app), ("model", model_app)):
+    app.add_typer(sub, name=name)
+
+Config = Annotated[Path | None, typer.Option("--config", help="a TOML file of settings, under the environment's")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="one setting, over the environment's; may be repeated"),
+]
+ModelDir = Annotated[Path | None, typer.Option("--model", help="an artifact's directory; the shipped one if not given")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N")]
+Precision = Annotated[str, typer.Option(help="auto (measured), fp32, bf16, fp16")]
+
+TAG_BATCH = 256
+
+
+def main() -> None:
+    """Run a command. A mistake is one line on stderr and exit code 2; a worker that must stop ends with 1."""
+    try:
+        code = app(standalone_mode=False)
+    except TyperException as error:
+        _complain(error.format_message())
+        code = 2
+    except StopWorker as error:
+        _complain(str(error))
+        code = 1
+    except (EmotagError, SettingsProblem) as error:
+        _complain(str(error))
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        code = 128 + signal.SIGINT
+    except BrokenPipeError:  # `emotag tail | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if not isinstance(error, _known_mistakes()):
+            raise
+        _complain(str(error))
+        code = 2
+    sys.exit(code or 0)
+
+
+@app.callback()
+def version_option(
+    version: Annotated[bool, typer.Option("--version", help="print emotag's version and end")] = False,
+) -> None:
+    if version:
+        typer.echo(_version())
+        raise typer.Exit
+
+
+@app.command()
+def run(config: Config = None, set_: Set = None) -> None:
+    """Read texts, write emotions, until SIGTERM or Ctrl-C.
+
+    emotag run
+
+    emotag run --config emotag.toml --set kafka.group_id=mine --set input.format=text
+    """
+    from .admin import Admin
+    from .lifecycle import Lifecycle
+    from .telemetry import Telemetry, configure_logging
+
+    settings = _load(config, set_)
+    configure_logging(settings.log)
+    telemetry = Telemetry()
+    lifecycle = Lifecycle(
+        drain_s=settings.drain_s, stuck_s=settings.kafka.unavailable_s * 2 + settings.drain_s, telemetry=telemetry
+    )
+    lifecycle.watch_signals()
+    for why in settings_.unknown_variables(settings_.environment()):
+        telemetry.setting_ignored(why)
+    try:
+        admin = Admin(settings.admin.host, settings.admin.port, probe=lifecycle.probe, metrics=telemetry.metrics)
+        with admin:
+            telemetry.admin_listening(settings.admin.host, admin.port)
+            _serve(settings, telemetry, lifecycle)
+    except Exception as error:
+        if not isinstance(error, EmotagError | SettingsProblem | _known_mistakes()):
+            raise
+        telemetry.stopped(why=str(error), exit_code=1)
+        raise typer.Exit(1) from error
+    telemetry.stopped(why="drained", exit_code=0)
+
+
+def _serve(settings: Settings, telemetry: "Telemetry", lifecycle: "Lifecycle") -> None:
+    """Build everything, run the pipeline, take everything down in the order that loses nothing."""
+    from confluent_kafka import Consumer, Producer
+
+    from . import properties
+    from .cache import NoCache, RedisCache
+    from .encode import Encoder
+    from .pipeline import Pipeline
+    from .sink import AtLeastOnceSink, DeliveryFailures, TransactionalSink
+    from .source import Source
+
+    log = logging.getLogger("librdkafka")
+    deadline_s = settings.kafka.unavailable_s
+    with contextlib.ExitStack() as stack:
+        source = Source(settings.input.topic, deadline_s=deadline_s, telemetry=telemetry)
+        consumer = Consumer(properties.consumer_properties(settings) | {"error_cb": source.note_error}, logger=log)
+        source.attach(consumer)
+        stack.callback(source.close)
+        source.require_topics([settings.input.topic, settings.output.topic, settings.dlq.topic])
+        tagger = _tagger(settings.model.path, settings.model.device, settings.model.precision)
+        telemetry.precision_chosen(tagger.precision, dict(tagger.timings_ms))
+        failures = DeliveryFailures()
+        producer = Producer(
+            properties.producer_properties(settings) | {"on_delivery": failures, "error_cb": source.note_error},
+            logger=log,
+        )
+        kind = TransactionalSink if settings.delivery == "exactly_once" else AtLeastOnceSink
+        sink = kind(producer, failures, deadline_s=deadline_s)
+        sink.open()
+        cache: RedisCache | NoCache = NoCache()
+        if settings.cache.url is not None:
+            cache = RedisCache(settings.cache, labels=len(tagger.labels), telemetry=telemetry)
+        stack.callback(cache.close)
+        pipeline = Pipeline(
+            source=source,
+            cache=cache,
+            tagger=tagger,
+            sink=sink,
+            encoder=Encoder(
+                model={"name": tagger.name, "version": tagger.version, "thresholds": tagger.thresholds_version},
+                output_topic=settings.output.topic,
+                dlq_topic=settings.dlq.topic,
+                group_id=settings.kafka.group_id,
+                worker_version=_version(),
+            ),
+            settings=settings,
+            telemetry=telemetry,
+        )
+        stack.callback(pipeline.close)
+        telemetry.started(
+            version=_version(),
+            model=tagger.name,
+            model_version=tagger.version,
+            thresholds=tagger.thresholds_version,
+            device=str(tagger.device),
+            precision=tagger.precision,
+        )
+        lifecycle.started(ready=lambda: source.assigned > 0 and source.reachable)
+        pipeline.run(lifecycle.stop, alive=lifecycle.alive)
+
+
+@app.command()
+def tag(
+    texts: Annotated[list[str] | None, typer.Argument(help="texts; without any, the lines of stdin")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a text")] = False,
+    top: Annotated[int | None, typer.Option(min=1, help="the strongest N labels, whatever their thresholds")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="the probabilities of all labels too")] = False,
+    model: ModelDir = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Tag texts without Kafka.
+
+    emotag tag "I'm so excited about this new opportunity!" --top 5
+
+    cat texts.txt | emotag tag --json --all
+    """
+    from schemas.labels import ekman_of, sentiment_of
+
+    from .lines import as_they_come
+    from .show import percent, shortened
+
+    tagger = _tagger(model, device, precision)
+    for batch in iter([texts]) if texts else as_they_come(sys.stdin, most=TAG_BATCH):
+        kept = [text for text in batch if text.strip()]
+        for text, tagging in zip(kept, tagger.tag(kept), strict=True):
+            given = {emotion.label: emotion.score for emotion in tagging.emotions}
+            chosen = tagging.top(top) if top else tagging.emotions
+            if as_json:
+                answer: dict[str, Any] = {
+                    "text": text,
+                    "emotions": [{"label": e.label, "score": round(e.score, 4)} for e in chosen],
+                    "sentiment": sentiment_of(given),
+                    "ekman": ekman_of(given),
+                    "truncated": tagging.truncated,
+                }
+                if all_:
+                    answer["scores"] = {label: round(score, 4) for label, score in tagging.scores.items()}
+                typer.echo(json.dumps(answer, ensure_ascii=False))
+                continue
+            typer.echo(shortened(text, 100))
+            for emotion in tagging.top(len(tagging.scores)) if all_ and not top else chosen:
+                typer.echo(f"  {emotion.label:<16}{percent(emotion.score):>8}")
+            if not chosen:
+                typer.echo("  no emotion over its threshold")
+
+
+@app.command()
+def demo(
+    messages: Annotated[int, typer.Option(min=1, help="how many sample texts to send")] = 200,
+    no_input: Annotated[bool, typer.Option("--no-input", help="end after the samples; ask for no text")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="only the summary, as one JSON object")] = False,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="texts a second; on a terminal 20, elsewhere as fast as they go")
+    ] = None,
+) -> None:
+    """Texts through a real Kafka, a real cache and the model, all on this machine, with no set-up.
+
+    emotag demo
+
+    emotag demo --messages 500 --no-input --json
+    """
+    from .demo import Demo
+
+    on_terminal = sys.stdout.isatty() and not as_json
+    pace = rate or (20.0 if on_terminal else None)
+    show = Demo(messages=messages, rate=pace, as_json=as_json, live=on_terminal)
+    raise typer.Exit(show.run(ask=on_terminal and sys.stdin.isatty() and not no_input))
+
+
+@app.command()
+def local() -> None:
+    """A local Kafka and a local cache, until Ctrl-C; their addresses are printed, ready to be exported.
+
+    emotag local
+    """
+    from .local import kafka, valkey
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with kafka() as broker, valkey() as cache:
+        typer.echo(f"export EMOTAG_KAFKA__BOOTSTRAP_SERVERS={broker.bootstrap_servers}")
+        typer.echo(f"export EMOTAG_CACHE__URL={cache.url}")
+        _note("ready; Ctrl-C ends both and removes their data")
+        while True:
+            time.sleep(3600)  # a signal ends it
+
+
+@app.command()
+def produce(
+    file: Annotated[Path, typer.Argument(help="a file of texts or of JSON objects, one a line; - is stdin")],
+    config: Config = None,
+    set_: Set = None,
+) -> None:
+    """Feed the input topic: JSON objects as they stand, other lines as texts.
+
+    emotag produce texts.txt
+
+    echo '{"text": "what a day", "id": "1"}' | emotag produce -
+    """
+    from confluent_kafka import Producer
+
+    from . import properties
+    from .lines import as_they_come, values
+    from .sink import DeliveryFailures
+
+    settings = _load(config, set_)
+    failures = DeliveryFailures()
+    given = properties.plain_producer_properties(settings) | {"on_delivery": failures}
+    producer = Producer(given, logger=logging.getLogger("librdkafka"))
+    sent = 0
+    with contextlib.nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as stream:
+        for batch in as_they_come(stream, most=1000):
+            for value in values(batch, settings.input):
+                while True:
+                    try:
+                        producer.produce(settings.input.topic, value)
+                        break
+                    except BufferError:
+                        producer.poll(0.5)
+                sent += 1
+            producer.poll(0)
+    left = producer.flush(settings.kafka.unavailable_s)
+    if left or failures.first is not None:
+        why = failures.first[1].str() if failures.first else "no broker answered in time"
+        raise EmotagError(f"not all of {sent} records were taken by {settings.input.topic}: {why}")
+    _note(f"{sent} records to {settings.input.topic}")
+
+
+@app.command()
+def tail(
+    as_json: Annotated[bool, typer.Option("--json", help="each result as it stands")] = False,
+    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="not only what comes from now on")] = False,
+    idle_s: Annotated[float | None, typer.Option("--idle-s", help="end after so many seconds without a result")] = None,
+    config: Config = None,
+    set_: Set = None,
+) -> None:
+    """Follow the output topic, until Ctrl-C.
+
+    emotag tail
+
+    emotag tail --json --from-beginning --idle-s 5
+    """
+    from confluent_kafka import Consumer
+
+    from . import properties
+    from .show import emotions_line
+    from .tail import follow
+
+    settings = _load(config, set_)
+    consumer = Consumer(properties.reader_properties(settings), logger=logging.getLogger("librdkafka"))
+    for message in follow(consumer, [settings.output.topic], from_beginning=from_beginning, idle_s=idle_s):
+        if message is None:
+            continue
+        value = (message.value() or b"").decode("utf-8", "replace")
+        if as_json:
+            typer.echo(value)
+        else:
+            result = json.loads(value)
+            typer.echo(f"{result['id']}  {emotions_line(result['emotions'])}")
+    consumer.close()
+
+
+@topics_app.command("create")
+def topics_create(
+    partitions: Annotated[int, typer.Option(min=1, help="of each; the most workers that can share the input")] = 8,
+    replication: Annotated[int, typer.Option(help="copies of each; -1 takes the brokers' default")] = -1,
+    config: Config = None,
+    set_: Set = None,
+) -> None:
+    """Create the input, output and dead-letter topics; those that exist are left as they are.
+
+    emotag topics create --partitions 16 --replication 3
+    """
+    from confluent_kafka.admin import AdminClient
+
+    from . import properties, topics
+
+    settings = _load(config, set_)
+    admin = AdminClient(properties.admin_properties(settings), logger=logging.getLogger("librdkafka"))
+    plan = topics.planned(settings, partitions=partitions, replication=replication)
+    topics.create(admin, plan, told=lambda name, how: typer.echo(f"{name}: {how}"))
+
+
+@config_app.command("show")
+def config_show(config: Config = None, set_: Set = None) -> None:
+    """Print the settings in force as JSON, secrets masked.
+
+    emotag config show --config emotag.toml
+    """
+    typer.echo(json.dumps(settings_.shown(_load(config, set_)), indent=2))
+
+
+@config_app.command("check")
+def config_check(config: Config = None, set_: Set = None) -> None:
+    """Check the settings without starting anything; 0 where they hold.
+
+    emotag config check --config emotag.toml
+    """
+    from . import properties
+
+    settings = _load(config, set_)
+    properties.consumer_properties(settings)
+    properties.producer_properties(settings)
+    unknown = settings_.unknown_variables(settings_.environment())
+    if unknown:
+        raise SettingsProblem("; ".join(unknown))
+    typer.echo("the settings hold")
+
+
+@schemas_app.command("export")
+def schemas_export(directory: Annotated[Path, typer.Argument(help="where the documents are written")]) -> None:
+    """Write the JSON Schemas and the AsyncAPI document.
+
+    emotag schemas export docs/schemas
+    """
+    from schemas import documents
+
+    for path in documents.write(directory):
+        typer.echo(str(path))
+
+
+@model_app.command("info")
+def model_info(directory: Annotated[Path | None, typer.Argument(help="the shipped one if not given")] = None) -> None:
+    """What a model is, once it is checked: JSON.
+
+    emotag model info
+    """
+    from model import artifact
+
+    found = artifact.load(directory or artifact.DEFAULT)
+    figures = found.metrics.get("dev", {})
+    typer.echo(
+        json.dumps(
+            {
+                "name": found.name,
+                "version": found.version,
+                "thresholds": found.thresholds_version,
+                "parameters": sum(parameter.numel() for parameter in found.model.parameters()),
+                "max_tokens": found.model.config.max_tokens,
+                "labels": list(found.model.config.labels),
+                "dev": {key: value for key, value in figures.items() if isinstance(value, int | float)},
+                "trained_by": found.training.get("command"),
+            },
+            indent=2,
+        )
+    )
+
+
+def _load(config: Path | None, flags: Sequence[str] | None) -> Settings:
+    return settings_.load(config, settings_.parse_flags(flags or ()))
+
+
+def _tagger(path: Path | None, device: str, precision: str) -> "EmotionTagger":
+    from model.tagger import EmotionTagger
+
+    return EmotionTagger.load(path, on=device, precision=precision)
+
+
+def _known_mistakes() -> tuple[type[Exception], ...]:
+    """Errors of rooms that were not imported unless they were used; their messages are made for users."""
+    found: list[type[Exception]] = [OSError]
+    for module, name in (
+        ("model.artifact", "ArtifactError"),
+        ("model.tagger", "DeviceFailed"),
+        ("worker.local", "LocalError"),
+        ("confluent_kafka", "KafkaException"),
+    ):
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return tuple(found)
+
+
+def _version() -> str:
+    return importlib.metadata.version("emotag")
+
+
+def _complain(message: str) -> None:
+    print(f"emotag: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+
+
+def _note(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

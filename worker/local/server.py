@@ -1,0 +1,202 @@
+"""A server process on loopback that never outlives the process that started it.
+
+A watchdog holds the other end of a pipe, and ends the server when the pipe closes: even `kill -9` closes it.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+START_S = 60.0
+"""Longest wait for a server; a broker on a loaded machine takes up to twenty seconds."""
+STOP_S = 20.0
+PORT_ATTEMPTS = 3
+"""A free port may be taken between asking for it and listening on it."""
+
+WATCHDOG = """
+import os, shutil, signal, sys
+pid = 0
+for line in sys.stdin:
+    pid = int(line)
+if pid:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+if len(sys.argv) > 1:
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+"""
+"""Told the server's process group, line by line; acts when its input ends, which it does however the writer died."""
+
+
+class LocalError(Exception):
+    """A local server that cannot be had, and what to do about it."""
+
+
+class LocalServer(ABC):
+    """A server process on loopback that can be stopped, killed, paused and started again on the same port and data.
+
+    Args:
+        folder: for its data and its log; a temporary one where none is given, removed at the end.
+    """
+
+    name = "server"
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._temporary = folder is None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix=f"emotag-{self.name}-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log_path = self.folder / f"{self.name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        # In a session of its own: Ctrl-C in the terminal must not reach it before it has cleaned up.
+        self._watchdog = subprocess.Popen(
+            [sys.executable, "-c", WATCHDOG, *([str(self.folder)] if self._temporary else [])],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start and wait until it answers.
+
+        Raises:
+            LocalError: it ended or did not answer in time; carries the end of its log.
+        """
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                env=self._process_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # the terminal's Ctrl-C is for us, not for it
+            )
+        self._watch(self._process.pid)
+        give_up_at = time.monotonic() + START_S
+        while not self._answers():
+            if self._process.poll() is not None:
+                raise LocalError(f"{self.name} ended with code {self._process.returncode}; {self._end_of_log()}")
+            if time.monotonic() > give_up_at:
+                self.kill()
+                raise LocalError(f"{self.name} did not answer within {START_S:g} s; {self._end_of_log()}")
+            time.sleep(0.05)  # there is nothing to await but the port itself
+
+    def stop(self) -> None:
+        """SIGTERM, and wait until it is gone; SIGKILL where it takes too long."""
+        if self._process is not None and self._process.poll() is None:
+            self.resume()  # a paused process does not hear SIGTERM
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._watch(0)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._watch(0)
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open, nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def close(self, *, keep: bool = False) -> None:
+        """Stop for good, and remove a temporary folder unless it is to be *kept*."""
+        self.stop()
+        if keep:
+            self._watchdog.kill()
+        assert self._watchdog.stdin is not None
+        self._watchdog.stdin.close()
+        self._watchdog.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(keep=kind is not None and issubclass(kind, LocalError))
+
+    def log_tail(self, lines: int = 15) -> str:
+        """The last lines of its log."""
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+
+    @abstractmethod
+    def _command(self) -> Sequence[str]:
+        """The command line, its files written."""
+
+    def _process_environment(self) -> Mapping[str, str] | None:
+        """Its environment; None is the caller's own."""
+        return None
+
+    @abstractmethod
+    def move(self) -> None:
+        """Take other ports."""
+
+    @abstractmethod
+    def _answers(self) -> bool:
+        """Whether it answers its own protocol by now."""
+
+    def _watch(self, pid: int) -> None:
+        assert self._watchdog.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._watchdog.stdin.write(f"{pid}\n".encode())
+            self._watchdog.stdin.flush()
+
+    def _end_of_log(self) -> str:
+        return f"its log, {self.log_path}, ends with:\n{self.log_tail()}"
+
+
+@contextlib.contextmanager
+def running(server: LocalServer) -> Iterator[None]:
+    failed = False
+    try:
+        for attempt in range(1, PORT_ATTEMPTS + 1):
+            try:
+                server.start()
+                break
+            except LocalError:
+                failed = True
+                taken = "already in use" in server.log_tail().lower() or "BindException" in server.log_tail(100)
+                if not taken or attempt == PORT_ATTEMPTS:
+                    raise
+                server.move()
+        failed = False
+        yield
+    finally:
+        server.close(keep=failed)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens on a port of loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,54 @@
+"""The three topics, created with the limits they need."""
+
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from .errors import EmotagError
+from .settings import Settings
+
+HEADROOM_BYTES = 256 * 1024
+"""Room for what is written beside a copied value: key, headers, emotions."""
+
+WAIT_S = 30.0
+
+
+class TopicsFailed(EmotagError):
+    """Topics could not be created, and why."""
+
+
+def planned(settings: Settings, *, partitions: int, replication: int) -> list[NewTopic]:
+    """Input, output and dead letters. A dead letter is its input and some headers more, so its topic takes more.
+
+    Args:
+        partitions: of each; at most as many workers can share the input.
+        replication: copies of each; -1 takes the brokers' default.
+    """
+    limit_bytes = str(settings.input.max_value_bytes + HEADROOM_BYTES)
+    return [
+        NewTopic(
+            name, num_partitions=partitions, replication_factor=replication, config={"max.message.bytes": limit_bytes}
+        )
+        for name in (settings.input.topic, settings.output.topic, settings.dlq.topic)
+    ]
+
+
+def create(admin: AdminClient, topics: list[NewTopic], *, told: Callable[[str, str], Any]) -> None:
+    """Create those that do not exist; a topic that does is left as it is.
+
+    Args:
+        told: called with each topic's name and `created` or `exists already`.
+
+    Raises:
+        TopicsFailed: the brokers cannot be reached or refuse.
+    """
+    for name, future in admin.create_topics(topics, operation_timeout=WAIT_S, request_timeout=WAIT_S).items():
+        try:
+            future.result()
+            told(name, "created")
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TopicsFailed(f"{name} could not be created: {error.args[0].str()}") from error
+            told(name, "exists already")
