@@ -1,0 +1,237 @@
+"""The promise of the project: each input once, through crashes. The real process, killed by the real signal."""
+
+import itertools
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.conftest import Topics
+from tests.stream import Reader, Sent, headers_of, send, text
+from worker.demo import sample_texts
+from worker.local import LocalWorker
+from worker.local.server import LocalServer
+
+BAD = {
+    "Tombstone": Sent(None),
+    "NotUtf8": Sent(b'{"text": "\xff\xfe"}'),
+    "NotJson": Sent(b'{"text": "unfinished'),
+    "WrongType": Sent(b'{"text": 5}'),
+    "NoText": Sent(b'{"words": "none"}'),
+    "TooDeep": Sent(b'{"text": "deep", "metadata": ' + b'{"a":' * 300 + b"1" + b"}" * 300 + b"}"),
+    "ValueTooLarge": Sent(b'{"text": "' + b"a" * 1_100_000 + b'"}'),
+    "MetadataTooLarge": Sent(b'{"text": "fine", "metadata": {"a": "' + b"a" * 70_000 + b'"}}'),
+}
+"""One of every kind of record that cannot be tagged, by the reason it is refused for."""
+
+OTHER_BAD = [
+    Sent(b""),
+    Sent(b"   "),
+    Sent(b"[]"),
+    Sent(b'"text"'),
+    Sent(b'{"text": ""}'),
+    Sent(b'{"text": " \\n\\t "}'),
+    Sent(b'{"text": null}'),
+    Sent(b'{"text": "a", "id": 7}'),
+    Sent(b'{"text": "a", "metadata": []}'),
+    Sent(b'{"text": NaN}'),
+    Sent(b'{"text": "\\ud800"}'),
+]
+
+
+@pytest.fixture
+def start_worker(shown_on_failure: Callable[[LocalServer], None]) -> Iterator[Callable[[dict[str, str]], LocalWorker]]:
+    """Start workers that end with the test."""
+    started: list[LocalWorker] = []
+
+    def start(environment: dict[str, str]) -> LocalWorker:
+        worker = LocalWorker(environment)
+        started.append(worker)
+        shown_on_failure(worker)
+        worker.start()
+        return worker
+
+    yield start
+    for worker in started:
+        worker.close()
+
+
+def mixture(count: int, seed: int) -> list[Sent]:
+    """*count* records: repeated and new texts, one in twenty of them bad in some way, one of 900 KB."""
+    rng = random.Random(seed)
+    samples = sample_texts()
+    bad = itertools.cycle([*BAD.values(), *OTHER_BAD])
+    records = [text("word " * 180_000)]
+    for number in range(count - 1):
+        if number % 20 == 7:
+            records.append(next(bad))
+        elif rng.random() < 0.5:
+            records.append(text(rng.choice(samples), id=f"m{number}"))
+        else:
+            records.append(text(f"{rng.choice(samples)} {number}", key=f"k{number % 50}".encode()))
+    rng.shuffle(records)
+    return records
+
+
+@pytest.mark.timeout(420)
+def test_every_record_is_answered_once_though_the_worker_is_killed_five_times(
+    bootstrap_servers: str,
+    redis_url: str,
+    topics: Topics,
+    start_worker: Callable[[dict[str, str]], LocalWorker],
+) -> None:
+    """5,000 mixed records, five times kill -9: exactly one result or one dead letter each, for read_committed."""
+    placed = send(bootstrap_servers, topics.input, mixture(5000, seed=1))
+    environment = {
+        **topics.environment(bootstrap_servers),
+        "EMOTAG_CACHE__URL": redis_url,
+        # An identity lets the restarted worker take its partitions back, and end what it left open, without waiting.
+        "EMOTAG_KAFKA__PROPERTIES": '{"group.instance.id": "one"}',
+        "EMOTAG_BATCH__MAX_RECORDS": "64",
+    }
+    worker = start_worker(environment)
+    reader = Reader(bootstrap_servers, topics)
+    for kill in range(1, 6):
+        while len(reader.read.times()) < 5000 * kill // 7:
+            reader.take(1.0)
+        worker.kill()
+        worker.start()
+    read = reader.until(5000, timeout_s=180)
+    reader.close()
+
+    assert len(placed) == 5000
+    assert dict.fromkeys(placed, 1) == read.times()
+    for place, messages in read.dead.items():
+        sent, dead = placed[place], messages[0]
+        assert sent.value == dead.value()
+        assert sent.key == dead.key()
+    refused = {place for place, sent in placed.items() if sent in (*BAD.values(), *OTHER_BAD)}
+    assert refused == set(read.dead)
+    parsed = read.parsed()
+    long = next(place for place, sent in placed.items() if sent.value and len(sent.value) > 800_000 and place in parsed)
+    assert parsed[long].truncated
+    worker.stop()
+
+
+@pytest.mark.timeout(240)
+def test_a_second_run_of_the_same_texts_computes_nothing_and_says_the_same(
+    bootstrap_servers: str,
+    redis_url: str,
+    topics: Topics,
+    start_worker: Callable[[dict[str, str]], LocalWorker],
+) -> None:
+    """500 texts twice, the worker restarted in between: the second time every result comes from the cache."""
+    texts = [
+        text(f"{words} {number}") for number, words in zip(range(500), itertools.cycle(sample_texts()), strict=False)
+    ]
+    environment = {
+        **topics.environment(bootstrap_servers),
+        "EMOTAG_CACHE__URL": redis_url,
+        "EMOTAG_CACHE__KEY": topics.group,  # entries of other tests are not ours
+    }
+    first_places = send(bootstrap_servers, topics.input, texts)
+    reader = Reader(bootstrap_servers, topics)
+    worker = start_worker(environment)
+    reader.until(500, timeout_s=120)
+    worker.stop()
+    second_places = send(bootstrap_servers, topics.input, texts)
+    worker.start()
+    parsed = reader.until(1000, timeout_s=120).parsed()
+    reader.close()
+
+    assert [parsed[place].cached for place in first_places] == [False] * 500
+    assert [parsed[place].cached for place in second_places] == [True] * 500
+    said = {first_places[place].value: parsed[place].emotions for place in first_places}
+    assert said == {second_places[place].value: parsed[place].emotions for place in second_places}
+    status, metrics = worker.get("/metrics")
+    assert status == 200
+    assert 'emotag_results_total{origin="cache"} 500.0' in metrics
+    assert 'origin="computed"' not in metrics
+
+
+@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_the_next_worker_goes_on_where_it_ended(
+    bootstrap_servers: str,
+    topics: Topics,
+    start_worker: Callable[[dict[str, str]], LocalWorker],
+    stop_signal: signal.Signals,
+) -> None:
+    """SIGTERM and SIGINT: the batch in hand is committed, the group is left, the exit code is 0."""
+    placed = send(bootstrap_servers, topics.input, [text(f"I am happy {number}") for number in range(1500)])
+    worker = start_worker({**topics.environment(bootstrap_servers), "EMOTAG_BATCH__MAX_RECORDS": "32"})
+    reader = Reader(bootstrap_servers, topics)
+    while len(reader.read.times()) < 100:
+        reader.take(1.0)
+    os.kill(worker.pid, stop_signal)
+    code = worker.wait(30)
+    while reader.take(0.7):
+        pass
+    done = len(reader.read.times())
+    worker.start()
+    read = reader.until(1500, timeout_s=60)
+    reader.close()
+
+    assert code == 0
+    assert 100 <= done < 1500
+    assert dict.fromkeys(placed, 1) == read.times()
+
+
+def test_a_result_carries_key_headers_timestamp_and_metadata_of_its_record(
+    bootstrap_servers: str, topics: Topics, start_worker: Callable[[dict[str, str]], LocalWorker]
+) -> None:
+    """What the contract says of the output topic, on one record that has everything."""
+    traceparent = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    sent = Sent(
+        b'{"text": "What a wonderful day, thank you!", "id": "m-1", "metadata": {"b": [1.5, null], "a": "\xc3\xa9"}}',
+        key=b"user-7",
+        headers=[traceparent, ("tenant", b"\x00\xff"), ("none", None), ("ce_id", b"of the input"), ("tenant", b"2")],
+    )
+    send(bootstrap_servers, topics.input, [sent])
+    start_worker({**topics.environment(bootstrap_servers), "EMOTAG_OUTPUT__ALL_SCORES": "true"})
+    reader = Reader(bootstrap_servers, topics)
+    read = reader.until(1, timeout_s=30)
+    reader.close()
+
+    ((place, messages),) = read.results.items()
+    message, result = messages[0], read.parsed()[place]
+    assert message.key() == b"user-7"
+    assert message.timestamp()[1] == 1_700_000_000_000
+    headers = headers_of(message)
+    assert [traceparent, ("tenant", b"\x00\xff"), ("none", None), ("tenant", b"2")] == list(headers[:4])
+    assert list(headers[4:6]) == [("ce_specversion", b"1.0"), ("ce_id", b"m-1")]
+    assert result.id == "m-1"
+    assert result.metadata == {"b": [1.5, None], "a": "é"}
+    assert "gratitude" in {emotion.label for emotion in result.emotions}
+    assert result.sentiment == "positive"
+    assert result.ekman == ("joy",)
+    assert result.scores is not None
+    assert len(result.scores) == 28
+    assert not result.cached
+
+
+def test_a_dead_letter_carries_its_record_unchanged_and_says_why(
+    bootstrap_servers: str, topics: Topics, start_worker: Callable[[dict[str, str]], LocalWorker]
+) -> None:
+    """Every kind of bad record: byte for byte the original, its own headers first, then the reason; no text in it."""
+    own = [("tenant", b"a"), ("tenant", b"b"), ("none", None)]
+    sent = [Sent(bad.value, key=reason.encode(), headers=own) for reason, bad in BAD.items()]
+    send(bootstrap_servers, topics.input, sent)
+    start_worker(topics.environment(bootstrap_servers))
+    reader = Reader(bootstrap_servers, topics)
+    read = reader.until(len(BAD), timeout_s=30)
+    reader.close()
+
+    found = {messages[0].key(): messages[0] for messages in read.dead.values()}
+    assert {reason.encode() for reason in BAD} == set(found)
+    for record in sent:
+        dead = found[record.key]
+        headers = headers_of(dead)
+        assert record.value == dead.value()
+        assert dead.timestamp()[1] == 1_700_000_000_000
+        assert own == list(headers[:3])
+        reasons = dict(headers[3:])
+        assert record.key == reasons["__connect.errors.exception.class.name"]
+        assert topics.group.encode() == reasons["emotag.errors.consumer.group"]
+        assert b"unfinished" not in (reasons["__connect.errors.exception.message"] or b"")

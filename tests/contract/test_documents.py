@@ -1,0 +1,87 @@
+"""The published documents describe the messages, and nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+
+from schemas import documents
+
+RESULT = {
+    "id": "m-1",
+    "emotions": [{"label": "excitement", "score": 0.912}, {"label": "joy", "score": 0.447}],
+    "sentiment": "positive",
+    "ekman": ["joy"],
+    "scores": None,
+    "truncated": False,
+    "cached": False,
+    "model": {"name": "emotag-mini", "version": "sha256:aa", "thresholds": "sha256:bb"},
+    "source": {"topic": "texts", "partition": 3, "offset": 1234, "timestamp": "2026-11-23T06:59:59.000Z"},
+    "tagged_at": "2026-11-23T07:00:00.123Z",
+    "metadata": None,
+}
+"""The contract's own example."""
+
+
+def schema(name: str) -> Draft202012Validator:
+    return Draft202012Validator(documents.documents()[f"{name}.schema.json"])
+
+
+@pytest.mark.parametrize("name", [name for name in documents.documents() if name.endswith(".schema.json")])
+def test_every_schema_is_one(name: str) -> None:
+    Draft202012Validator.check_schema(documents.documents()[name])
+
+
+def test_the_contracts_example_is_a_result() -> None:
+    schema("emotion-result").validate(RESULT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sentiment": "great"}, {"emotions": [{"label": "joy", "score": 1.5}]}, {"ekman": ["neutral"]}, {"id": 5}],
+)
+def test_what_is_no_result_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        schema("emotion-result").validate(RESULT | change)
+
+
+def test_a_text_is_required_and_more_is_allowed() -> None:
+    schema("text-message").validate({"text": "a", "more": 1})
+    with pytest.raises(ValidationError):
+        schema("text-message").validate({"id": "a"})
+
+
+def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+    """Within the document, or to a schema written beside it."""
+    every = documents.documents()
+    document = every["asyncapi.json"]
+    references = []
+
+    def collect(node: Any) -> None:
+        if isinstance(node, dict):
+            references.extend([node["$ref"]] if "$ref" in node else [])
+            for value in node.values():
+                collect(value)
+        elif isinstance(node, list):
+            for value in node:
+                collect(value)
+
+    collect(document)
+    assert references
+    for reference in references:
+        if reference.startswith("./"):
+            assert reference.removeprefix("./") in every
+        else:
+            node = document
+            for part in reference.removeprefix("#/").split("/"):
+                node = node[part]
+
+
+def test_documents_are_written_alike_every_time(tmp_path: Path) -> None:
+    first = {path.name: path.read_bytes() for path in documents.write(tmp_path / "a")}
+    second = {path.name: path.read_bytes() for path in documents.write(tmp_path / "b")}
+    assert first == second
+    assert set(documents.documents()) == set(first)
+    assert all(json.loads(content) for content in first.values())

@@ -1,0 +1,150 @@
+"""What crosses the wire, as the contract words it."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from schemas import EKMAN, LABELS, SENTIMENT, DeadLetterHeaders, EmotionResult, TextMessage
+from schemas.dead_letter import NAMES, without_error_headers
+from schemas.labels import ekman_of, sentiment_of
+from schemas.result import cloudevents_headers
+from worker.decode import Decoded
+from worker.encode import Answer, Encoder
+from worker.errors import NoText
+from worker.record import Record
+
+from .test_documents import RESULT, schema
+
+ENCODER = Encoder(
+    model={"name": "emotag-mini", "version": "sha256:aa", "thresholds": "sha256:bb"},
+    output_topic="emotions",
+    dlq_topic="texts.dlq",
+    group_id="g",
+    worker_version="1.2.3",
+)
+NOW = datetime(2026, 11, 23, 7, 0, 0, 123_999, tzinfo=UTC)
+
+
+def test_the_contracts_example_goes_in_and_comes_out_the_same() -> None:
+    """Fields in the contract's order, times with milliseconds and Z."""
+    assert json.dumps(RESULT) == json.dumps(json.loads(EmotionResult.from_json(json.dumps(RESULT)).to_json()))
+
+
+def test_a_result_of_a_later_version_with_more_fields_is_still_read() -> None:
+    assert EmotionResult.from_json(json.dumps(RESULT | {"new": {"a": 1}})).id == "m-1"
+
+
+def test_the_worker_writes_what_the_contract_says() -> None:
+    """Built by hand in the worker, for speed; held to the published model and schema here."""
+    record = Record("texts", 3, 1234, b"k", b"", [("a", b"1"), ("Content-Type", b"text/plain")], 1_795_417_199_000)
+    answer = Answer([("excitement", 0.91204), ("joy", 0.447)], None, truncated=False, cached=False)
+    written = ENCODER.result(record, Decoded("a", "m-1"), answer, NOW)
+    value = json.loads(written.value or b"")
+    schema("emotion-result").validate(value)
+    assert json.dumps(RESULT) == json.dumps(value)
+    assert (written.topic, written.key, written.timestamp_ms) == ("emotions", b"k", 1_795_417_199_000)
+    names = ["a", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"]
+    assert names == [name for name, _ in written.headers]
+
+
+def test_metadata_is_repeated_as_it_came() -> None:
+    decoded = Decoded("a", "m", b'{"z":1e3,"a":[null]}')
+    written = ENCODER.result(Record("t", 0, 0, None, b""), decoded, Answer([], None, truncated=False, cached=True), NOW)
+    assert (written.value or b"").endswith(b'"metadata":{"z":1e3,"a":[null]}}')
+    assert json.loads(written.value or b"")["sentiment"] == "neutral"
+
+
+@pytest.mark.parametrize("timestamp_ms", [None, -1, 0, 253_402_300_800_000, 9_223_372_036_854_775_807])
+def test_a_timestamp_that_is_no_date_does_not_stop_the_stream(timestamp_ms: int | None) -> None:
+    record = Record("t", 0, 0, None, b"", timestamp_ms=timestamp_ms)
+    written = ENCODER.result(record, Decoded("a", "m"), Answer([], None, truncated=False, cached=False), NOW)
+    EmotionResult.from_json(written.value or b"")
+
+
+def test_cloudevents_headers_are_those_of_binary_mode() -> None:
+    headers = cloudevents_headers("m-1", source="/texts/3/1234", time=NOW)
+    assert headers == [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"m-1"),
+        ("ce_source", b"/texts/3/1234"),
+        ("ce_type", b"emotag.text.tagged.v1"),
+        ("ce_time", b"2026-11-23T07:00:00.123Z"),
+        ("content-type", b"application/json"),
+    ]
+
+
+def test_the_failure_headers_have_the_contracts_names() -> None:
+    connect = ("topic", "partition", "offset", "class.name", "exception.class.name", "exception.message", "stage")
+    ours = ("attempts", "consumer.group", "failed.at", "worker.version")
+    expected = [f"__connect.errors.{name}" for name in connect] + [f"emotag.errors.{name}" for name in ours]
+    assert expected == list(NAMES.values())
+
+
+@given(st.text(), st.text(), st.integers(0), st.integers(1))
+def test_failure_headers_come_back_as_they_were_written(topic: str, message: str, offset: int, attempts: int) -> None:
+    written = DeadLetterHeaders(
+        topic=topic.encode("utf-8", "replace").decode(),
+        partition=0,
+        offset=offset,
+        class_name="c",
+        exception_class="NotJson",
+        exception_message=message.encode("utf-8", "replace").decode(),
+        stage="decode",
+        attempts=attempts,
+        consumer_group="g",
+        failed_at=NOW.replace(microsecond=123_000),
+        worker_version="1",
+    )
+    assert written == DeadLetterHeaders.from_headers(written.to_headers())
+
+
+def test_taking_the_failure_headers_off_gives_the_original_back() -> None:
+    own = [("a", b"\xff"), ("a", None), ("emotag.errors.other", b"the producer's")]
+    record = Record("t", 0, 7, b"k", b"v", own, 5)
+    dead = ENCODER.dead_letter(record, NoText("text", "missing"), NOW)
+    assert (dead.key, dead.value, dead.timestamp_ms) == (b"k", b"v", 5)
+    assert own == without_error_headers(dead.headers)
+    assert DeadLetterHeaders.from_headers(dead.headers).exception_class == "NoText"
+
+
+def test_headers_that_are_no_dead_letters_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"emotag\.errors\.attempts"):
+        DeadLetterHeaders.from_headers([(name, b"1") for name in NAMES.values() if not name.endswith("attempts")])
+
+
+@pytest.mark.parametrize("value", ['{"text": " "}', '{"text": 5}', '{"text": "a", "id": 5}', "{}"])
+def test_a_producer_learns_at_once_that_its_message_is_none(value: str) -> None:
+    with pytest.raises(ValidationError):
+        TextMessage.model_validate_json(value)
+
+
+def test_every_label_has_one_sentiment_and_all_but_neutral_one_basic_emotion() -> None:
+    assert sorted(LABELS) == sorted(label for labels in SENTIMENT.values() for label in labels)
+    assert sorted(set(LABELS) - {"neutral"}) == sorted(label for labels in EKMAN.values() for label in labels)
+    assert len(LABELS) == 28
+
+
+def test_labels_and_groups_are_the_data_sets_own(goemotions: Path) -> None:
+    assert list(LABELS) == (goemotions / "emotions.txt").read_text().split()
+    ekman = json.loads((goemotions / "ekman_mapping.json").read_text())
+    assert ekman == {group: list(labels) for group, labels in EKMAN.items()}
+    sentiment = json.loads((goemotions / "sentiment_mapping.json").read_text())
+    assert {name: set(labels) for name, labels in sentiment.items()} == {
+        name: set(labels) for name, labels in SENTIMENT.items() if name != "neutral"
+    }
+
+
+def test_sentiment_is_the_group_with_the_largest_sum() -> None:
+    assert sentiment_of({"joy": 0.5, "anger": 0.3, "fear": 0.3}) == "negative"
+    assert sentiment_of({}) == "neutral"
+    assert sentiment_of({"a label of another data set": 1.0}) == "neutral"
+    assert sentiment_of({"anger": 0.5, "joy": 0.5}) == "positive"
+
+
+def test_basic_emotions_come_strongest_first() -> None:
+    assert ekman_of({"joy": 0.5, "grief": 0.3, "remorse": 0.3, "neutral": 0.9}) == ["sadness", "joy"]

@@ -1,0 +1,68 @@
+"""Models for the numeric tests: a tiny random one, and the one that ships."""
+
+import string
+from collections.abc import Callable
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from model import artifact
+from model.artifact import Artifact
+from model.distilbert_cnn import DistilBertCNN, ModelConfig
+from model.tagger import EmotionTagger
+from model.thresholds import Thresholds
+
+LABELS = ("anger", "joy", "neutral")
+
+
+def tiny_tokenizer() -> Tokenizer:
+    """A WordPiece tokenizer of single letters."""
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.ascii_lowercase]
+    pieces += [f"##{letter}" for letter in string.ascii_lowercase]
+    tokenizer = Tokenizer(models.WordPiece({piece: number for number, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer
+
+
+def tiny_config(**changes: object) -> ModelConfig:
+    shape: dict[str, object] = {
+        "vocab_size": 64,
+        "max_position_embeddings": 40,
+        "dim": 32,
+        "n_layers": 2,
+        "n_heads": 4,
+        "hidden_dim": 64,
+        "labels": LABELS,
+        "max_tokens": 32,
+        "channels": 16,
+    }
+    return ModelConfig(**(shape | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tiny_artifact() -> Callable[[], Artifact]:
+    """Makes artifacts of a tiny model with random weights, always the same."""
+
+    def make() -> Artifact:
+        torch.manual_seed(0)
+        model = DistilBertCNN(tiny_config()).eval()
+        return Artifact("tiny", model, tiny_tokenizer(), Thresholds.fixed(LABELS, 0.5), {}, {})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Artifact:
+    """The artifact that ships, as loaded."""
+    return artifact.load(artifact.DEFAULT)
+
+
+@pytest.fixture(scope="session")
+def tagger() -> EmotionTagger:
+    """The shipped model in float32 on the CPU."""
+    return EmotionTagger.load(on="cpu", precision="fp32")

@@ -1,0 +1,167 @@
+"""An artifact is loaded as it was saved, or refused with the file and the reason."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from model import artifact
+from model.artifact import Artifact, ArtifactError
+from model.tagger import EmotionTagger
+from model.thresholds import Thresholds
+
+MakeArtifact = Callable[[], Artifact]
+
+
+@pytest.fixture
+def saved(tiny_artifact: MakeArtifact, tmp_path: Path) -> Path:
+    """A tiny artifact on disk, in full precision."""
+    path = tmp_path / "tiny"
+    artifact.save(tiny_artifact(), path, card="# tiny\n", dtype=torch.float32)
+    return path
+
+
+def resign(path: Path) -> None:
+    """Bring the checksums up to date, as whoever tampers would."""
+    names = sorted(file.name for file in path.iterdir() if file.name != artifact.SUMS)
+    sums = "".join(f"{hashlib.sha256((path / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
+    (path / artifact.SUMS).write_text(sums)
+
+
+def change_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+    resign(path.parent)
+
+
+def test_it_comes_back_as_it_was_saved(tiny_artifact: MakeArtifact, saved: Path) -> None:
+    original, loaded = tiny_artifact(), artifact.load(saved)
+    assert original.thresholds == loaded.thresholds
+    assert original.model.config == loaded.model.config
+    for name, tensor in original.model.state_dict().items():
+        assert torch.equal(tensor, loaded.model.state_dict()[name])
+
+
+def test_its_checksums_are_those_of_sha256sum(saved: Path) -> None:
+    """Whoever has the directory can check it without emotag."""
+    subprocess.run(["sha256sum", "--check", "--quiet", artifact.SUMS], cwd=saved, check=True)
+
+
+def test_new_thresholds_leave_the_models_version_as_it_is(saved: Path) -> None:
+    """What a cache holds stays valid."""
+    before = artifact.load(saved)
+    artifact.save_thresholds(Thresholds.fixed(before.thresholds.labels, 0.3), saved)
+    after = artifact.load(saved)
+    assert before.version == after.version
+    assert before.thresholds_version != after.thresholds_version
+
+
+def test_new_weights_are_another_version(tiny_artifact: MakeArtifact, saved: Path) -> None:
+    before = artifact.load(saved).version
+    changed = tiny_artifact()
+    with torch.no_grad():
+        changed.model.classifier.bias.add_(1)
+    artifact.save(changed, saved, card="", dtype=torch.float32)
+    assert before != artifact.load(saved).version
+
+
+@pytest.mark.parametrize("name", artifact.REQUIRED)
+def test_a_missing_file_is_named(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+    with pytest.raises(ArtifactError, match=name):
+        artifact.load(saved)
+
+
+@pytest.mark.parametrize("name", [*artifact.REQUIRED, artifact.CARD])
+def test_a_truncated_file_is_named(saved: Path, name: str) -> None:
+    content = (saved / name).read_bytes()
+    (saved / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ArtifactError, match=rf"{name}.*sha256"):
+        artifact.load(saved)
+
+
+def test_a_directory_without_checksums_is_not_trusted(saved: Path) -> None:
+    (saved / artifact.SUMS).unlink()
+    with pytest.raises(ArtifactError, match="SHA256SUMS"):
+        artifact.load(saved)
+
+
+def test_a_path_that_is_no_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="nowhere"):
+        artifact.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda values: values.update(format="other"), "not an emotag artifact"),
+        (lambda values: values.pop("format"), "not an emotag artifact"),
+        (lambda values: values.update(format_version=2), "newer than this emotag"),
+        (lambda values: values.update(format_version="1"), "format_version"),
+        (lambda values: values.pop("model"), "no model section"),
+        (lambda values: values["model"].update(rope=True), "unknown model settings rope"),
+        (lambda values: values["model"].update(n_heads=5), "n_heads"),
+        (lambda values: values["model"].update(dim="wide"), "does not describe a model"),
+        (lambda values: values["model"].update(dim=16), "shape"),
+        (lambda values: values["model"].update(n_layers=3), "missing"),
+        (lambda values: values["model"].update(labels=["a", "b", "c"]), "thresholds"),
+    ],
+)
+def test_a_foreign_or_newer_config_is_refused_with_the_reason(
+    saved: Path, change: Callable[[dict[str, Any]], object], reason: str
+) -> None:
+    change_json(saved / artifact.CONFIG, change)
+    with pytest.raises(ArtifactError, match=reason):
+        artifact.load(saved)
+
+
+@pytest.mark.parametrize("values", [{}, {"thresholds": []}, {"policy": "f1", "thresholds": {"joy": 2.0}}])
+def test_thresholds_that_are_not_the_models_are_refused(saved: Path, values: dict[str, Any]) -> None:
+    (saved / artifact.THRESHOLDS).write_text(json.dumps(values))
+    resign(saved)
+    with pytest.raises(ArtifactError, match=r"thresholds\.json"):
+        artifact.load(saved)
+
+
+def test_a_pickle_in_the_weights_place_is_never_opened(saved: Path) -> None:
+    """Weights are safetensors only: loading runs nobody's code."""
+    torch.save({"a": torch.zeros(1)}, saved / artifact.WEIGHTS)
+    resign(saved)
+    with pytest.raises(ArtifactError, match="safetensors"):
+        artifact.load(saved)
+
+
+def test_weights_that_are_not_finite_are_refused(tiny_artifact: MakeArtifact, tmp_path: Path) -> None:
+    broken = tiny_artifact()
+    with torch.no_grad():
+        broken.model.classifier.bias[0] = float("nan")
+    artifact.save(broken, tmp_path / "broken", card="")
+    with pytest.raises(ArtifactError, match=r"classifier\.bias"):
+        artifact.load(tmp_path / "broken")
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"version": "1.0"}'])
+def test_a_tokenizer_that_is_none_is_refused(saved: Path, content: str) -> None:
+    (saved / artifact.TOKENIZER).write_text(content)
+    resign(saved)
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json"):
+        artifact.load(saved)
+
+
+def test_a_tagger_takes_any_artifact(saved: Path) -> None:
+    """28 labels are GoEmotions'; the engine takes what the config names."""
+    tagging = EmotionTagger.load(saved, on="cpu", precision="fp32").tag(["abc"])[0]
+    assert {"anger", "joy", "neutral"} == set(tagging.scores)
+
+
+def test_the_shipped_artifact_is_small_enough_to_ship_and_says_how_it_was_made(shipped: Artifact) -> None:
+    size_bytes = sum(file.stat().st_size for file in artifact.DEFAULT.iterdir())
+    assert size_bytes <= 48_000_000
+    assert {"command", "seed", "data", "versions"} <= set(shipped.training)
+    assert {"train_sha256", "dev_sha256"} == set(shipped.training["data"])

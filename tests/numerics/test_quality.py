@@ -1,0 +1,21 @@
+"""The figures of the shipped model are what its card says, measured anew."""
+
+from pathlib import Path
+
+import pytest
+
+from model.artifact import Artifact
+from training.data import load_split
+from training.export import evaluate
+
+
+@pytest.mark.timeout(300)
+def test_the_shipped_model_reaches_its_figures_on_dev(shipped: Artifact, goemotions: Path) -> None:
+    figures = evaluate(shipped, load_split(goemotions / "dev.tsv"))
+    stored = shipped.metrics["dev"]
+    assert figures["data_sha256"] == stored["data_sha256"]
+    for name in ("macro_f1_cross_fitted", "roc_auc", "mean_average_precision"):
+        assert stored[name] == pytest.approx(figures[name], abs=2e-3)
+    assert figures["macro_f1_cross_fitted"] >= 0.525
+    assert figures["roc_auc"] >= 0.93
+    assert figures["at_0.51"]["mcc_flattened"] >= 0.575

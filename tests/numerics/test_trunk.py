@@ -1,0 +1,75 @@
+"""The trunk written out in model/ is DistilBERT, and a BERT without its pooler is one too."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel
+
+from model.distilbert_cnn import Trunk
+from training.trunk import TrunkError, bert_as_distilbert, load_trunk
+
+from .conftest import tiny_config, tiny_tokenizer
+
+IDS_BL = torch.tensor([[2, 5, 6, 7, 8, 3], [2, 9, 3, 0, 0, 0]])
+MASK_BL = IDS_BL != 0
+POSITIONS = 40
+
+
+def on_real_tokens(hidden_BLC: torch.Tensor) -> torch.Tensor:
+    return hidden_BLC[MASK_BL]
+
+
+def test_the_trunk_gives_the_hidden_states_of_transformers_distilbert() -> None:
+    torch.manual_seed(0)
+    reference = DistilBertModel(
+        DistilBertConfig(vocab_size=64, max_position_embeddings=POSITIONS, dim=32, n_layers=2, n_heads=4, hidden_dim=64)
+    ).eval()
+    trunk = Trunk(tiny_config()).eval()
+    trunk.load_state_dict(reference.state_dict())
+    with torch.inference_mode():
+        expected = reference(IDS_BL, attention_mask=MASK_BL.long()).last_hidden_state
+        found = trunk(IDS_BL, MASK_BL)
+    assert (on_real_tokens(expected) - on_real_tokens(found)).abs().max() < 1e-5
+
+
+def bert() -> BertModel:
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=64,
+        max_position_embeddings=POSITIONS,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+    )
+    return BertModel(config, add_pooling_layer=False).train(mode=False)
+
+
+def test_a_converted_bert_gives_the_hidden_states_of_transformers_bert() -> None:
+    """With the first token type folded into the positions, the two are one."""
+    reference = bert()
+    trunk = Trunk(tiny_config()).eval()
+    trunk.load_state_dict(bert_as_distilbert(dict(reference.state_dict())))
+    with torch.inference_mode():
+        expected = reference(IDS_BL, attention_mask=MASK_BL.long()).last_hidden_state
+        found = trunk(IDS_BL, MASK_BL)
+    assert (on_real_tokens(expected) - on_real_tokens(found)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert"])
+def test_a_trunk_is_loaded_from_a_local_folder(kind: str, tmp_path: Path) -> None:
+    """As `--trunk FOLDER` and, from the hub, `--trunk distilbert-base-uncased` do it."""
+    encoder = bert() if kind == "bert" else DistilBertModel(DistilBertConfig(vocab_size=64, dim=32, n_heads=4))
+    encoder.save_pretrained(tmp_path)
+    (tmp_path / "vocab.txt").write_text("\n".join(tiny_tokenizer().get_vocab()) + "\n")
+    tiny_tokenizer().save(str(tmp_path / "tokenizer.json"))
+    trunk = load_trunk(str(tmp_path))
+    model = trunk.grow(labels=("a", "b"), max_tokens=16)
+    assert model.classifier.out_features == 2
+    assert trunk.dimensions["dim"] == 32
+
+
+def test_a_trunk_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(TrunkError, match="nowhere"):
+        load_trunk(str(tmp_path / "nowhere"))

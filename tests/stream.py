@@ -1,0 +1,151 @@
+"""What the tests do at both ends of the stream: send texts, and read what became of them."""
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+
+from schemas.result import EmotionResult
+from worker.record import Headers
+
+from .conftest import QUIET, Topics
+
+
+def an_hour_ago_ms() -> int:
+    """Recent enough for the broker to keep, old enough to be told from its own clock."""
+    return int(time.time() - 3600) * 1000
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One record as it was produced."""
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    timestamp_ms: int = field(default_factory=an_hour_ago_ms)
+
+
+Place = tuple[int, int]
+"""(partition, offset) in the input topic."""
+
+
+@dataclass
+class Read:
+    """Everything a read_committed consumer saw in the output and dead-letter topics."""
+
+    results: dict[Place, list[Message]] = field(default_factory=lambda: defaultdict(list))
+    dead: dict[Place, list[Message]] = field(default_factory=lambda: defaultdict(list))
+    arrivals_s: list[float] = field(default_factory=list)
+
+    def times(self) -> Counter[Place]:
+        """How often each input record was answered."""
+        counts: Counter[Place] = Counter()
+        for found in (self.results, self.dead):
+            for place, messages in found.items():
+                counts[place] += len(messages)
+        return counts
+
+    def parsed(self) -> dict[Place, EmotionResult]:
+        """The result of each input record that has one."""
+        return {place: EmotionResult.from_json(messages[0].value() or b"") for place, messages in self.results.items()}
+
+
+def send(bootstrap_servers: str, topic: str, records: Iterable[Sent]) -> dict[Place, Sent]:
+    """Produce, and return where each record lies, once the broker has acknowledged them all."""
+    producer = Producer(
+        {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "message.max.bytes": 8 * 1024 * 1024},
+        logger=QUIET,
+    )
+    placed: dict[Place, Sent] = {}
+
+    def remember(sent: Sent) -> Any:
+        def delivered(error: object, message: Message) -> None:
+            assert error is None, error
+            placed[cast("int", message.partition()), cast("int", message.offset())] = sent
+
+        return delivered
+
+    for sent in records:
+        producer.produce(
+            topic,
+            value=sent.value,
+            key=sent.key,
+            headers=list(sent.headers),
+            timestamp=sent.timestamp_ms,
+            on_delivery=remember(sent),
+        )
+        producer.poll(0)
+    assert producer.flush(30) == 0
+    return placed
+
+
+class Reader:
+    """A read_committed consumer of a test's output and dead-letter topics, from their beginning."""
+
+    def __init__(self, bootstrap_servers: str, topics: Topics) -> None:
+        self._topics = topics
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": f"{topics.group}-reader",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+            },
+            logger=QUIET,
+        )
+        self._consumer.assign(
+            [
+                TopicPartition(topic, partition, OFFSET_BEGINNING)
+                for topic in (topics.output, topics.dlq)
+                for partition in range(topics.partitions)
+            ]
+        )
+        self.read = Read()
+
+    def until(self, count: int, *, timeout_s: float) -> Read:
+        """Read until *count* records of the input are answered, and a moment longer: a duplicate would follow."""
+        give_up_at = time.monotonic() + timeout_s
+        while len(self.read.times()) < count and time.monotonic() < give_up_at:
+            self.take(0.2)
+        while self.take(0.7):
+            pass
+        return self.read
+
+    def take(self, timeout_s: float) -> bool:
+        """One record, if it comes in time."""
+        message = self._consumer.poll(timeout_s)
+        if message is None or message.error() is not None:
+            return False
+        if message.topic() == self._topics.output:
+            source = json.loads(message.value() or b"")["source"]
+            self.read.results[source["partition"], source["offset"]].append(message)
+        else:
+            headers = header_map(message)
+            place = int(headers["__connect.errors.partition"]), int(headers["__connect.errors.offset"])
+            self.read.dead[place].append(message)
+        self.read.arrivals_s.append(time.monotonic())
+        return True
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+def header_map(message: Message) -> Mapping[str, str]:
+    """A record's headers with text in them, by name."""
+    return {name: value.decode() for name, value in headers_of(message) if value is not None}
+
+
+def headers_of(message: Message) -> Headers:
+    """A record's headers, in order."""
+    return cast("Headers", message.headers() or ())
+
+
+def text(words: str, **fields: Any) -> Sent:
+    """A record with a text in it."""
+    key = fields.pop("key", None)
+    return Sent(json.dumps({"text": words, **fields}, ensure_ascii=False).encode(), key=key)

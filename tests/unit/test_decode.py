@@ -1,0 +1,129 @@
+"""A record's bytes to the text in it, or the reason why there is none."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from schemas.message import TextMessage
+from worker import errors
+from worker.decode import Decoded, decode
+from worker.record import Record
+from worker.settings import InputSettings
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def record(value: bytes | None, key: bytes | None = None) -> Record:
+    return Record("texts", 3, 1234, key, value)
+
+
+def test_text_id_and_metadata_are_read_and_unknown_fields_ignored() -> None:
+    value = b'{"text": " a b ", "id": "m", "metadata": {"n": 1.0, "\\u00e9": [true]}, "other": {}}'
+    assert Decoded(" a b ", "m", '{"n":1.0,"é":[true]}'.encode()) == decode(record(value), InputSettings())
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [(b"user-7", "user-7"), (None, "texts-3-1234"), (b"", "texts-3-1234"), (b"\xff", "texts-3-1234")],
+)
+def test_without_an_id_the_key_is_taken_else_the_place(key: bytes | None, expected: str) -> None:
+    assert expected == decode(record(b'{"text": "a"}', key), InputSettings()).id
+
+
+def test_null_id_and_metadata_count_as_absent() -> None:
+    decoded = decode(record(b'{"text": "a", "id": null, "metadata": null}'), InputSettings())
+    assert Decoded("a", "texts-3-1234") == decoded
+
+
+def test_the_text_may_lie_deeper() -> None:
+    settings = InputSettings(text_path="payload.body.text")
+    assert decode(record(b'{"payload": {"body": {"text": "a"}}}'), settings).text == "a"
+
+
+def test_plain_text_is_taken_as_it_is() -> None:
+    settings = InputSettings(format="text")
+    assert Decoded('{"text": 1}', "texts-3-1234") == decode(record(b'{"text": 1}'), settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, errors.Tombstone),
+        (b"", errors.NotJson),
+        (b"{", errors.NotJson),
+        (b'{"text": NaN}', errors.NotJson),
+        (b'{"text": "\\ud800"}', errors.NotJson),
+        (b'{"text": "\xff"}', errors.NotUtf8),
+        (b"\xef\xbb\xbf{}", errors.NotJson),
+        (b"[]", errors.NotJson),
+        (b'"a"', errors.NotJson),
+        (b"null", errors.NotJson),
+        (b"[" * 100_000, errors.TooDeep),
+        (b"{}", errors.NoText),
+        (b'{"text": null}', errors.NoText),
+        (b'{"text": ""}', errors.NoText),
+        (b'{"text": " \\u00a0\\n"}', errors.NoText),
+        (b'{"text": ["a"]}', errors.WrongType),
+        (b'{"text": true}', errors.WrongType),
+        (b'{"text": "a", "id": 5}', errors.WrongType),
+        (b'{"text": "a", "metadata": "b"}', errors.WrongType),
+        (b'{"text": "a", "metadata": {"n": 1e999}}', errors.WrongType),
+        (b'{"text": "' + b"a" * 200 + b'"}', errors.ValueTooLarge),
+        (b'{"text": "a", "metadata": {"b": "' + b"c" * 60 + b'"}}', errors.MetadataTooLarge),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_reason(value: bytes | None, expected: type[errors.BadRecord]) -> None:
+    limit = 100 if expected is errors.ValueTooLarge else 1_000_000
+    settings = InputSettings(max_value_bytes=limit, max_metadata_bytes=50)
+    with pytest.raises(expected):
+        decode(record(value), settings)
+
+
+@pytest.mark.parametrize("value", [b"", b"  \n", b"\xff"])
+def test_a_plain_text_that_is_blank_or_no_utf8_is_refused(value: bytes) -> None:
+    with pytest.raises(errors.BadRecord):
+        decode(record(value), InputSettings(format="text"))
+
+
+def test_every_reason_is_a_bad_record_and_says_nothing_of_the_record() -> None:
+    """Messages go into headers and logs, where no text may be."""
+    for value in (b'{"text": {"hunter2": 1}}', b'{"text": "hunter2', b'{"id": ["hunter2"], "text": "a"}'):
+        with pytest.raises(errors.BadRecord) as caught:
+            decode(record(value), InputSettings())
+        assert "hunter2" not in str(caught.value)
+
+
+@given(st.binary(max_size=200))
+def test_whatever_the_bytes_they_are_decoded_or_refused(value: bytes) -> None:
+    """Nothing but a BadRecord ever comes out: one record cannot stop the stream."""
+    for kind in ("json", "text"):
+        with contextlib.suppress(errors.BadRecord):
+            decode(record(value), InputSettings.model_validate({"format": kind}))
+
+
+@given(st.dictionaries(st.sampled_from(["text", "id", "metadata", "other"]), JSON_VALUES))
+def test_what_is_accepted_is_what_the_published_model_accepts(message: dict[str, object]) -> None:
+    """The worker decodes by hand, for speed; TextMessage is the contract, and the two agree."""
+    value = json.dumps(message).encode()
+    try:
+        expected: TextMessage | None = TextMessage.model_validate_json(value)
+    except ValidationError:
+        expected = None
+    try:
+        found: Decoded | None = decode(record(value), InputSettings())
+    except errors.NotJson:
+        return  # NaN and lone surrogates, which json.dumps writes: no JSON for the worker, whatever pydantic says
+    except errors.BadRecord:
+        found = None
+    assert (expected is None) == (found is None)
+    if expected is not None and found is not None:
+        assert expected.text == found.text
+        assert (expected.id or "texts-3-1234") == found.id
