@@ -67,8 +67,8 @@ class Breaker:
     failures: int = 0
     _closed_again_at: float = 0.0
 
-    @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
+        """Whether calls are to be left out for now."""
         return self.clock() < self._closed_again_at
 
     def failed(self) -> float:
@@ -156,7 +156,7 @@ class RedisCache:
         """Whether the breaker is open, or the thread still hangs in a call that was given up."""
         with self._breaker_lock:
             stuck = self._breaker.failures > 0 and self._under_way is not None and not self._under_way.done()
-            return self._breaker.open or stuck
+            return self._breaker.is_open() or stuck
 
     def _read(self, keys: Sequence[str]) -> list[bytes | None]:
         return cast("list[bytes | None]", self._client.mget(keys))
@@ -171,6 +171,7 @@ class RedisCache:
         except (redis.RedisError, OSError) as error:
             self._failed(error)
             return
+        self._succeeded()
         refused = [result for result in results if isinstance(result, Exception)]
         if refused:  # full, or read-only: reading still works, so the breaker stays closed
             self._telemetry.cache_refused(len(refused), type(refused[0]).__name__)

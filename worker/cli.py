@@ -1,16 +1,15 @@
-"""Every command a user types, and the only place where clients are built."""
+"""Every command a user types."""
 
 import contextlib
 import importlib.metadata
 import json
-import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -18,12 +17,6 @@ from typer.exceptions import TyperException
 from . import settings as settings_
 from .errors import EmotagError, StopWorker
 from .settings import Settings, SettingsProblem
-
-if TYPE_CHECKING:
-    from model.tagger import EmotionTagger
-
-    from .lifecycle import Lifecycle
-    from .telemetry import Telemetry
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -95,6 +88,7 @@ def run(config: Config = None, set_: Set = None) -> None:
     """
     from .admin import Admin
     from .lifecycle import Lifecycle
+    from .service import serve
     from .telemetry import Telemetry, configure_logging
 
     settings = _load(config, set_)
@@ -110,74 +104,13 @@ def run(config: Config = None, set_: Set = None) -> None:
         admin = Admin(settings.admin.host, settings.admin.port, probe=lifecycle.probe, metrics=telemetry.metrics)
         with admin:
             telemetry.admin_listening(settings.admin.host, admin.port)
-            _serve(settings, telemetry, lifecycle)
+            serve(settings, telemetry, lifecycle, version=_version())
     except Exception as error:
         if not isinstance(error, EmotagError | SettingsProblem | _known_mistakes()):
             raise
         telemetry.stopped(why=str(error), exit_code=1)
         raise typer.Exit(1) from error
     telemetry.stopped(why="drained", exit_code=0)
-
-
-def _serve(settings: Settings, telemetry: "Telemetry", lifecycle: "Lifecycle") -> None:
-    """Build everything, run the pipeline, take everything down in the order that loses nothing."""
-    from confluent_kafka import Consumer, Producer
-
-    from . import properties
-    from .cache import NoCache, RedisCache
-    from .encode import Encoder
-    from .pipeline import Pipeline
-    from .sink import AtLeastOnceSink, DeliveryFailures, TransactionalSink
-    from .source import Source
-
-    log = logging.getLogger("librdkafka")
-    deadline_s = settings.kafka.unavailable_s
-    with contextlib.ExitStack() as stack:
-        source = Source(settings.input.topic, deadline_s=deadline_s, telemetry=telemetry)
-        consumer = Consumer(properties.consumer_properties(settings) | {"error_cb": source.note_error}, logger=log)
-        source.attach(consumer)
-        stack.callback(source.close)
-        source.require_topics([settings.input.topic, settings.output.topic, settings.dlq.topic])
-        tagger = _tagger(settings.model.path, settings.model.device, settings.model.precision)
-        telemetry.precision_chosen(tagger.precision, dict(tagger.timings_ms))
-        failures = DeliveryFailures()
-        producer = Producer(
-            properties.producer_properties(settings) | {"on_delivery": failures, "error_cb": source.note_error},
-            logger=log,
-        )
-        kind = TransactionalSink if settings.delivery == "exactly_once" else AtLeastOnceSink
-        sink = kind(producer, failures, deadline_s=deadline_s)
-        sink.open()
-        cache: RedisCache | NoCache = NoCache()
-        if settings.cache.url is not None:
-            cache = RedisCache(settings.cache, labels=len(tagger.labels), telemetry=telemetry)
-        stack.callback(cache.close)
-        pipeline = Pipeline(
-            source=source,
-            cache=cache,
-            tagger=tagger,
-            sink=sink,
-            encoder=Encoder(
-                model={"name": tagger.name, "version": tagger.version, "thresholds": tagger.thresholds_version},
-                output_topic=settings.output.topic,
-                dlq_topic=settings.dlq.topic,
-                group_id=settings.kafka.group_id,
-                worker_version=_version(),
-            ),
-            settings=settings,
-            telemetry=telemetry,
-        )
-        stack.callback(pipeline.close)
-        telemetry.started(
-            version=_version(),
-            model=tagger.name,
-            model_version=tagger.version,
-            thresholds=tagger.thresholds_version,
-            device=str(tagger.device),
-            precision=tagger.precision,
-        )
-        lifecycle.started(ready=lambda: source.assigned > 0 and source.reachable)
-        pipeline.run(lifecycle.stop, alive=lifecycle.alive)
 
 
 @app.command()
@@ -196,12 +129,13 @@ def tag(
 
     cat texts.txt | emotag tag --json --all
     """
+    from model.tagger import EmotionTagger
     from schemas.labels import ekman_of, sentiment_of
 
     from .lines import as_they_come
     from .show import percent, shortened
 
-    tagger = _tagger(model, device, precision)
+    tagger = EmotionTagger.load(model, on=device, precision=precision)
     for batch in iter([texts]) if texts else as_they_come(sys.stdin, most=TAG_BATCH):
         kept = [text for text in batch if text.strip()]
         for text, tagging in zip(kept, tagger.tag(kept), strict=True):
@@ -278,16 +212,13 @@ def produce(
 
     echo '{"text": "what a day", "id": "1"}' | emotag produce -
     """
-    from confluent_kafka import Producer
-
-    from . import properties
+    from . import clients
     from .lines import as_they_come, values
     from .sink import DeliveryFailures
 
     settings = _load(config, set_)
     failures = DeliveryFailures()
-    given = properties.plain_producer_properties(settings) | {"on_delivery": failures}
-    producer = Producer(given, logger=logging.getLogger("librdkafka"))
+    producer = clients.plain_producer(settings, failures)
     sent = 0
     with contextlib.nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as stream:
         for batch in as_they_come(stream, most=1000):
@@ -321,14 +252,12 @@ def tail(
 
     emotag tail --json --from-beginning --idle-s 5
     """
-    from confluent_kafka import Consumer
-
-    from . import properties
+    from . import clients
     from .show import emotions_line
     from .tail import follow
 
     settings = _load(config, set_)
-    consumer = Consumer(properties.reader_properties(settings), logger=logging.getLogger("librdkafka"))
+    consumer = clients.reader(settings)
     for message in follow(consumer, [settings.output.topic], from_beginning=from_beginning, idle_s=idle_s):
         if message is None:
             continue
@@ -352,14 +281,11 @@ def topics_create(
 
     emotag topics create --partitions 16 --replication 3
     """
-    from confluent_kafka.admin import AdminClient
-
-    from . import properties, topics
+    from . import clients, topics
 
     settings = _load(config, set_)
-    admin = AdminClient(properties.admin_properties(settings), logger=logging.getLogger("librdkafka"))
     plan = topics.planned(settings, partitions=partitions, replication=replication)
-    topics.create(admin, plan, told=lambda name, how: typer.echo(f"{name}: {how}"))
+    topics.create(clients.admin(settings), plan, told=lambda name, how: typer.echo(f"{name}: {how}"))
 
 
 @config_app.command("show")
@@ -429,12 +355,6 @@ def model_info(directory: Annotated[Path | None, typer.Argument(help="the shippe
 
 def _load(config: Path | None, flags: Sequence[str] | None) -> Settings:
     return settings_.load(config, settings_.parse_flags(flags or ()))
-
-
-def _tagger(path: Path | None, device: str, precision: str) -> "EmotionTagger":
-    from model.tagger import EmotionTagger
-
-    return EmotionTagger.load(path, on=device, precision=precision)
 
 
 def _known_mistakes() -> tuple[type[Exception], ...]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import os
 import statistics
 import sys
@@ -14,18 +13,18 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.message import TextMessage
 
-from . import properties, settings, topics
+from . import clients, settings, topics
 from .local import LocalWorker, kafka, valkey
 from .settings import Settings
 from .show import coloured, emotions_line, shortened
+from .sink import DeliveryFailures
 
 PARTITIONS = 4
 PATIENCE_S = 60.0
@@ -117,9 +116,7 @@ class Demo:
         """
         with contextlib.ExitStack() as stack:
             chosen = stack.enter_context(self._servers())
-            self._producer = Producer(
-                properties.plain_producer_properties(chosen), logger=logging.getLogger("librdkafka")
-            )
+            self._producer = clients.plain_producer(chosen, DeliveryFailures())
             self._consumer = self._reader(chosen)
             stack.callback(self._consumer.close)
             self._chosen = chosen
@@ -166,7 +163,7 @@ class Demo:
                     "dlq": {"topic": dlq},
                 }
             )
-            admin = AdminClient(properties.admin_properties(chosen), logger=logging.getLogger("librdkafka"))
+            admin = clients.admin(chosen)
             plan = topics.planned(chosen, partitions=PARTITIONS, replication=-1)
             topics.create(admin, plan, told=lambda name, how: None)
             if own:
@@ -177,7 +174,7 @@ class Demo:
             yield chosen
 
     def _reader(self, chosen: Settings) -> Consumer:
-        consumer = Consumer(properties.reader_properties(chosen), logger=logging.getLogger("librdkafka"))
+        consumer = clients.reader(chosen)
         consumer.assign(
             [
                 TopicPartition(topic, partition, OFFSET_BEGINNING)

@@ -4,15 +4,14 @@ import itertools
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.conftest import Topics
 from tests.stream import Reader, Sent, headers_of, send, text
 from worker.demo import sample_texts
-from worker.local import LocalWorker
-from worker.local.server import LocalServer
+
+from .conftest import StartWorker
 
 BAD = {
     "Tombstone": Sent(None),
@@ -41,23 +40,6 @@ OTHER_BAD = [
 ]
 
 
-@pytest.fixture
-def start_worker(shown_on_failure: Callable[[LocalServer], None]) -> Iterator[Callable[[dict[str, str]], LocalWorker]]:
-    """Start workers that end with the test."""
-    started: list[LocalWorker] = []
-
-    def start(environment: dict[str, str]) -> LocalWorker:
-        worker = LocalWorker(environment)
-        started.append(worker)
-        shown_on_failure(worker)
-        worker.start()
-        return worker
-
-    yield start
-    for worker in started:
-        worker.close()
-
-
 def mixture(count: int, seed: int) -> list[Sent]:
     """*count* records: repeated and new texts, one in twenty of them bad in some way, one of 900 KB."""
     rng = random.Random(seed)
@@ -80,7 +62,7 @@ def test_every_record_is_answered_once_though_the_worker_is_killed_five_times(
     bootstrap_servers: str,
     redis_url: str,
     topics: Topics,
-    start_worker: Callable[[dict[str, str]], LocalWorker],
+    start_worker: StartWorker,
 ) -> None:
     """5,000 mixed records, five times kill -9: exactly one result or one dead letter each, for read_committed."""
     placed = send(bootstrap_servers, topics.input, mixture(5000, seed=1))
@@ -120,7 +102,7 @@ def test_a_second_run_of_the_same_texts_computes_nothing_and_says_the_same(
     bootstrap_servers: str,
     redis_url: str,
     topics: Topics,
-    start_worker: Callable[[dict[str, str]], LocalWorker],
+    start_worker: StartWorker,
 ) -> None:
     """500 texts twice, the worker restarted in between: the second time every result comes from the cache."""
     texts = [
@@ -155,7 +137,7 @@ def test_a_second_run_of_the_same_texts_computes_nothing_and_says_the_same(
 def test_a_signal_drains_and_the_next_worker_goes_on_where_it_ended(
     bootstrap_servers: str,
     topics: Topics,
-    start_worker: Callable[[dict[str, str]], LocalWorker],
+    start_worker: StartWorker,
     stop_signal: signal.Signals,
 ) -> None:
     """SIGTERM and SIGINT: the batch in hand is committed, the group is left, the exit code is 0."""
@@ -179,7 +161,7 @@ def test_a_signal_drains_and_the_next_worker_goes_on_where_it_ended(
 
 
 def test_a_result_carries_key_headers_timestamp_and_metadata_of_its_record(
-    bootstrap_servers: str, topics: Topics, start_worker: Callable[[dict[str, str]], LocalWorker]
+    bootstrap_servers: str, topics: Topics, start_worker: StartWorker
 ) -> None:
     """What the contract says of the output topic, on one record that has everything."""
     traceparent = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
@@ -212,7 +194,7 @@ def test_a_result_carries_key_headers_timestamp_and_metadata_of_its_record(
 
 
 def test_a_dead_letter_carries_its_record_unchanged_and_says_why(
-    bootstrap_servers: str, topics: Topics, start_worker: Callable[[dict[str, str]], LocalWorker]
+    bootstrap_servers: str, topics: Topics, start_worker: StartWorker
 ) -> None:
     """Every kind of bad record: byte for byte the original, its own headers first, then the reason; no text in it."""
     own = [("tenant", b"a"), ("tenant", b"b"), ("none", None)]

@@ -24,7 +24,8 @@ def test_the_trunk_gives_the_hidden_states_of_transformers_distilbert() -> None:
     torch.manual_seed(0)
     reference = DistilBertModel(
         DistilBertConfig(vocab_size=64, max_position_embeddings=POSITIONS, dim=32, n_layers=2, n_heads=4, hidden_dim=64)
-    ).eval()
+    )
+    reference.eval()  # type: ignore[no-untyped-call]
     trunk = Trunk(tiny_config()).eval()
     trunk.load_state_dict(reference.state_dict())
     with torch.inference_mode():
@@ -43,7 +44,9 @@ def bert() -> BertModel:
         num_attention_heads=4,
         intermediate_size=64,
     )
-    return BertModel(config, add_pooling_layer=False).train(mode=False)
+    model = BertModel(config, add_pooling_layer=False)
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def test_a_converted_bert_gives_the_hidden_states_of_transformers_bert() -> None:

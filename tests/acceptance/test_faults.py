@@ -1,0 +1,169 @@
+"""The stream while what it stands on fails: the cache, the broker, the settings, the operator's patience."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from tests.conftest import QUIET, Topics, create_topics
+from tests.stream import Reader, send, text
+from worker.demo import sample_texts
+from worker.local import LocalKafka, LocalValkey
+from worker.local.server import LocalError
+
+from .conftest import StartWorker
+
+STALL_S = 2.0
+
+
+@pytest.mark.timeout(240)
+def test_the_stream_goes_on_while_the_cache_stops_pauses_and_restarts(
+    bootstrap_servers: str, own_valkey: LocalValkey, topics: Topics, start_worker: StartWorker
+) -> None:
+    """Stopped, SIGSTOPped and restarted under load: each record once, and never two seconds without a result."""
+    samples = sample_texts()
+    start_worker(
+        {
+            **topics.environment(bootstrap_servers),
+            "EMOTAG_CACHE__URL": own_valkey.url,
+            "EMOTAG_BATCH__MAX_RECORDS": "32",
+        }
+    )
+    reader = Reader(bootstrap_servers, topics)
+    count = 0
+    for fault in (None, own_valkey.pause, own_valkey.resume, own_valkey.stop, own_valkey.start, None):
+        # The fault strikes with records on their way; enough of them follow to meet it.
+        send(bootstrap_servers, topics.input, [text(f"{samples[n % len(samples)]} {count + n}") for n in range(100)])
+        if fault is not None:
+            fault()
+        send(bootstrap_servers, topics.input, [text(f"{samples[n % len(samples)]} {n // 2}") for n in range(100)])
+        count += 200
+        began = time.monotonic()
+        while len(reader.read.times()) < count and time.monotonic() - began < 30:
+            reader.take(0.05)
+        arrivals = [began, *(at for at in reader.read.arrivals_s if at > began)]
+        longest = max((later - earlier for earlier, later in itertools.pairwise(arrivals)), default=0.0)
+        assert longest < STALL_S, f"{longest:.1f} s without a result after {fault}"
+    read = reader.until(count, timeout_s=30)
+    reader.close()
+    assert [1] * count == list(read.times().values())
+
+
+def test_a_second_signal_ends_at_once(bootstrap_servers: str, topics: Topics, start_worker: StartWorker) -> None:
+    """Even while the drain is stuck: here in a broker that is paused."""
+    worker = start_worker({**topics.environment(bootstrap_servers), "EMOTAG_DRAIN_S": "20"})
+    send(bootstrap_servers, topics.input, [text(f"so happy {number} " * 100) for number in range(2000)])
+    os.kill(worker.pid, signal.SIGTERM)
+    os.kill(worker.pid, signal.SIGTERM)
+    assert worker.wait(3) in (128 + signal.SIGTERM, -signal.SIGTERM, 0)
+
+
+@pytest.mark.timeout(240)
+def test_a_broker_that_is_gone_ends_the_worker_and_nothing_is_lost(
+    own_kafka: LocalKafka, start_worker: StartWorker
+) -> None:
+    """After its deadline the worker ends with 1 and says why; restarted beside a restarted broker it goes on."""
+    admin = AdminClient({"bootstrap.servers": own_kafka.bootstrap_servers}, logger=QUIET)
+    topics = create_topics(admin)
+    placed = send(own_kafka.bootstrap_servers, topics.input, [text(f"so sad {number}") for number in range(600)])
+    worker = start_worker(
+        {
+            **topics.environment(own_kafka.bootstrap_servers),
+            "EMOTAG_KAFKA__UNAVAILABLE_S": "5",
+            "EMOTAG_BATCH__MAX_RECORDS": "16",
+        }
+    )
+    reader = Reader(own_kafka.bootstrap_servers, topics)
+    while len(reader.read.times()) < 50:
+        reader.take(1.0)
+    own_kafka.kill()
+    assert worker.wait(60) == 1
+    assert "are the brokers up?" in worker.log_tail(3)
+    own_kafka.start()
+    worker.start()
+    read = reader.until(600, timeout_s=90)
+    reader.close()
+    assert dict.fromkeys(placed, 1) == read.times()
+
+
+def test_a_topic_that_is_missing_ends_the_worker_with_what_to_do(
+    bootstrap_servers: str, topics: Topics, start_worker: StartWorker
+) -> None:
+    with pytest.raises(LocalError, match="emotag topics create"):
+        start_worker({**topics.environment(bootstrap_servers), "EMOTAG_DLQ__TOPIC": "nobody-made-this"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("EMOTAG_DELIVERY", "twice", "exactly_once"),
+        ("EMOTAG_MODEL__PATH", "/nowhere", "/nowhere"),
+        ("EMOTAG_MODEL__DEVICE", "tpu", "tpu"),
+        ("EMOTAG_CACHE__URL", "http://host", "EMOTAG_CACHE__URL"),
+        ("EMOTAG_KAFKA__PROPERTIES", '{"no.such.property": 1}', "no.such.property"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_one_plain_line(
+    bootstrap_servers: str, topics: Topics, name: str, value: str, message: str
+) -> None:
+    """No traceback, and a code that is not 0."""
+    environment = {**os.environ, **topics.environment(bootstrap_servers), "EMOTAG_ADMIN__PORT": "0", name: value}
+    done = subprocess.run(
+        [sys.executable, "-m", "worker.cli", "run"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode in (1, 2)
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_at_least_once_answers_every_record_too(
+    bootstrap_servers: str, topics: Topics, start_worker: StartWorker
+) -> None:
+    """Without transactions; in a run without a crash each record once, and all offsets committed at the end."""
+    placed = send(bootstrap_servers, topics.input, [text(f"so sad {number}") for number in range(300)])
+    worker = start_worker({**topics.environment(bootstrap_servers), "EMOTAG_DELIVERY": "at_least_once"})
+    reader = Reader(bootstrap_servers, topics)
+    reader.until(300, timeout_s=60)
+    worker.stop()
+    worker.start()
+    read = reader.until(300, timeout_s=10)
+    reader.close()
+    assert dict.fromkeys(placed, 1) == read.times()
+
+
+@pytest.mark.timeout(240)
+def test_workers_share_the_partitions_and_a_new_one_takes_some_over(
+    bootstrap_servers: str, topics: Topics, start_worker: StartWorker
+) -> None:
+    """A second worker joins and the first one leaves in mid-stream: each record once, in order within its partition."""
+    placed = send(
+        bootstrap_servers, topics.input, [text(f"hello {number}", key=b"%d" % (number % 40)) for number in range(2400)]
+    )
+    environment = {**topics.environment(bootstrap_servers), "EMOTAG_BATCH__MAX_RECORDS": "16"}
+    first = start_worker(environment)
+    reader = Reader(bootstrap_servers, topics)
+    while len(reader.read.times()) < 200:
+        reader.take(1.0)
+    second = start_worker(environment)  # ready only once partitions are its own
+    while len(reader.read.times()) < 900:
+        reader.take(1.0)
+    first.stop()
+    read = reader.until(2400, timeout_s=90)
+    reader.close()
+    assert dict.fromkeys(placed, 1) == read.times()
+    assert "emotag_assigned_partitions 4.0" in second.get("/metrics")[1]
+    offsets: dict[bytes | None, list[int]] = defaultdict(list)
+    for (_, offset), messages in read.results.items():  # in the order of their arrival
+        offsets[messages[0].key()].append(offset)
+    assert all(found == sorted(found) for found in offsets.values())

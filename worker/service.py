@@ -1,0 +1,82 @@
+"""One worker from its first client to its last: built, run, taken down in the order that loses nothing."""
+
+import contextlib
+
+from model.tagger import EmotionTagger
+
+from . import clients
+from .cache import Cache, NoCache, RedisCache
+from .encode import Encoder
+from .lifecycle import Lifecycle
+from .pipeline import Pipeline
+from .settings import Settings, SettingsProblem
+from .sink import AtLeastOnceSink, DeliveryFailures, Sink, TransactionalSink
+from .source import Source
+from .telemetry import Telemetry
+
+
+def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, version: str) -> None:
+    """Run until *lifecycle* says stop.
+
+    Raises:
+        StopWorker: the worker cannot go on; nothing uncommitted was lost.
+        SettingsProblem: the settings are at odds with one another or with this machine.
+        ArtifactError: the model must not be served.
+    """
+    deadline_s = settings.kafka.unavailable_s
+    with contextlib.ExitStack() as stack:
+        source = Source(settings.input.topic, deadline_s=deadline_s, telemetry=telemetry)
+        source.attach(clients.consumer(settings, source.note_error))
+        stack.callback(source.close)  # leaves the group: last, when all is committed
+        source.require_topics([settings.input.topic, settings.output.topic, settings.dlq.topic])
+        tagger = _tagger(settings)
+        telemetry.precision_chosen(tagger.precision, dict(tagger.timings_ms))
+        sink = _sink(settings, source)
+        sink.open()
+        cache = _cache(settings, tagger, telemetry)
+        stack.callback(cache.close)
+        names = {"name": tagger.name, "version": tagger.version, "thresholds": tagger.thresholds_version}
+        pipeline = Pipeline(
+            source=source,
+            cache=cache,
+            tagger=tagger,
+            sink=sink,
+            encoder=Encoder(names, settings.output.topic, settings.dlq.topic, settings.kafka.group_id, version),
+            settings=settings,
+            telemetry=telemetry,
+        )
+        stack.callback(pipeline.close)
+        telemetry.started(
+            version=version,
+            model=tagger.name,
+            model_version=tagger.version,
+            thresholds=tagger.thresholds_version,
+            device=str(tagger.device),
+            precision=tagger.precision,
+        )
+        lifecycle.started(ready=lambda: source.assigned > 0 and source.reachable)
+        pipeline.run(lifecycle.stop, alive=lifecycle.alive)
+
+
+def _tagger(settings: Settings) -> EmotionTagger:
+    try:
+        return EmotionTagger.load(settings.model.path, on=settings.model.device, precision=settings.model.precision)
+    except ValueError as error:
+        raise SettingsProblem(f"model: {error} (EMOTAG_MODEL__DEVICE, EMOTAG_MODEL__PRECISION)") from error
+
+
+def _sink(settings: Settings, source: Source) -> Sink:
+    failures = DeliveryFailures()
+    producer = clients.producer(settings, source.note_error, failures)
+    if settings.delivery == "exactly_once":
+        return TransactionalSink(producer, failures, deadline_s=settings.kafka.unavailable_s)
+    return AtLeastOnceSink(producer, failures, deadline_s=settings.kafka.unavailable_s)
+
+
+def _cache(settings: Settings, tagger: EmotionTagger, telemetry: Telemetry) -> Cache:
+    if settings.cache.url is None:
+        return NoCache()
+    try:
+        return RedisCache(settings.cache, labels=len(tagger.labels), telemetry=telemetry)
+    except ValueError:  # its message may carry the URL, and with it a password
+        raise SettingsProblem("EMOTAG_CACHE__URL takes redis://, rediss:// or unix://") from None
