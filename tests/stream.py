@@ -80,7 +80,7 @@ def send(bootstrap_servers: str, topic: str, records: Iterable[Sent]) -> dict[Pl
             on_delivery=remember(sent),
         )
         producer.poll(0)
-    assert producer.flush(30) == 0
+    assert 0 == producer.flush(30)
     return placed
 
 

@@ -69,13 +69,19 @@ def main() -> None:
     sys.exit(code or 0)
 
 
-@app.callback()
-def version_option(
-    version: Annotated[bool, typer.Option("--version", help="print emotag's version and end")] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(_version())
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print emotag's version and end")
+    ] = False,
+) -> None:
+    """emotag: texts from a Kafka topic, emotions to another, exactly once."""
 
 
 @app.command()
@@ -106,7 +112,7 @@ def run(config: Config = None, set_: Set = None) -> None:
             telemetry.admin_listening(settings.admin.host, admin.port)
             serve(settings, telemetry, lifecycle, version=_version())
     except Exception as error:
-        if not isinstance(error, EmotagError | SettingsProblem | _known_mistakes()):
+        if not isinstance(error, (EmotagError, SettingsProblem, *_known_mistakes())):
             raise
         telemetry.stopped(why=str(error), exit_code=1)
         raise typer.Exit(1) from error

@@ -83,7 +83,7 @@ def test_a_broker_that_is_gone_ends_the_worker_and_nothing_is_lost(
     while len(reader.read.times()) < 50:
         reader.take(1.0)
     own_kafka.kill()
-    assert worker.wait(60) == 1
+    assert 1 == worker.wait(60)
     assert "are the brokers up?" in worker.log_tail(3)
     own_kafka.start()
     worker.start()

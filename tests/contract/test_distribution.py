@@ -32,4 +32,4 @@ def test_the_small_distribution_installs_and_needs_pydantic_alone(tmp_path: Path
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert 0 == done.returncode, done.stderr

@@ -36,7 +36,7 @@ def test_the_contracts_example_goes_in_and_comes_out_the_same() -> None:
 
 
 def test_a_result_of_a_later_version_with_more_fields_is_still_read() -> None:
-    assert EmotionResult.from_json(json.dumps(RESULT | {"new": {"a": 1}})).id == "m-1"
+    assert "m-1" == EmotionResult.from_json(json.dumps(RESULT | {"new": {"a": 1}})).id
 
 
 def test_the_worker_writes_what_the_contract_says() -> None:
@@ -49,14 +49,14 @@ def test_the_worker_writes_what_the_contract_says() -> None:
     assert json.dumps(RESULT) == json.dumps(value)
     assert (written.topic, written.key, written.timestamp_ms) == ("emotions", b"k", 1_795_417_199_000)
     names = ["a", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"]
-    assert names == [name for name, _ in written.headers]
+    assert [name for name, _ in written.headers] == names
 
 
 def test_metadata_is_repeated_as_it_came() -> None:
     decoded = Decoded("a", "m", b'{"z":1e3,"a":[null]}')
     written = ENCODER.result(Record("t", 0, 0, None, b""), decoded, Answer([], None, truncated=False, cached=True), NOW)
     assert (written.value or b"").endswith(b'"metadata":{"z":1e3,"a":[null]}}')
-    assert json.loads(written.value or b"")["sentiment"] == "neutral"
+    assert "neutral" == json.loads(written.value or b"")["sentiment"]
 
 
 @pytest.mark.parametrize("timestamp_ms", [None, -1, 0, 253_402_300_800_000, 9_223_372_036_854_775_807])
@@ -109,7 +109,7 @@ def test_taking_the_failure_headers_off_gives_the_original_back() -> None:
     dead = ENCODER.dead_letter(record, NoText("text", "missing"), NOW)
     assert (dead.key, dead.value, dead.timestamp_ms) == (b"k", b"v", 5)
     assert own == without_error_headers(dead.headers)
-    assert DeadLetterHeaders.from_headers(dead.headers).exception_class == "NoText"
+    assert "NoText" == DeadLetterHeaders.from_headers(dead.headers).exception_class
 
 
 def test_headers_that_are_no_dead_letters_are_refused_by_name() -> None:
@@ -126,13 +126,13 @@ def test_a_producer_learns_at_once_that_its_message_is_none(value: str) -> None:
 def test_every_label_has_one_sentiment_and_all_but_neutral_one_basic_emotion() -> None:
     assert sorted(LABELS) == sorted(label for labels in SENTIMENT.values() for label in labels)
     assert sorted(set(LABELS) - {"neutral"}) == sorted(label for labels in EKMAN.values() for label in labels)
-    assert len(LABELS) == 28
+    assert 28 == len(LABELS)
 
 
 def test_labels_and_groups_are_the_data_sets_own(goemotions: Path) -> None:
     assert list(LABELS) == (goemotions / "emotions.txt").read_text().split()
     ekman = json.loads((goemotions / "ekman_mapping.json").read_text())
-    assert ekman == {group: list(labels) for group, labels in EKMAN.items()}
+    assert {group: list(labels) for group, labels in EKMAN.items()} == ekman
     sentiment = json.loads((goemotions / "sentiment_mapping.json").read_text())
     assert {name: set(labels) for name, labels in sentiment.items()} == {
         name: set(labels) for name, labels in SENTIMENT.items() if name != "neutral"
@@ -140,11 +140,11 @@ def test_labels_and_groups_are_the_data_sets_own(goemotions: Path) -> None:
 
 
 def test_sentiment_is_the_group_with_the_largest_sum() -> None:
-    assert sentiment_of({"joy": 0.5, "anger": 0.3, "fear": 0.3}) == "negative"
-    assert sentiment_of({}) == "neutral"
-    assert sentiment_of({"a label of another data set": 1.0}) == "neutral"
-    assert sentiment_of({"anger": 0.5, "joy": 0.5}) == "positive"
+    assert "negative" == sentiment_of({"joy": 0.5, "anger": 0.3, "fear": 0.3})
+    assert "neutral" == sentiment_of({})
+    assert "neutral" == sentiment_of({"a label of another data set": 1.0})
+    assert "positive" == sentiment_of({"anger": 0.5, "joy": 0.5})
 
 
 def test_basic_emotions_come_strongest_first() -> None:
-    assert ekman_of({"joy": 0.5, "grief": 0.3, "remorse": 0.3, "neutral": 0.9}) == ["sadness", "joy"]
+    assert ["sadness", "joy"] == ekman_of({"joy": 0.5, "grief": 0.3, "remorse": 0.3, "neutral": 0.9})

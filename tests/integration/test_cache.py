@@ -70,8 +70,8 @@ def test_a_step_costs_one_round_trip_to_read_and_one_to_write(cache: RedisCache,
     cache.remember({f"k{number}": entry(number) for number in range(100)})
     cache.lookup([f"k{number}" for number in range(100)])
     stats = client.info("commandstats")
-    assert stats["cmdstat_mget"]["calls"] == 1
-    assert stats["cmdstat_set"]["calls"] == 100
+    assert 1 == stats["cmdstat_mget"]["calls"]
+    assert 100 == stats["cmdstat_set"]["calls"]
     assert "cmdstat_get" not in stats
 
 
@@ -83,7 +83,7 @@ def test_a_step_costs_one_round_trip_to_read_and_one_to_write(cache: RedisCache,
 def test_rubbish_is_no_answer(cache: RedisCache, client: redis.Redis, rubbish: bytes) -> None:
     client.set("k", rubbish)
     client.lpush("l", "a list")
-    assert cache.lookup(["k", "l"]) == {}
+    assert {} == cache.lookup(["k", "l"])
 
 
 def test_a_paused_server_costs_one_timeout_and_then_nothing(cache: RedisCache, own_valkey: LocalValkey) -> None:
@@ -91,19 +91,19 @@ def test_a_paused_server_costs_one_timeout_and_then_nothing(cache: RedisCache, o
     cache.lookup(["k"])
     own_valkey.pause()
     began = time.monotonic()
-    assert cache.lookup(["k"]) == {}
+    assert {} == cache.lookup(["k"])
     assert time.monotonic() - began < 0.5
     began = time.monotonic()
     for _ in range(20):
         cache.remember({"k": entry()})
-        assert cache.lookup(["k"]) == {}
+        assert {} == cache.lookup(["k"])
     assert time.monotonic() - began < 0.5
     own_valkey.resume()
 
 
 def test_a_server_that_comes_back_is_used_again(cache: RedisCache, own_valkey: LocalValkey) -> None:
     own_valkey.kill()
-    assert cache.lookup(["k"]) == {}
+    assert {} == cache.lookup(["k"])
     own_valkey.start()
     give_up_at = time.monotonic() + 15
     found: dict[str, Entry] = {}
@@ -122,14 +122,14 @@ def test_a_full_server_still_answers_what_it_has(cache: RedisCache, client: redi
     client.config_set("maxmemory", "1")
     cache.remember({"l": entry(), "m": entry()})
     assert {"k"} == set(cache.lookup(["k", "l", "m"]))
-    assert errors(telemetry) == {"OutOfMemoryError": 2.0}
+    assert {"OutOfMemoryError": 2.0} == errors(telemetry)
 
 
 def test_a_server_that_is_not_there_is_no_error() -> None:
     cache = RedisCache(
         CacheSettings.model_validate({"url": "redis://127.0.0.1:1/0"}), labels=LABELS, telemetry=Telemetry()
     )
-    assert cache.lookup(["k"]) == {}
+    assert {} == cache.lookup(["k"])
     cache.remember({"k": entry()})
     cache.close()
 
@@ -143,4 +143,4 @@ def test_no_text_is_stored(cache: RedisCache, client: redis.Redis) -> None:
     cache.lookup([key])
     stored = b"".join([*client.keys("*"), client.get(key)])  # type: ignore[list-item]
     assert b"hunter2" not in stored
-    assert client.strlen(key) == 62
+    assert 62 == client.strlen(key)

@@ -55,7 +55,7 @@ def test_the_head_is_the_originals() -> None:
     """Conv1d 128 x 5, dropout 0.42, one output per label."""
     model = DistilBertCNN(tiny_config(channels=128, head_dropout=0.42))
     assert (tuple(model.conv.weight.shape), model.dropout.p) == ((128, 32, 5), 0.42)
-    assert model.classifier.out_features == 3
+    assert 3 == model.classifier.out_features
 
 
 def test_a_text_is_tagged_alike_alone_and_among_others(tagger: EmotionTagger) -> None:
@@ -71,14 +71,14 @@ def test_a_text_is_tagged_alike_alone_and_among_others(tagger: EmotionTagger) ->
 
 def test_excitement_is_recognised(tagger: EmotionTagger) -> None:
     tagging = tagger.tag(["I'm so excited about this new opportunity!"])[0]
-    assert tagging.top(5)[0].label == "excitement"
-    assert tagging.emotions[0].label == "excitement"
-    assert len(tagging.top(5)) == 5
-    assert len(tagging.scores) == 28
+    assert "excitement" == tagging.top(5)[0].label
+    assert "excitement" == tagging.emotions[0].label
+    assert 5 == len(tagging.top(5))
+    assert 28 == len(tagging.scores)
 
 
 def test_no_texts_give_no_results_and_one_string_is_a_mistake(tagger: EmotionTagger) -> None:
-    assert tagger.tag([]) == []
+    assert [] == tagger.tag([])
     with pytest.raises(TypeError, match="sequence"):
         tagger.tag("a text")
 
@@ -90,7 +90,7 @@ def test_a_text_beyond_the_window_is_judged_by_its_beginning(tagger: EmotionTagg
     assert not short.truncated
     assert long.truncated
     assert single.truncated
-    assert long.top(1)[0].label == "gratitude"
+    assert "gratitude" == long.top(1)[0].label
 
 
 def test_any_characters_at_all_get_a_result(tagger: EmotionTagger) -> None:

@@ -69,8 +69,8 @@ def test_a_trunk_is_loaded_from_a_local_folder(kind: str, tmp_path: Path) -> Non
     tiny_tokenizer().save(str(tmp_path / "tokenizer.json"))
     trunk = load_trunk(str(tmp_path))
     model = trunk.grow(labels=("a", "b"), max_tokens=16)
-    assert model.classifier.out_features == 2
-    assert trunk.dimensions["dim"] == 32
+    assert 2 == model.classifier.out_features
+    assert 32 == trunk.dimensions["dim"]
 
 
 def test_a_trunk_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:

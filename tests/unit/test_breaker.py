@@ -27,4 +27,4 @@ def test_a_success_closes_it_and_forgets_the_failures() -> None:
     breaker.failed()
     assert breaker.succeeded()
     assert not breaker.succeeded()
-    assert breaker.failed() == 0.25
+    assert 0.25 == breaker.failed()

@@ -45,7 +45,7 @@ def test_null_id_and_metadata_count_as_absent() -> None:
 
 def test_the_text_may_lie_deeper() -> None:
     settings = InputSettings(text_path="payload.body.text")
-    assert decode(record(b'{"payload": {"body": {"text": "a"}}}'), settings).text == "a"
+    assert "a" == decode(record(b'{"payload": {"body": {"text": "a"}}}'), settings).text
 
 
 def test_plain_text_is_taken_as_it_is() -> None:

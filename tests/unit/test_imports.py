@@ -67,7 +67,7 @@ def test_importing_every_module_starts_nothing() -> None:
         "assert not torch.cuda.is_initialized()\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert 0 == done.returncode, done.stderr
 
 
 def test_schemas_need_neither_torch_nor_kafka() -> None:
@@ -77,4 +77,4 @@ def test_schemas_need_neither_torch_nor_kafka() -> None:
         "assert not {'torch', 'confluent_kafka', 'redis', 'numpy'} & set(sys.modules), sorted(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert 0 == done.returncode, done.stderr

@@ -7,11 +7,11 @@ RECORDS = [Record("t", partition, offset, None, None) for partition, offset in (
 
 
 def test_the_offset_after_the_last_record_of_each_partition_is_committed() -> None:
-    assert next_offsets(RECORDS) == {("t", 0): 9, ("t", 1): 10}
+    assert {("t", 0): 9, ("t", 1): 10} == next_offsets(RECORDS)
 
 
 def test_reading_again_begins_at_the_first_record_of_each_partition() -> None:
-    assert first_offsets(RECORDS) == {("t", 0): 6, ("t", 1): 3}
+    assert {("t", 0): 6, ("t", 1): 3} == first_offsets(RECORDS)
 
 
 def test_no_records_stand_for_no_offsets() -> None:

@@ -47,10 +47,10 @@ def test_flags_are_over_the_environment_and_that_over_the_file(tmp_path: Path, m
     monkeypatch.setenv("EMOTAG_KAFKA__GROUP_ID", "environment")
     monkeypatch.setenv("EMOTAG_KAFKA__PROPERTIES", '{"b": "2"}')
     loaded = settings.load(file, parse_flags(["kafka.bootstrap_servers=flag:1", "kafka.properties.c.d=3"]))
-    assert loaded.drain_s == 1
-    assert loaded.kafka.group_id == "environment"
-    assert loaded.kafka.bootstrap_servers == "flag:1"
-    assert loaded.kafka.properties == {"a": 1, "b": "2", "c.d": "3"}
+    assert 1 == loaded.drain_s
+    assert "environment" == loaded.kafka.group_id
+    assert "flag:1" == loaded.kafka.bootstrap_servers
+    assert {"a": 1, "b": "2", "c.d": "3"} == loaded.kafka.properties
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_secret_is_shown_neither_by_show_nor_by_an_error(monkeypatch: pytest.M
     monkeypatch.setenv("EMOTAG_KAFKA__PROPERTIES", '{"sasl.password": "hunter2", "sasl.mechanism": "PLAIN"}')
     shown = settings.shown(settings.load())
     assert "hunter2" not in str(shown)
-    assert shown["kafka"]["properties"]["sasl.mechanism"] == "PLAIN"
+    assert "PLAIN" == shown["kafka"]["properties"]["sasl.mechanism"]
     monkeypatch.setenv("EMOTAG_KAFKA__PROPERTIES", '{"sasl.password": ["hunter2"]}')
     with pytest.raises(SettingsProblem) as caught:
         settings.load()
@@ -90,7 +90,7 @@ def test_a_mistyped_variable_is_noticed_and_kubernetes_own_are_not() -> None:
         "EMOTAG_SERVICE_HOST": "10.0.0.1",
         "EMOTAG_PORT_8080_TCP_ADDR": "10.0.0.1",
     }
-    assert settings.unknown_variables(environment) == ["EMOTAG_DRAIN is not a setting; did you mean EMOTAG_DRAIN_S?"]
+    assert ["EMOTAG_DRAIN is not a setting; did you mean EMOTAG_DRAIN_S?"] == settings.unknown_variables(environment)
 
 
 @pytest.mark.parametrize("name", ["enable.auto.commit", "transactional.id", "group.id", "bootstrap.servers"])
@@ -117,7 +117,7 @@ def test_each_client_gets_only_properties_that_are_its_own() -> None:
 
 def test_a_worker_with_an_identity_keeps_its_transactional_id_and_others_are_unique() -> None:
     named = settings.load(flags={"kafka": {"group_id": "g", "properties": {"group.instance.id": "one"}}})
-    assert transactional_id(named) == "g-one"
+    assert "g-one" == transactional_id(named)
     assert transactional_id(settings.load()) != transactional_id(settings.load())
 
 
