@@ -185,7 +185,7 @@ def demo(
 
     on_terminal = sys.stdout.isatty() and not as_json
     pace = rate or (20.0 if on_terminal else None)
-    show = Demo(messages=messages, rate=pace, as_json=as_json, live=on_terminal)
+    show = Demo(messages=messages, rate=pace, as_json=as_json)
     raise typer.Exit(show.run(ask=on_terminal and sys.stdin.isatty() and not no_input))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.message import TextMessage
@@ -23,10 +23,11 @@ from schemas.message import TextMessage
 from . import clients, settings, topics
 from .local import LocalWorker, kafka, valkey
 from .settings import Settings
-from .show import coloured, emotions_line, shortened
+from .show import coloured, shortened
 from .sink import DeliveryFailures
 
 PARTITIONS = 4
+TEXT_WIDTH = 56
 PATIENCE_S = 60.0
 """Without a result for so long, what is missing counts as lost."""
 
@@ -92,14 +93,12 @@ class Demo:
         messages: how many sample texts are sent.
         rate: texts a second; None sends them as fast as they go, and then latency is mostly waiting in the topic.
         as_json: print nothing but the summary.
-        live: show texts and emotions as they arrive.
     """
 
-    def __init__(self, *, messages: int, rate: float | None, as_json: bool, live: bool) -> None:
+    def __init__(self, *, messages: int, rate: float | None, as_json: bool) -> None:
         self._messages = messages
         self._rate = rate
         self._as_json = as_json
-        self._live = live
         self._tally = Tally()
         self._texts: dict[str, str] = {}
         self._out = Console(highlight=False)
@@ -218,7 +217,7 @@ class Demo:
             result = json.loads(value)
             name = result["id"]
             self._tally.arrived(name, dead=False, cached=result["cached"])
-            self._show(name, coloured(result) if self._live else emotions_line(result["emotions"]))
+            self._show(name, coloured(result))
         return True
 
     def _await_all(self) -> None:
@@ -238,23 +237,27 @@ class Demo:
                 self._send(text)
                 self._await_all()
 
-    def _show(self, name: str, what: Any) -> None:
+    def _show(self, name: str, what: str | Text) -> None:
         if self._as_json:
             return
-        line = Table.grid(padding=(0, 2))
-        line.add_column(width=64, no_wrap=True)
-        line.add_column()
-        line.add_row(shortened(self._texts[name], 64), what)
-        self._out.print(line)
+        text = Text(f"{shortened(self._texts[name], TEXT_WIDTH):<{TEXT_WIDTH}}  ")
+        self._out.print(text.append(what), soft_wrap=True)
 
     def _print(self, summary: dict[str, Any]) -> None:
         if self._as_json:
             sys.stdout.write(json.dumps(summary) + "\n")
             return
-        table = Table(*summary, title="every text exactly once" if not summary["lost"] else "texts were lost")
-        table.add_row(*(str(value) for value in summary.values()))
-        self._out.print()
-        self._out.print(table)
+        well = summary["lost"] == summary["duplicated"] == 0
+        self._out.print(
+            f"\n[bold]{summary['in']} in, {summary['out']} out[/bold], {summary['dead_lettered']} dead-lettered, "
+            f"{summary['lost']} lost, {summary['duplicated']} duplicated, {summary['cached']} from the cache\n"
+            f"{summary['seconds']} s, {summary['messages_per_s']} messages/s, "
+            f"p50 {summary['p50_ms']} ms and p99 {summary['p99_ms']} ms from produced to read as committed\n"
+            + (
+                "[green]every text came out exactly once[/green]" if well else "[red]not every text came out once[/red]"
+            ),
+            soft_wrap=True,
+        )
 
     @contextlib.contextmanager
     def _timed(self, what: str) -> Iterator[None]:

@@ -10,11 +10,12 @@ from collections import defaultdict
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import QUIET, Topics, create_topics
-from tests.stream import Reader, send, text
+from tests.stream import Reader, Sent, send, text
 from worker.demo import sample_texts
-from worker.local import LocalKafka, LocalValkey
+from worker.local import LocalKafka, LocalValkey, LocalWorker
 from worker.local.server import LocalError
 
 from .conftest import StartWorker
@@ -146,24 +147,39 @@ def test_at_least_once_answers_every_record_too(
 def test_workers_share_the_partitions_and_a_new_one_takes_some_over(
     bootstrap_servers: str, topics: Topics, start_worker: StartWorker
 ) -> None:
-    """A second worker joins and the first one leaves in mid-stream: each record once, in order within its partition."""
-    placed = send(
-        bootstrap_servers, topics.input, [text(f"hello {number}", key=b"%d" % (number % 40)) for number in range(2400)]
-    )
+    """A second worker joins and the first one leaves in mid-stream: each record once, in order within its key."""
+
+    def some(count: int) -> dict[tuple[int, int], Sent]:
+        texts = [text(f"hello {number}", key=b"%d" % (number % 40)) for number in range(count)]
+        return send(bootstrap_servers, topics.input, texts)
+
+    def answered(count: int) -> None:
+        while len(reader.read.times()) < count:
+            reader.take(1.0)
+
     environment = {**topics.environment(bootstrap_servers), "EMOTAG_BATCH__MAX_RECORDS": "16"}
-    first = start_worker(environment)
     reader = Reader(bootstrap_servers, topics)
-    while len(reader.read.times()) < 200:
-        reader.take(1.0)
+    placed = some(300)
+    first = start_worker(environment)
+    answered(100)
     second = start_worker(environment)  # ready only once partitions are its own
-    while len(reader.read.times()) < 900:
-        reader.take(1.0)
+    placed |= some(900)
+    answered(700)
     first.stop()
-    read = reader.until(2400, timeout_s=90)
+    placed |= some(300)
+    read = reader.until(1500, timeout_s=90)
     reader.close()
+
     assert dict.fromkeys(placed, 1) == read.times()
-    assert "emotag_assigned_partitions 4.0" in second.get("/metrics")[1]
+    assert counted(second, "emotag_records_total") > 300
+    assert 4 == counted(second, "emotag_assigned_partitions")
     offsets: dict[bytes | None, list[int]] = defaultdict(list)
     for (_, offset), messages in read.results.items():  # in the order of their arrival
         offsets[messages[0].key()].append(offset)
     assert all(found == sorted(found) for found in offsets.values())
+
+
+def counted(worker: LocalWorker, name: str) -> float:
+    """One of a worker's metrics."""
+    families = text_string_to_metric_families(worker.get("/metrics")[1])
+    return next(sample.value for family in families for sample in family.samples if sample.name == name)

@@ -26,8 +26,8 @@ class LocalKafka(LocalServer):
     name = "kafka"
 
     def __init__(self, folder: Path | None = None, properties: Mapping[str, str] | None = None) -> None:
+        self._java, self._class_path = java(), class_path()  # before anything is there to be cleaned up
         super().__init__(folder)
-        self._java, self._class_path = java(), class_path()
         self._port, self._controller_port = free_ports(2)
         self._properties = dict(properties or {})
 

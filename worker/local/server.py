@@ -137,7 +137,9 @@ class LocalServer(ABC):
         self.close(keep=kind is not None and issubclass(kind, LocalError))
 
     def log_tail(self, lines: int = 15) -> str:
-        """The last lines of its log."""
+        """The last lines of its log, if it has written one."""
+        if not self.log_path.is_file():
+            return ""
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
 
     @abstractmethod

@@ -15,8 +15,8 @@ class LocalValkey(LocalServer):
     name = "valkey"
 
     def __init__(self, folder: Path | None = None) -> None:
+        self._binary = valkey_binary()  # before anything is there to be cleaned up
         super().__init__(folder)
-        self._binary = valkey_binary()
         (self._port,) = free_ports(1)
 
     @property

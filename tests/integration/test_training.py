@@ -1,0 +1,128 @@
+"""`emotag-train` from a folder of texts to a model that tags, on a tiny trunk and a learnable toy."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import DistilBertConfig, DistilBertModel
+from typer.testing import CliRunner
+
+from model import artifact
+from model.tagger import EmotionTagger
+from tests.numerics.conftest import tiny_tokenizer
+from training import data
+from training.cli import app
+from training.data import DataError, bucketed_batches, load_split
+from training.fit import hide, parameter_groups
+from training.recipe import PRESETS, Recipe
+from training.trunk import load_trunk
+
+WORDS = {0: "glad", 1: "sour", 2: "calm"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts whose labels are the words in them, and a random trunk."""
+    root = tmp_path_factory.mktemp("toy")
+    rng = random.Random(0)
+    for name, rows in (("train", 640), ("dev", 160)):
+        lines = []
+        for row in range(rows):
+            labels = sorted(rng.sample(sorted(WORDS), rng.choice((1, 1, 2))))
+            filler = ["".join(rng.choices("xyz", k=3)) for _ in range(rng.randint(0, 3))]
+            words = [WORDS[label] for label in labels] + filler
+            rng.shuffle(words)
+            lines.append(f"{' '.join(words)}\t{','.join(map(str, labels))}\tid{row}")
+        (root / f"{name}.tsv").write_text("\n".join(lines) + "\n")
+    (root / "emotions.txt").write_text("joy\nanger\ncalm\n")
+    torch.manual_seed(0)
+    config = DistilBertConfig(vocab_size=64, max_position_embeddings=128, dim=48, n_layers=2, n_heads=4, hidden_dim=96)
+    DistilBertModel(config).save_pretrained(root / "trunk")
+    tiny_tokenizer().save(str(root / "trunk" / "tokenizer.json"))
+    return root
+
+
+def run(*arguments: str) -> str:
+    """Run a command of emotag-train in this process; its standard output."""
+    done = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert 0 == done.exit_code, done.output
+    return done.output
+
+
+@pytest.mark.timeout(300)
+def test_a_model_is_fitted_evaluated_tuned_and_exported(folder: Path, tmp_path: Path) -> None:
+    """From texts to an artifact that knows what it learnt, with everything that made it written down."""
+    out = tmp_path / "toy"
+    common = ["--data", str(folder)]
+    run("fit", *common, "--trunk", str(folder / "trunk"), "--out", str(out), "--epochs", "6", "--precision", "fp32")
+    figures = json.loads(run("evaluate", *common, "--model", str(out), "--json"))
+    assert figures["macro_f1_cross_fitted"] > 0.9
+    tagging = EmotionTagger.load(out, on="cpu", precision="fp32").tag(["glad xyz"])[0]
+    assert "joy" == tagging.emotions[0].label
+
+    made = artifact.load(out)
+    assert {"command", "seed", "recipe", "data", "versions", "epochs"} <= set(made.training)
+    assert load_split(folder / "train.tsv").sha256 == made.training["data"]["train_sha256"]
+    assert figures["macro_f1_cross_fitted"] == made.metrics["dev"]["macro_f1_cross_fitted"]
+
+    run("tune", *common, "--model", str(out), "--policy", "fixed:0.4")
+    tuned = artifact.load(out)
+    assert (0.4,) * 3 == tuned.thresholds.values
+    assert made.version == tuned.version
+
+    run("export", "--model", str(out), "--out", str(tmp_path / "full"), "--dtype", "fp32")
+    assert tuned.thresholds == artifact.load(tmp_path / "full").thresholds
+
+
+def test_a_line_that_is_no_data_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("fine\t0\ta\nno label at all\n")
+    with pytest.raises(DataError, match="line 2"):
+        load_split(tmp_path / "train.tsv")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere"):
+        data.find_folder(str(tmp_path / "nowhere"))
+
+
+def test_every_text_is_in_one_batch_an_epoch_and_batches_are_of_like_length() -> None:
+    import numpy as np
+
+    lengths = [random.Random(row).randint(3, 100) for row in range(1000)]
+    batches = list(bucketed_batches(lengths, batch_size=32, rng=np.random.default_rng(0)))
+    assert list(range(1000)) == sorted(int(row) for batch in batches for row in batch)
+    padded = sum(max(lengths[row] for row in batch) * len(batch) for batch in batches)
+    assert padded < 1.1 * sum(lengths)
+
+
+def test_the_originals_recipe_trains_its_last_three_layers_at_one_rate(folder: Path) -> None:
+    """Embeddings and earlier layers frozen, as the original does it; here of two layers, so both learn."""
+    original = PRESETS["original"]
+    assert (7e-5, 7e-5, 3, 5, 0.42) == (
+        original.learning_rate,
+        original.head_learning_rate,
+        original.trainable_layers,
+        original.epochs,
+        original.head_dropout,
+    )
+    model = load_trunk(str(folder / "trunk")).grow(labels=("a",), max_tokens=16)
+    groups = list(parameter_groups(model, Recipe(trainable_layers=1, layer_decay=1.0, head_learning_rate=1.5e-4)))
+    assert {1.5e-4} == {group["lr"] for group in groups}
+    learning = {name.split(".")[2] for name, p in model.named_parameters() if p.requires_grad and "trunk" in name}
+    assert {"layer"} == learning
+    assert not any(p.requires_grad for p in model.trunk.embeddings.parameters())
+
+
+def test_rates_fall_from_layer_to_layer(folder: Path) -> None:
+    model = load_trunk(str(folder / "trunk")).grow(labels=("a",), max_tokens=16)
+    rates = sorted({group["lr"] for group in parameter_groups(model, Recipe(learning_rate=1.0, layer_decay=0.5))})
+    assert [1e-3, 0.25, 0.5, 1.0] == rates
+
+
+def test_hidden_tokens_are_never_the_first_the_last_or_padding() -> None:
+    torch.manual_seed(0)
+    ids_BL = torch.tensor([[2, 5, 6, 7, 3, 0, 0], [2, 8, 8, 8, 8, 8, 3]])
+    hidden_BL = hide(ids_BL, ids_BL != 0, share=1.0, mask_id=4)
+    assert [[2, 4, 4, 4, 3, 0, 0], [2, 4, 4, 4, 4, 4, 3]] == hidden_BL.tolist()
