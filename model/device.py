@@ -15,9 +15,13 @@ from .distilbert_cnn import DistilBertCNN
 
 WORTH_ROUNDING = 2.5
 """How much faster bf16 must be to be chosen. It moves probabilities in the third decimal, so a choice that noise could
-turn would give a text other scores after a restart. With AMX it is four times as fast, without it 0.5 to 1.8 times."""
+turn would give a text other scores after a restart. With AMX it is four times as fast, without it 0.5 to 1.9 times."""
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class DeviceUnknown(ValueError):
+    """A device or a precision that this machine does not have, and what it takes instead."""
 
 
 def usable_cores() -> int:
@@ -34,18 +38,18 @@ def choose_device(device: str) -> torch.device:
     """The device named, or for `auto` a CUDA GPU where there is one.
 
     Raises:
-        ValueError: the device is unknown or not on this machine.
+        DeviceUnknown: there is no such device, or not on this machine.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(f"device {device!r} is unknown; it takes auto, cpu, cuda or cuda:N") from error
+        raise DeviceUnknown(f"device {device!r} is unknown; it takes auto, cpu, cuda or cuda:N") from error
     if chosen.type not in ("cpu", "cuda"):
-        raise ValueError(f"device {device!r} is not supported; it takes auto, cpu, cuda or cuda:N")
+        raise DeviceUnknown(f"device {device!r} is not supported; it takes auto, cpu, cuda or cuda:N")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {device!r} is not on this machine ({torch.cuda.device_count()} CUDA devices seen)")
+        raise DeviceUnknown(f"device {device!r} is not on this machine ({torch.cuda.device_count()} CUDA devices seen)")
     return chosen
 
 
@@ -56,11 +60,11 @@ def choose_precision(precision: str, model: DistilBertCNN, device: torch.device)
         The precision's name, and for `auto` on a CPU the milliseconds measured for each candidate.
 
     Raises:
-        ValueError: the precision is unknown.
+        DeviceUnknown: there is no such precision.
     """
     if precision != "auto":
         if precision not in PRECISIONS:
-            raise ValueError(f"precision {precision!r} is unknown; it takes auto, {', '.join(PRECISIONS)}")
+            raise DeviceUnknown(f"precision {precision!r} is unknown; it takes auto, {', '.join(PRECISIONS)}")
         return precision, {}
     if device.type == "cuda":
         # Tensor cores run both at the same rate; bf16 cannot overflow.

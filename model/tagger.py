@@ -95,7 +95,7 @@ class EmotionTagger:
 
         Raises:
             ArtifactError: the directory is not an artifact that can be trusted; says which file and why.
-            ValueError: the device or the precision is unknown here.
+            DeviceUnknown: the device or the precision is unknown here.
         """
         trained = artifact.load(Path(path) if path is not None else artifact.DEFAULT)
         torch.set_num_threads(device.usable_cores())

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import json
+import logging
 import os
 import signal
 import sys
@@ -45,6 +46,8 @@ TAG_BATCH = 256
 
 def main() -> None:
     """Run a command. A mistake is one line on stderr and exit code 2; a worker that must stop ends with 1."""
+    # Only `run` sets up logging; elsewhere a client's grumbling is no answer to what the user typed.
+    logging.getLogger("librdkafka").addHandler(logging.NullHandler())
     try:
         code = app(standalone_mode=False)
     except TyperException as error:
@@ -94,7 +97,6 @@ def run(config: Config = None, set_: Set = None) -> None:
     """
     from .admin import Admin
     from .lifecycle import Lifecycle
-    from .service import serve
     from .telemetry import Telemetry, configure_logging
 
     settings = _load(config, set_)
@@ -110,6 +112,8 @@ def run(config: Config = None, set_: Set = None) -> None:
         admin = Admin(settings.admin.host, settings.admin.port, probe=lifecycle.probe, metrics=telemetry.metrics)
         with admin:
             telemetry.admin_listening(settings.admin.host, admin.port)
+            from .service import serve  # torch comes with it: by now probes are answered and signals heard
+
             serve(settings, telemetry, lifecycle, version=_version())
     except Exception as error:
         if not isinstance(error, (EmotagError, SettingsProblem, *_known_mistakes())):
@@ -368,6 +372,7 @@ def _known_mistakes() -> tuple[type[Exception], ...]:
     found: list[type[Exception]] = [OSError]
     for module, name in (
         ("model.artifact", "ArtifactError"),
+        ("model.device", "DeviceUnknown"),
         ("model.tagger", "DeviceFailed"),
         ("worker.local", "LocalError"),
         ("confluent_kafka", "KafkaException"),

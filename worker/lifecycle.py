@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -35,11 +36,15 @@ class Lifecycle:
     def watch_signals(self) -> None:
         """SIGTERM or SIGINT drains; a second one ends at once, and so does the end of the drain budget.
 
-        The signals are blocked everywhere and awaited by a thread: a handler would have to wait for the main thread to
-        come out of librdkafka or torch. Call it before any other thread is started: they inherit the mask.
+        A thread acts on them: a Python handler would have to wait for the main thread to come out of librdkafka or
+        torch. It hears of them through a socket that the interpreter writes to at once, whichever thread was hit.
         """
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        threading.Thread(target=self._await_signals, name="signals", daemon=True).start()
+        heard, told = socket.socketpair()
+        told.setblocking(False)
+        signal.set_wakeup_fd(told.fileno())
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)  # without a handler the default one would end the process
+        threading.Thread(target=self._await_signals, args=(heard, told), name="signals", daemon=True).start()
 
     def started(self, *, ready: Callable[[], bool]) -> None:
         """The model is loaded and the group joined; *ready* says from now on whether records can flow."""
@@ -62,15 +67,21 @@ class Lifecycle:
                 return self._started and not self.stop.is_set() and self._ready()
         return None
 
-    def _await_signals(self) -> None:
-        first = signal.sigwait(SIGNALS)
+    def _await_signals(self, heard: socket.socket, told: socket.socket) -> None:
+        first = self._next_signal(heard)
         self._telemetry.drain_started(signal.Signals(first).name, self._drain_s)
         self.stop.set()
         timer = threading.Timer(self._drain_s, self._drain_failed)
         timer.daemon = True
         timer.start()
         # As a shell reports a process that its signal ended.
-        os._exit(128 + signal.sigwait(SIGNALS))
+        os._exit(128 + self._next_signal(heard))
+
+    @staticmethod
+    def _next_signal(heard: socket.socket) -> int:
+        while (number := heard.recv(1)[0]) not in SIGNALS:
+            pass
+        return number
 
     def _drain_failed(self) -> None:
         self._telemetry.drain_failed(self._drain_s)

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from model.device import DeviceUnknown
 from model.tagger import EmotionTagger
 
 from . import clients
@@ -61,7 +62,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
 def _tagger(settings: Settings) -> EmotionTagger:
     try:
         return EmotionTagger.load(settings.model.path, on=settings.model.device, precision=settings.model.precision)
-    except ValueError as error:
+    except DeviceUnknown as error:
         raise SettingsProblem(f"model: {error} (EMOTAG_MODEL__DEVICE, EMOTAG_MODEL__PRECISION)") from error
 
 
