@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from .result import rfc3339
 
@@ -32,6 +32,15 @@ NAMES = {
 }
 """Field to header."""
 
+MAX_MESSAGE_BYTES = 1024
+"""The longest exception message that is carried: headers count towards the size limit of the record, which has to fit
+into the dead-letter topic together with its reason."""
+
+
+def _cut(message: str) -> str:
+    # A character that straddles the limit goes as a whole.
+    return message.encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore")
+
 
 class DeadLetterHeaders(BaseModel):
     """Where a dead letter came from, and why.
@@ -40,7 +49,8 @@ class DeadLetterHeaders(BaseModel):
         topic, partition, offset: where the record was read.
         class_name: the room of the worker that refused it.
         exception_class: the reason's name, one of a closed list.
-        exception_message: the reason for people; never contains any of the record.
+        exception_message: the reason for people, cut to MAX_MESSAGE_BYTES. It must not contain any of the record, whose
+            text may be private: nothing here can tell, so whoever words the message answers for it.
         stage: `decode` or `tag`.
         attempts: how often it was tried.
         consumer_group: of the worker.
@@ -55,7 +65,7 @@ class DeadLetterHeaders(BaseModel):
     offset: Annotated[int, Field(ge=0)]
     class_name: str
     exception_class: str
-    exception_message: str
+    exception_message: Annotated[str, AfterValidator(_cut)]
     stage: str
     attempts: Annotated[int, Field(ge=1)]
     consumer_group: str
@@ -81,9 +91,19 @@ class DeadLetterHeaders(BaseModel):
 
 
 def without_error_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
-    """The record's own headers, as they were before it became a dead letter."""
+    """A dead letter's headers as they were before it became one, byte for byte.
+
+    Only the last header of each name is taken off, since that is where `to_headers` stands: a record that came out of
+    another dead-letter queue keeps what that queue said of it.
+    """
     ours = set(NAMES.values())
-    return [(name, value) for name, value in headers if name not in ours]
+    own = []
+    for name, value in reversed(headers):
+        if name in ours:
+            ours.remove(name)
+        else:
+            own.append((name, value))
+    return own[::-1]
 
 
 def _text(value: object) -> str:

@@ -104,6 +104,7 @@ def _asyncapi(input_topic: str, output_topic: str, dlq_topic: str) -> dict[str, 
                     "headers": {"$ref": "./emotion-result-headers.schema.json"},
                 },
                 "deadLetter": {
+                    "contentType": "application/octet-stream",
                     "payload": {"description": "The original value, byte for byte."},
                     "headers": {"$ref": "./dead-letter-headers.schema.json"},
                 },

@@ -103,7 +103,7 @@ def ekman_of(emotions: Mapping[str, float]) -> list[Ekman]:
     """The basic emotions among a text's labels, the one with the largest summed score first; empty for `neutral` alone.
 
     Args:
-        emotions: as for `sentiment_of`.
+        emotions: as for `sentiment_of`. Between equals the one whose label comes first here.
     """
     sums: dict[Ekman, float] = {}
     for label, score in emotions.items():

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 
 def _not_blank(text: str) -> str:
@@ -21,9 +21,10 @@ class TextMessage(BaseModel):
     """
 
     # Unknown fields are ignored, and nothing is taken for what it is not: an id of 5 is no string.
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    # JSON has no NaN; it would be written as null, and come back as something else than what was sent.
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 
-    text: Annotated[str, AfterValidator(_not_blank)]
+    text: Annotated[str, AfterValidator(_not_blank), Field(json_schema_extra={"pattern": r"\S"})]
     id: str | None = None
     metadata: dict[str, JsonValue] | None = None
 

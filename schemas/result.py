@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
 from .labels import Ekman, Sentiment
 
@@ -18,19 +18,30 @@ def rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, when_used="json")]
+# Spelt out for the schema, which would otherwise say no more than that a time is written as a string. The pattern is
+# there because validators need not check a format.
+_TIME_SCHEMA = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
+}
+Time = Annotated[
+    AwareDatetime, PlainSerializer(rfc3339, when_used="json"), WithJsonSchema(_TIME_SCHEMA, mode="serialization")
+]
+Score = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Wire(BaseModel):
     # Fields may be added in later versions; a consumer built against this one keeps working.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Every field is always written, so the schema promises it; read back, those with a default may be missing.
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
 
 
 class Emotion(_Wire):
     """One label and its calibrated probability."""
 
     label: str
-    score: Annotated[float, Field(ge=0, le=1)]
+    score: Score
 
 
 class ModelVersion(_Wire):
@@ -69,7 +80,7 @@ class EmotionResult(_Wire):
     emotions: tuple[Emotion, ...]
     sentiment: Sentiment
     ekman: tuple[Ekman, ...]
-    scores: dict[str, float] | None = None
+    scores: dict[str, Score] | None = None
     truncated: bool
     cached: bool
     model: ModelVersion

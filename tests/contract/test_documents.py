@@ -40,17 +40,49 @@ def test_the_contracts_example_is_a_result() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"sentiment": "great"}, {"emotions": [{"label": "joy", "score": 1.5}]}, {"ekman": ["neutral"]}, {"id": 5}],
+    [
+        {"sentiment": "great"},
+        {"emotions": [{"label": "joy", "score": 1.5}]},
+        {"ekman": ["neutral"]},
+        {"id": 5},
+        {"scores": {"joy": 1.5}},
+        {"tagged_at": "yesterday"},
+        {"tagged_at": "2026-11-23T07:00:00Z"},
+        {"source": {"topic": "texts", "partition": 3, "offset": 1234, "timestamp": "2026-11-23 06:59:59"}},
+    ],
 )
 def test_what_is_no_result_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         schema("emotion-result").validate(RESULT | change)
 
 
+@pytest.mark.parametrize("name", RESULT)
+def test_every_field_of_a_result_is_promised(name: str) -> None:
+    """Those that can be null too: a consumer in a typed language need not ask whether they are there."""
+    with pytest.raises(ValidationError, match=f"'{name}' is a required property"):
+        schema("emotion-result").validate({field: value for field, value in RESULT.items() if field != name})
+
+
+def test_a_result_without_a_timestamp_or_with_all_scores_is_one() -> None:
+    source = {"topic": "texts", "partition": 3, "offset": 1234, "timestamp": None}
+    schema("emotion-result").validate(RESULT | {"source": source, "scores": {"joy": 0.0, "neutral": 1.0}})
+
+
 def test_a_text_is_required_and_more_is_allowed() -> None:
     schema("text-message").validate({"text": "a", "more": 1})
     with pytest.raises(ValidationError):
         schema("text-message").validate({"id": "a"})
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t\r\n"])
+def test_a_blank_text_is_no_message(text: str) -> None:
+    with pytest.raises(ValidationError):
+        schema("text-message").validate({"text": text})
+
+
+def test_the_topics_of_the_asyncapi_document_are_the_operators() -> None:
+    written = documents.documents(input_topic="in", output_topic="out", dlq_topic="dead")["asyncapi.json"]
+    assert ["in", "out", "dead"] == [channel["address"] for channel in written["channels"].values()]
 
 
 def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas import EKMAN, LABELS, SENTIMENT, DeadLetterHeaders, EmotionResult, TextMessage
-from schemas.dead_letter import NAMES, without_error_headers
+from schemas.dead_letter import MAX_MESSAGE_BYTES, NAMES, Headers, without_error_headers
 from schemas.labels import ekman_of, sentiment_of
 from schemas.result import cloudevents_headers
 from worker.decode import Decoded
@@ -85,22 +85,52 @@ def test_the_failure_headers_have_the_contracts_names() -> None:
     assert expected == list(NAMES.values())
 
 
-@given(st.text(), st.text(), st.integers(0), st.integers(1))
-def test_failure_headers_come_back_as_they_were_written(topic: str, message: str, offset: int, attempts: int) -> None:
-    written = DeadLetterHeaders(
-        topic=topic.encode("utf-8", "replace").decode(),
+def failure(*, topic: str = "t", offset: int = 0, message: str = "m", attempts: int = 1) -> DeadLetterHeaders:
+    return DeadLetterHeaders(
+        topic=topic,
         partition=0,
         offset=offset,
         class_name="c",
         exception_class="NotJson",
-        exception_message=message.encode("utf-8", "replace").decode(),
+        exception_message=message,
         stage="decode",
         attempts=attempts,
         consumer_group="g",
         failed_at=NOW.replace(microsecond=123_000),
         worker_version="1",
     )
+
+
+UNICODE = st.text(st.characters(codec="utf-8"))
+HEADERS = st.lists(st.tuples(st.sampled_from(["a", *NAMES.values()]) | UNICODE, st.none() | st.binary()))
+
+
+@given(UNICODE, UNICODE, st.integers(0), st.integers(1))
+def test_failure_headers_come_back_as_they_were_written(topic: str, message: str, offset: int, attempts: int) -> None:
+    written = failure(topic=topic, offset=offset, message=message, attempts=attempts)
     assert written == DeadLetterHeaders.from_headers(written.to_headers())
+    assert message == written.exception_message
+
+
+@pytest.mark.parametrize("character", ["a", "é", "…", "😀"])
+def test_a_long_reason_is_cut_between_characters(character: str) -> None:
+    """To 1024 bytes, or the few less that the last whole character leaves; and that is what is read back."""
+    message = "x" + character * 2000
+    written = failure(message=message)
+    assert message.startswith(written.exception_message)
+    assert 0 <= MAX_MESSAGE_BYTES - len(written.exception_message.encode()) < 4
+    assert written == DeadLetterHeaders.from_headers(written.to_headers())
+
+
+@given(HEADERS)
+def test_taking_the_failure_headers_off_leaves_the_records_own_whatever_their_names(own: Headers) -> None:
+    """A record out of another dead-letter queue has headers of the same names, and keeps them."""
+    assert own == without_error_headers([*own, *failure().to_headers()])
+
+
+@given(HEADERS)
+def test_where_a_name_stands_twice_emotags_own_is_read(own: Headers) -> None:
+    assert failure() == DeadLetterHeaders.from_headers([*own, *failure().to_headers()])
 
 
 def test_taking_the_failure_headers_off_gives_the_original_back() -> None:
@@ -121,6 +151,19 @@ def test_headers_that_are_no_dead_letters_are_refused_by_name() -> None:
 def test_a_producer_learns_at_once_that_its_message_is_none(value: str) -> None:
     with pytest.raises(ValidationError):
         TextMessage.model_validate_json(value)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_metadata_that_json_cannot_say_is_refused_rather_than_changed(number: float) -> None:
+    with pytest.raises(ValidationError):
+        TextMessage(text="a", metadata={"a": [number]})
+    assert b'{"text":"a","metadata":{"a":null}}' == TextMessage(text="a", metadata={"a": None}).to_json()
+
+
+@pytest.mark.parametrize("scores", [{"joy": float("nan")}, {"joy": 1.5}, {"joy": -0.1}])
+def test_a_score_is_a_probability(scores: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        EmotionResult.model_validate(RESULT | {"scores": scores})
 
 
 def test_every_label_has_one_sentiment_and_all_but_neutral_one_basic_emotion() -> None:
