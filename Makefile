@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data/goemotions
 READY := $(VENV)/.ready
 export UV_LINK_MODE := copy
+# Importing torch takes twice as long without its compiled files, and the tests start dozens of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check unit lock trunk train clean
 

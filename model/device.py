@@ -75,7 +75,7 @@ def choose_precision(precision: str, model: DistilBertCNN, device: torch.device)
 
 @torch.inference_mode()
 def measure_ms(
-    model: DistilBertCNN, precisions: Iterable[str], *, texts: int = 32, tokens: int = 24, repeats: int = 5
+    model: DistilBertCNN, precisions: Iterable[str], *, texts: int = 8, tokens: int = 24, repeats: int = 5
 ) -> dict[str, float]:
     """Best milliseconds of one CPU batch at each precision, interleaved: what a neighbour slows down does not count."""
     ids_BL = torch.full((texts, tokens), model.config.vocab_size - 1)

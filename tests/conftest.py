@@ -78,41 +78,45 @@ def shown_on_failure(pytestconfig: pytest.Config) -> Iterator[Callable[[LocalSer
 
 
 @pytest.fixture(scope="session")
-def bootstrap_servers(pytestconfig: pytest.Config) -> Iterator[str]:
-    """A broker for all tests that do not harm it."""
+def bootstrap_servers(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker for all tests that do not harm it; its log outlives the session, as all of pytest's folders."""
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given:
         yield given
         return
-    with local.kafka() as server:
+    with local.kafka(tmp_path_factory.mktemp("kafka")) as server:
         pytestconfig.stash[RUNNING].append(server)
         yield server.bootstrap_servers
 
 
 @pytest.fixture(scope="session")
-def redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
+def redis_url(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A cache for all tests that do not harm it."""
     given = os.environ.get("REDIS_URL")
     if given:
         yield given
         return
-    with local.valkey() as server:
+    with local.valkey(tmp_path_factory.mktemp("valkey")) as server:
         pytestconfig.stash[RUNNING].append(server)
         yield server.url
 
 
 @pytest.fixture
-def own_valkey(shown_on_failure: Callable[[LocalServer], None]) -> Iterator[local.LocalValkey]:
+def own_valkey(
+    shown_on_failure: Callable[[LocalServer], None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[local.LocalValkey]:
     """A cache that the test may stop, pause and kill."""
-    with local.valkey() as server:
+    with local.valkey(tmp_path_factory.mktemp("valkey")) as server:
         shown_on_failure(server)
         yield server
 
 
 @pytest.fixture
-def own_kafka(shown_on_failure: Callable[[LocalServer], None]) -> Iterator[local.LocalKafka]:
+def own_kafka(
+    shown_on_failure: Callable[[LocalServer], None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[local.LocalKafka]:
     """A broker that the test may stop, pause and kill."""
-    with local.kafka() as server:
+    with local.kafka(tmp_path_factory.mktemp("kafka")) as server:
         shown_on_failure(server)
         yield server
 

@@ -201,7 +201,8 @@ def local() -> None:
     """
     from .local import kafka, valkey
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell starts its background jobs with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     with kafka() as broker, valkey() as cache:
         typer.echo(f"export EMOTAG_KAFKA__BOOTSTRAP_SERVERS={broker.bootstrap_servers}")
         typer.echo(f"export EMOTAG_CACHE__URL={cache.url}")

@@ -16,7 +16,8 @@ def start_worker(shown_on_failure: Callable[[LocalServer], None]) -> Iterator[St
     started: list[LocalWorker] = []
 
     def start(environment: dict[str, str]) -> LocalWorker:
-        worker = LocalWorker(environment)
+        # Measuring the precision takes a second of every start; the demo's tests leave it to the measurement.
+        worker = LocalWorker({"EMOTAG_MODEL__PRECISION": "fp32", **environment})
         started.append(worker)
         shown_on_failure(worker)
         worker.start()

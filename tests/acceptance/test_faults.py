@@ -77,6 +77,8 @@ def test_a_broker_that_is_gone_ends_the_worker_and_nothing_is_lost(
         {
             **topics.environment(own_kafka.bootstrap_servers),
             "EMOTAG_KAFKA__UNAVAILABLE_S": "5",
+            # A worker that ends without its broker cannot leave the group; the broker must notice by itself.
+            "EMOTAG_KAFKA__PROPERTIES": '{"session.timeout.ms": 6000}',
             "EMOTAG_BATCH__MAX_RECORDS": "16",
         }
     )

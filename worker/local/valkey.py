@@ -35,8 +35,9 @@ class LocalValkey(LocalServer):
     def _answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+                connection.sendall(b"INFO server\r\nQUIT\r\n")
+                with connection.makefile("rb") as reply:
+                    return b"process_id:%d\r\n" % self.pid in reply.read()  # and not somebody else's
         except OSError:
             return False
 
