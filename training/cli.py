@@ -13,10 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from typer.exceptions import TyperException
 
 from model import artifact
 from model.artifact import ArtifactError
-from model.device import choose_device, usable_cores
+from model.device import DeviceUnknown, choose_device, usable_cores
 from model.tokens import Tokens
 
 from . import data, export, trunk
@@ -26,7 +27,12 @@ from .fit import probabilities
 from .recipe import PRESETS
 from .trunk import TrunkError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, measure and export emotag's models.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train, measure and export emotag's models.",
+)
 
 Data = Annotated[str, typer.Option("--data", help="a folder with train.tsv and dev.tsv, `kaggle`, or `origin`")]
 ArtifactDir = Annotated[Path, typer.Option("--model", help="the artifact's directory")]
@@ -35,10 +41,15 @@ ArtifactDir = Annotated[Path, typer.Option("--model", help="the artifact's direc
 def main() -> None:
     """Run a command; a mistake is one line on stderr and exit code 2."""
     try:
-        app()
-    except (ArtifactError, DataError, TrunkError, ValueError) as error:
-        print(f"emotag-train: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+        sys.exit(app(standalone_mode=False) or 0)
+    except TyperException as error:
+        why = error.format_message()
+    except (ArtifactError, DataError, TrunkError, DeviceUnknown, OSError, ValueError) as error:
+        why = str(error)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    print(f"emotag-train: {' '.join(why.split())}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)
 
 
 class Screen:
@@ -83,6 +94,8 @@ def fit(
     """
     if preset not in PRESETS:
         raise typer.BadParameter(f"{preset!r} is unknown; it takes {' or '.join(PRESETS)}", param_hint="--preset")
+    if precision not in ("auto", "fp32", "bf16"):
+        raise typer.BadParameter(f"{precision!r} is unknown; it takes auto, fp32 or bf16", param_hint="--precision")
     recipe = PRESETS[preset] if epochs is None else replace(PRESETS[preset], epochs=epochs)
     torch.set_num_threads(usable_cores())
     folder = data.find_folder(data_)
@@ -208,3 +221,7 @@ def _show(console: Console, figures: dict[str, Any]) -> None:
         table.add_row(f"macro F1, {at.replace('_', ' ')}", f"{figures[at]['macro_f1']:.4f}")
     table.add_row("MCC flattened, at 0.51", f"{figures['at_0.51']['mcc_flattened']:.4f}")
     console.print(table)
+
+
+if __name__ == "__main__":
+    main()

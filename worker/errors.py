@@ -110,8 +110,8 @@ class BrokerUnavailable(StopWorker):
 
 
 class FlushIncomplete(StopWorker):
-    def __init__(self, outstanding: int, deadline_s: float) -> None:
-        super().__init__(f"{outstanding} records unacknowledged after {deadline_s:g} s; is the broker reachable?")
+    def __init__(self, outstanding: int) -> None:
+        super().__init__(f"{outstanding} records unacknowledged at the deadline; is the broker reachable?")
 
 
 class DeliveryRefused(StopWorker):

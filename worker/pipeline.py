@@ -119,7 +119,10 @@ class Pipeline:
         while not stop.is_set():
             self.advance()
             alive()
-        self.finish()
+        try:
+            self.finish()
+        except StepAborted as error:  # whoever reads these partitions next does it again
+            self._telemetry.step_aborted(str(error), self._aborts + 1, len(self._under_way[0].records))
 
     def advance(self) -> None:
         """Submit step N+1, then collect step N."""
@@ -142,7 +145,12 @@ class Pipeline:
         self._under_way.clear()
 
     def close(self) -> None:
-        """End the device's thread; a computation under way is not waited for."""
+        """End the device's thread; what is under way is dropped, and will be read again.
+
+        To be called before the source is closed: leaving the group asks for everything under way to be finished, and
+        after a failure that must not be tried again.
+        """
+        self.forget()
         self._device.shutdown(wait=False, cancel_futures=True)
 
     def _poll(self) -> list[Record]:

@@ -63,9 +63,6 @@ class Sink(Protocol):
             StopWorker: this worker cannot go on.
         """
 
-    def close(self) -> None:
-        """Let go; nothing is under way any more."""
-
 
 class DeliveryFailures:
     """The first record the broker did not take; the producer's delivery callback."""
@@ -98,36 +95,36 @@ class TransactionalSink:
 
     def open(self) -> None:
         try:
-            self._persist("starting transactions", self._producer.init_transactions)
+            self._persist("starting transactions", self._producer.init_transactions, self._give_up_at())
         except StepAborted as error:
             raise StopWorker(f"transactions cannot be started: {error}") from error
 
     def write(self, records: Sequence[Outgoing], offsets: Mapping[Partition, int], group: Group) -> None:
         positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
         self._failures.first = None
+        give_up_at = self._give_up_at()
         try:
-            self._persist("beginning a transaction", lambda _: self._producer.begin_transaction())
+            self._persist("beginning a transaction", lambda _: self._producer.begin_transaction(), give_up_at)
             for record in records:
-                _produce(self._producer, record, deadline_s=self._deadline_s)
+                _produce(self._producer, record, give_up_at)
             metadata = group.group_metadata()
             self._persist(
                 "adding offsets to the transaction",
                 lambda timeout_s: self._producer.send_offsets_to_transaction(positions, metadata, timeout_s),
+                give_up_at,
             )
             # Flushes first; fails if any record did.
-            self._persist("committing a transaction", self._producer.commit_transaction)
+            self._persist("committing a transaction", self._producer.commit_transaction, give_up_at)
         except (StepAborted, DeliveryRefused):
-            self._persist("aborting a transaction", self._producer.abort_transaction)
+            self._persist("aborting a transaction", self._producer.abort_transaction, self._give_up_at())
             self._failures.stop_if_refused()
             raise
 
-    def close(self) -> None:
-        # No transaction is open between steps.
-        pass
+    def _give_up_at(self) -> float:
+        return time.monotonic() + self._deadline_s
 
-    def _persist(self, doing: str, call: Callable[[float], Any]) -> None:
+    def _persist(self, doing: str, call: Callable[[float], Any], give_up_at: float) -> None:
         """Call until it succeeds; what librdkafka says of the error decides what a failure means."""
-        give_up_at = time.monotonic() + self._deadline_s
         while True:
             try:
                 call(SLICE_S)
@@ -159,21 +156,18 @@ class AtLeastOnceSink:
 
     def write(self, records: Sequence[Outgoing], offsets: Mapping[Partition, int], group: Group) -> None:
         self._failures.first = None
+        give_up_at = time.monotonic() + self._deadline_s
         for record in records:
-            _produce(self._producer, record, deadline_s=self._deadline_s)
-        outstanding = self._producer.flush(self._deadline_s)
+            _produce(self._producer, record, give_up_at)
+        outstanding = self._producer.flush(max(0.0, give_up_at - time.monotonic()))
         self._failures.stop_if_refused()
         if self._failures.first is not None:
             raise StepAborted(self._failures.first[1].str())
         if outstanding:
-            raise FlushIncomplete(outstanding, self._deadline_s)
-        self._commit(offsets, group)
+            raise FlushIncomplete(outstanding)
+        self._commit(offsets, group, give_up_at)
 
-    def close(self) -> None:
-        pass
-
-    def _commit(self, offsets: Mapping[Partition, int], group: Group) -> None:
-        give_up_at = time.monotonic() + self._deadline_s
+    def _commit(self, offsets: Mapping[Partition, int], group: Group, give_up_at: float) -> None:
         while True:
             try:
                 group.commit(offsets)
@@ -190,9 +184,8 @@ class AtLeastOnceSink:
                 return
 
 
-def _produce(producer: Producer, record: Outgoing, *, deadline_s: float) -> None:
+def _produce(producer: Producer, record: Outgoing, give_up_at: float) -> None:
     """Hand one record over, waiting for room in the client's queue."""
-    give_up_at = time.monotonic() + deadline_s
     while True:
         try:
             producer.produce(
@@ -205,7 +198,7 @@ def _produce(producer: Producer, record: Outgoing, *, deadline_s: float) -> None
             )
         except BufferError as error:
             if time.monotonic() > give_up_at:
-                raise FlushIncomplete(len(producer), deadline_s) from error
+                raise FlushIncomplete(len(producer)) from error
             producer.poll(0.1)
         except KafkaException as raised:
             error_ = raised.args[0]

@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,27 @@ def test_hidden_tokens_are_never_the_first_the_last_or_padding() -> None:
     ids_BL = torch.tensor([[2, 5, 6, 7, 3, 0, 0], [2, 8, 8, 8, 8, 8, 3]])
     hidden_BL = hide(ids_BL, ids_BL != 0, share=1.0, mask_id=4)
     assert [[2, 4, 4, 4, 3, 0, 0], [2, 4, 4, 4, 4, 4, 3]] == hidden_BL.tolist()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("nonsense", "nonsense"),
+        ("fit", "--out"),
+        ("fit --out x --preset best", "original"),
+        ("fit --out x --precision fp9", "bf16"),
+        ("evaluate --data /nowhere", "/nowhere"),
+        ("tune --data . --policy best", "dev.tsv"),
+    ],
+)
+def test_a_mistake_is_one_plain_line_and_code_2(command: str, message: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "training.cli", *command.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert 2 == done.returncode
+    assert 1 == len(done.stderr.splitlines()), done.stderr
+    assert message in done.stderr
