@@ -56,13 +56,29 @@ def test_the_stream_goes_on_while_the_cache_stops_pauses_and_restarts(
     assert [1] * count == list(read.times().values())
 
 
-def test_a_second_signal_ends_at_once(bootstrap_servers: str, topics: Topics, start_worker: StartWorker) -> None:
-    """Even while the drain is stuck: here in a broker that is paused."""
-    worker = start_worker({**topics.environment(bootstrap_servers), "EMOTAG_DRAIN_S": "20"})
-    send(bootstrap_servers, topics.input, [text(f"so happy {number} " * 100) for number in range(2000)])
+@pytest.mark.parametrize("patient", [True, False], ids=["drain budget", "second signal"])
+def test_a_stuck_drain_ends_with_its_budget_or_a_second_signal(
+    own_kafka: LocalKafka, start_worker: StartWorker, *, patient: bool
+) -> None:
+    """Here the drain is stuck in a broker that is paused: 1 at the end of the budget, 143 at once when asked again."""
+    topics = create_topics(AdminClient({"bootstrap.servers": own_kafka.bootstrap_servers}, logger=QUIET))
+    environment = {**topics.environment(own_kafka.bootstrap_servers), "EMOTAG_DRAIN_S": "4" if patient else "60"}
+    worker = start_worker({**environment, "EMOTAG_BATCH__MAX_RECORDS": "16"})
+    send(own_kafka.bootstrap_servers, topics.input, [text(f"so happy {number}") for number in range(2000)])
+    reader = Reader(own_kafka.bootstrap_servers, topics)
+    while not reader.take(1.0):
+        pass
+    own_kafka.pause()
     os.kill(worker.pid, signal.SIGTERM)
-    os.kill(worker.pid, signal.SIGTERM)
-    assert worker.wait(3) in (128 + signal.SIGTERM, -signal.SIGTERM, 0)
+    while "drain_started" not in worker.log_tail():
+        time.sleep(0.01)  # only its log says that it has heard
+    began = time.monotonic()
+    if not patient:
+        os.kill(worker.pid, signal.SIGTERM)
+    assert (1 if patient else 128 + signal.SIGTERM) == worker.wait(10)
+    assert time.monotonic() - began < (6 if patient else 1)
+    reader.close()
+    own_kafka.resume()
 
 
 @pytest.mark.timeout(240)
