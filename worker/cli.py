@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -140,34 +140,18 @@ def tag(
     cat texts.txt | emotag tag --json --all
     """
     from model.tagger import EmotionTagger
-    from schemas.labels import ekman_of, sentiment_of
 
     from .lines import as_they_come
-    from .show import percent, shortened
+    from .show import tagging_lines, tagging_object
 
     tagger = EmotionTagger.load(model, on=device, precision=precision)
     for batch in iter([texts]) if texts else as_they_come(sys.stdin, most=TAG_BATCH):
         kept = [text for text in batch if text.strip()]
         for text, tagging in zip(kept, tagger.tag(kept), strict=True):
-            given = {emotion.label: emotion.score for emotion in tagging.emotions}
-            chosen = tagging.top(top) if top else tagging.emotions
             if as_json:
-                answer: dict[str, Any] = {
-                    "text": text,
-                    "emotions": [{"label": e.label, "score": round(e.score, 4)} for e in chosen],
-                    "sentiment": sentiment_of(given),
-                    "ekman": ekman_of(given),
-                    "truncated": tagging.truncated,
-                }
-                if all_:
-                    answer["scores"] = {label: round(score, 4) for label, score in tagging.scores.items()}
-                typer.echo(json.dumps(answer, ensure_ascii=False))
-                continue
-            typer.echo(shortened(text, 100))
-            for emotion in tagging.top(len(tagging.scores)) if all_ and not top else chosen:
-                typer.echo(f"  {emotion.label:<16}{percent(emotion.score):>8}")
-            if not chosen:
-                typer.echo("  no emotion over its threshold")
+                typer.echo(json.dumps(tagging_object(text, tagging, top=top, every=all_), ensure_ascii=False))
+            else:
+                typer.echo(tagging_lines(text, tagging, top=len(tagging.scores) if all_ and not top else top))
 
 
 @app.command()
@@ -224,28 +208,14 @@ def produce(
     echo '{"text": "what a day", "id": "1"}' | emotag produce -
     """
     from . import clients
-    from .lines import as_they_come, values
+    from .feed import feed
     from .sink import DeliveryFailures
 
     settings = _load(config, set_)
     failures = DeliveryFailures()
     producer = clients.plain_producer(settings, failures)
-    sent = 0
     with contextlib.nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as stream:
-        for batch in as_they_come(stream, most=1000):
-            for value in values(batch, settings.input):
-                while True:
-                    try:
-                        producer.produce(settings.input.topic, value)
-                        break
-                    except BufferError:
-                        producer.poll(0.5)
-                sent += 1
-            producer.poll(0)
-    left = producer.flush(settings.kafka.unavailable_s)
-    if left or failures.first is not None:
-        why = failures.first[1].str() if failures.first else "no broker answered in time"
-        raise EmotagError(f"not all of {sent} records were taken by {settings.input.topic}: {why}")
+        sent = feed(producer, failures, stream, settings)
     _note(f"{sent} records to {settings.input.topic}")
 
 

@@ -1,14 +1,9 @@
-"""Lines of a file or a pipe, and the values of the input topic they stand for."""
+"""Lines of a file or a pipe, as they come."""
 
-import json
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TextIO
-
-from pydantic_core import from_json
-
-from .settings import InputSettings
 
 
 def as_they_come(stream: TextIO, *, most: int) -> Iterator[list[str]]:
@@ -34,29 +29,3 @@ def as_they_come(stream: TextIO, *, most: int) -> Iterator[list[str]]:
                 return
             batch.append(line)
         yield batch
-
-
-def values(lines: Iterable[str], settings: InputSettings) -> Iterator[bytes]:
-    """Each line as a value the worker reads: a JSON object as it stands, any other line as the text of one.
-
-    With `input.format = text` every line is a value as it stands. Blank lines are left out.
-    """
-    for line in lines:
-        if line.strip():
-            yield line.encode() if settings.format == "text" or _is_object(line) else _wrapped(line, settings)
-
-
-def _is_object(line: str) -> bool:
-    if not line.lstrip().startswith("{"):
-        return False
-    try:
-        return isinstance(from_json(line), dict)
-    except ValueError:
-        return False
-
-
-def _wrapped(text: str, settings: InputSettings) -> bytes:
-    value: object = text
-    for name in reversed(settings.text_path.split(".")):
-        value = {name: value}
-    return json.dumps(value, ensure_ascii=False).encode()

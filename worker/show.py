@@ -1,9 +1,14 @@
 """How emotions look on a terminal."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
+
+from schemas.labels import ekman_of, sentiment_of
+
+if TYPE_CHECKING:  # at run time it would bring torch into commands that need none
+    from model.tagger import Tagging
 
 COLOURS = {"positive": "green", "negative": "red", "ambiguous": "yellow", "neutral": "bright_black"}
 
@@ -27,3 +32,31 @@ def shortened(text: str, width: int) -> str:
     """One line of at most *width* characters; control characters of a stranger's text do not reach the terminal."""
     line = "".join(character if character.isprintable() else " " for character in text)
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def tagging_object(text: str, tagging: "Tagging", *, top: int | None, every: bool) -> dict[str, Any]:
+    """What `emotag tag --json` says of one text.
+
+    Args:
+        top: the strongest so many labels instead of those over their thresholds.
+        every: the scores of all labels too.
+    """
+    given = {emotion.label: emotion.score for emotion in tagging.emotions}
+    shown = tagging.top(top) if top else tagging.emotions
+    answer: dict[str, Any] = {
+        "text": text,
+        "emotions": [{"label": emotion.label, "score": round(emotion.score, 4)} for emotion in shown],
+        "sentiment": sentiment_of(given),
+        "ekman": ekman_of(given),
+        "truncated": tagging.truncated,
+    }
+    if every:
+        answer["scores"] = {label: round(score, 4) for label, score in tagging.scores.items()}
+    return answer
+
+
+def tagging_lines(text: str, tagging: "Tagging", *, top: int | None) -> str:
+    """The same for people: the text, and a line for each emotion."""
+    shown = tagging.top(top) if top else tagging.emotions
+    lines = [f"  {emotion.label:<16}{percent(emotion.score):>8}" for emotion in shown]
+    return "\n".join([shortened(text, 100), *(lines or ["  no emotion over its threshold"])])
