@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from schemas.result import EmotionResult
 from worker.record import Headers
@@ -100,7 +100,7 @@ class Reader:
         )
         self._consumer.assign(
             [
-                TopicPartition(topic, partition, OFFSET_BEGINNING)
+                TopicPartition(topic, partition, 0)  # a number: the client need not ask where the beginning is
                 for topic in (topics.output, topics.dlq)
                 for partition in range(topics.partitions)
             ]

@@ -4,8 +4,10 @@ Both sinks promise the same: when `write` returns, all of a step is there and co
 are not committed. The transactional one promises besides that nobody who reads committed records saw any of it.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -16,6 +18,9 @@ from .record import Outgoing
 
 SLICE_S = 5.0
 """Longest single wait inside librdkafka; well below every deadline, so that each is kept to the second."""
+
+OVERDUE_S = 1.0
+"""How far past its own time-out, and past the deadline, a call is waited for before it counts as hung."""
 
 REFUSALS = frozenset(
     {
@@ -124,10 +129,17 @@ class TransactionalSink:
         return time.monotonic() + self._deadline_s
 
     def _persist(self, doing: str, call: Callable[[float], Any], give_up_at: float) -> None:
-        """Call until it succeeds; what librdkafka says of the error decides what a failure means."""
+        """Call until it succeeds; what librdkafka says of the error decides what a failure means.
+
+        In a thread, because not every call keeps its time-out: `send_offsets_to_transaction` waits for ever for a group
+        coordinator that is gone (librdkafka issue 5456, open as of 2.16).
+        """
         while True:
+            patience_s = max(SLICE_S, give_up_at - time.monotonic()) + OVERDUE_S
             try:
-                call(SLICE_S)
+                _in_thread(call, SLICE_S).result(patience_s)
+            except TimeoutError as hung:
+                raise BrokerUnavailable(doing, self._deadline_s, "the client does not return") from hung
             except KafkaException as raised:
                 error: KafkaError = raised.args[0]
                 if error.fatal():
@@ -182,6 +194,20 @@ class AtLeastOnceSink:
                 self._producer.poll(0.1)
             else:
                 return
+
+
+def _in_thread(call: Callable[[float], Any], timeout_s: float) -> Future[Any]:
+    """What *call* returns or raises. The thread is a daemon: one that hangs must not hold up the end of the process."""
+    answer: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call(timeout_s))
+        except BaseException as error:  # noqa: BLE001  (raised where it is waited for)
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="transaction", daemon=True).start()
+    return answer
 
 
 def _produce(producer: Producer, record: Outgoing, give_up_at: float) -> None:

@@ -101,11 +101,13 @@ def test_a_broker_that_is_gone_ends_the_worker_and_nothing_is_lost(
     reader = Reader(own_kafka.bootstrap_servers, topics)
     while len(reader.read.times()) < 50:
         reader.take(1.0)
+    reader.close()
     own_kafka.kill()
     assert 1 == worker.wait(60)
     assert "are the brokers up?" in worker.log_tail(3)
     own_kafka.start()
     worker.start()
+    reader = Reader(own_kafka.bootstrap_servers, topics)  # what the topics hold, not what one client made of the crash
     read = reader.until(600, timeout_s=90)
     reader.close()
     assert dict.fromkeys(placed, 1) == read.times()
