@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -17,6 +17,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from .background import Background
 from .entry import Entry, pack, unpack
 from .settings import CacheSettings
 from .telemetry import Telemetry
@@ -110,7 +111,7 @@ class RedisCache:
             socket_connect_timeout=self._timeout_s,
             retry=Retry(NoBackoff(), 0),  # the breaker decides when to try again
         )
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cache")
+        self._thread = Background("cache")
         self._under_way: Future[None] | Future[list[bytes | None]] | None = None
 
     def lookup(self, keys: Sequence[str]) -> dict[str, Entry]:
@@ -142,14 +143,8 @@ class RedisCache:
 
     def close(self) -> None:
         """Wait for the last write, within the timeout."""
-        if self._under_way is not None and not self._under_way.cancelled():
-            # The error, if there is one, was reported by the thread itself.
-            threading.Thread(target=self._thread.shutdown, daemon=True).start()
-            try:
-                self._under_way.exception(self._timeout_s)
-            except TimeoutError:
-                return
-        self._client.close()
+        if self._thread.close(self._timeout_s):
+            self._client.close()
 
     def _closed_to_calls(self) -> bool:
         """Whether the breaker is open, or the thread still hangs in a call that was given up."""

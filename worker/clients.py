@@ -1,13 +1,14 @@
 """Kafka clients from settings: the only place where they are built."""
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
 from . import properties
-from .settings import Settings
+from .settings import Settings, SettingsProblem
 
 LOG = "librdkafka"
 """The clients' own lines go through this logger, not past it to stderr."""
@@ -18,26 +19,41 @@ OnDelivery = Callable[[KafkaError | None, Message], None]
 
 def consumer(settings: Settings, on_error: OnError) -> Consumer:
     """The worker's member of the consumer group."""
-    return Consumer(properties.consumer_properties(settings) | {"error_cb": on_error}, logger=logging.getLogger(LOG))
+    given = properties.consumer_properties(settings) | {"error_cb": on_error}
+    with _mistakes_named():
+        return Consumer(given, logger=logging.getLogger(LOG))
 
 
 def producer(settings: Settings, on_error: OnError, on_delivery: OnDelivery) -> Producer:
     """The worker's producer of results and dead letters."""
-    callbacks = {"error_cb": on_error, "on_delivery": on_delivery}
-    return Producer(properties.producer_properties(settings) | callbacks, logger=logging.getLogger(LOG))
+    given = properties.producer_properties(settings) | {"error_cb": on_error, "on_delivery": on_delivery}
+    with _mistakes_named():
+        return Producer(given, logger=logging.getLogger(LOG))
 
 
 def plain_producer(settings: Settings, on_delivery: OnDelivery) -> Producer:
     """A producer that only feeds the input topic."""
     given = properties.plain_producer_properties(settings) | {"on_delivery": on_delivery}
-    return Producer(given, logger=logging.getLogger(LOG))
+    with _mistakes_named():
+        return Producer(given, logger=logging.getLogger(LOG))
 
 
 def reader(settings: Settings) -> Consumer:
     """A consumer that only looks: it joins no group and commits nothing."""
-    return Consumer(properties.reader_properties(settings), logger=logging.getLogger(LOG))
+    with _mistakes_named():
+        return Consumer(properties.reader_properties(settings), logger=logging.getLogger(LOG))
 
 
 def admin(settings: Settings) -> AdminClient:
     """The client that creates topics."""
-    return AdminClient(properties.admin_properties(settings), logger=logging.getLogger(LOG))
+    with _mistakes_named():
+        return AdminClient(properties.admin_properties(settings), logger=logging.getLogger(LOG))
+
+
+@contextlib.contextmanager
+def _mistakes_named() -> Iterator[None]:
+    """A property that the client does not know, or a value that it does not take, is a mistake in the settings."""
+    try:
+        yield
+    except KafkaException as error:
+        raise SettingsProblem(f"kafka.properties (EMOTAG_KAFKA__PROPERTIES): {error.args[0].str()}") from error

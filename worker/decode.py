@@ -4,11 +4,26 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from pydantic_core import from_json
 
-from .errors import MetadataTooLarge, NoText, NotJson, NotUtf8, Tombstone, TooDeep, ValueTooLarge, WrongType
+from .errors import (
+    HeadersUnreadable,
+    IdTooLarge,
+    MetadataTooLarge,
+    NoText,
+    NotJson,
+    NotUtf8,
+    Tombstone,
+    TooDeep,
+    ValueTooLarge,
+    WrongType,
+)
 from .record import Record
 from .settings import InputSettings
+
+MAX_ID_BYTES = 1024
+"""An id stands twice in its result, in the value and in a header, and is there to be looked up by."""
 
 TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
@@ -18,8 +33,8 @@ class Decoded:
     """The text of one record, and what its result repeats of it.
 
     Attributes:
-        id: the producer's own, else the key, else topic-partition-offset.
-        metadata_json: the metadata as JSON, None where there is none.
+        id: the producer's own, else the key, else topic-partition-offset; at most MAX_ID_BYTES.
+        metadata_json: the metadata's own bytes, None where there is none.
     """
 
     text: str
@@ -36,6 +51,8 @@ def decode(record: Record, settings: InputSettings) -> Decoded:
     value = record.value
     if value is None:
         raise Tombstone
+    if record.headers is None:
+        raise HeadersUnreadable
     if len(value) > settings.max_value_bytes:
         raise ValueTooLarge(len(value), settings.max_value_bytes)
     if settings.format == "text":
@@ -46,7 +63,14 @@ def decode(record: Record, settings: InputSettings) -> Decoded:
     message = _object(value)
     text = _text(message, settings.text_path)
     given = _field(message, "id", str)
-    return Decoded(text, given or _own_id(record), _metadata(message, settings.max_metadata_bytes))
+    if given and len(given.encode()) > MAX_ID_BYTES:
+        raise IdTooLarge(len(given.encode()), MAX_ID_BYTES)
+    metadata = _field(message, "metadata", dict)
+    return Decoded(
+        text,
+        given or _own_id(record),
+        None if metadata is None else _own_bytes(value, metadata, settings.max_metadata_bytes),
+    )
 
 
 def _object(value: bytes) -> dict[str, Any]:
@@ -90,22 +114,23 @@ def _field(message: dict[str, Any], name: str, kind: type[Any]) -> Any:
     return found
 
 
-def _metadata(message: dict[str, Any], limit_bytes: int) -> bytes | None:
-    metadata = _field(message, "metadata", dict)
-    if metadata is None:
-        return None
+def _own_bytes(value: bytes, metadata: dict[str, Any], limit_bytes: int) -> bytes:
+    """The metadata as it stands in *value*: written anew, 0.10 would become 0.1 and a large number another one."""
     try:
-        encoded = json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        json.dumps(metadata, allow_nan=False)
     except ValueError:  # 1e999 is JSON, but no double
         raise WrongType("metadata", "numbers within the range of a double", "outside it") from None
-    if len(encoded) > limit_bytes:
-        raise MetadataTooLarge(len(encoded), limit_bytes)
-    return encoded
+    raw = bytes(msgspec.json.decode(value, type=dict[str, msgspec.Raw])["metadata"])
+    if len(raw) > limit_bytes:
+        raise MetadataTooLarge(len(raw), limit_bytes)
+    return raw
 
 
 def _own_id(record: Record) -> str:
+    """The key, where it is one that can be read and looked up by."""
+    key = record.key or b""
     try:
-        return (record.key or b"").decode("utf-8") or _place(record)
+        return key.decode("utf-8") if 0 < len(key) <= MAX_ID_BYTES else _place(record)
     except UnicodeDecodeError:
         return _place(record)
 

@@ -74,7 +74,7 @@ class Encoder:
         # Spliced in as it was read: what the producer sent is not ours to parse again.
         value = value[:-1] + b',"metadata":' + (decoded.metadata_json or b"null") + b"}"
         headers = [
-            *((name, content) for name, content in record.headers if name.lower() not in REPLACED),
+            *((name, content) for name, content in record.headers or () if name.lower() not in REPLACED),
             *cloudevents_headers(decoded.id, source=f"/{record.topic}/{record.partition}/{record.offset}", time=now),
         ]
         return Outgoing(self.output_topic, record.key, value, headers, record.timestamp_ms)
@@ -94,7 +94,7 @@ class Encoder:
             failed_at=now,
             worker_version=self.worker_version,
         )
-        headers: Headers = [*record.headers, *why.to_headers()]
+        headers: Headers = [*(record.headers or ()), *why.to_headers()]
         return Outgoing(self.dlq_topic, record.key, record.value, headers, record.timestamp_ms)
 
 

@@ -9,11 +9,15 @@
     │   ├── TooDeep            the value is nested too deeply
     │   ├── WrongType          a field has another type than the contract says
     │   ├── NoText             the text is missing, empty or blank
+    │   ├── IdTooLarge         the id is over the size limit
     │   ├── MetadataTooLarge   the metadata is over the size limit
+    │   ├── HeadersUnreadable  the name of a header is not UTF-8
     │   └── DeviceRejected     the device fails on this text, alone
     ├── StepAborted            the step's transaction was undone; the step is read and done again
     └── StopWorker             the process ends with a non-zero code; on restart the work continues
         ├── TopicMissing       a topic is not there
+        ├── GroupRefused       the group does not take this member
+        ├── OffsetGone         what was to be read next is no longer there, and the operator asked to be told
         ├── BrokerUnavailable  the brokers were gone for longer than the deadline
         ├── FlushIncomplete    produced records were not acknowledged within the deadline
         ├── DeliveryRefused    the broker will not take a record
@@ -76,11 +80,21 @@ class NoText(BadRecord):
         super().__init__(f"{field} is {how}")
 
 
+class IdTooLarge(BadRecord):
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"id has {size_bytes} bytes, the limit is {limit_bytes}")
+
+
 class MetadataTooLarge(BadRecord):
     def __init__(self, size_bytes: int, limit_bytes: int) -> None:
         super().__init__(
             f"metadata has {size_bytes} bytes, the limit is {limit_bytes} (EMOTAG_INPUT__MAX_METADATA_BYTES)"
         )
+
+
+class HeadersUnreadable(BadRecord):
+    def __init__(self) -> None:
+        super().__init__("the name of a header is not UTF-8; the dead letter carries none of the record's headers")
 
 
 class DeviceRejected(BadRecord):
@@ -102,6 +116,18 @@ class StopWorker(EmotagError):
 class TopicMissing(StopWorker):
     def __init__(self, topics: list[str]) -> None:
         super().__init__(f"no such topic: {', '.join(topics)}; create them with: emotag topics create")
+
+
+class GroupRefused(StopWorker):
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the group does not take this worker ({why}); do all its members share one strategy and one protocol?"
+        )
+
+
+class OffsetGone(StopWorker):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the next offset to read is gone ({why}); set the group's offsets, or auto.offset.reset")
 
 
 class BrokerUnavailable(StopWorker):

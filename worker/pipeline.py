@@ -11,7 +11,7 @@ collected, and step N is written and committed while the device is at step N+1.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
@@ -19,6 +19,7 @@ from threading import Event
 from model.tagger import DeviceFailed, EmotionTagger
 from model.tokens import TokenIds
 
+from .background import Background
 from .cache import Cache
 from .decode import Decoded, decode
 from .encode import Answer, Encoder, as_pairs
@@ -34,6 +35,9 @@ from .telemetry import StepCounts, Telemetry
 
 IDLE_POLL_S = 0.1
 """Longest wait for a record while nothing is under way; also how late a signal to stop is noticed."""
+
+DEVICE_PATIENCE_S = 5.0
+"""How long the end of the process waits for the forward pass that the device is at."""
 
 MAX_ABORTS = 8
 """Steps aborted in a row before the worker gives up: with the pauses between them about 25 s of a broker's trouble."""
@@ -102,7 +106,7 @@ class Pipeline:
             model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.precision}",
             key=settings.cache.key.get_secret_value() if settings.cache.key else "",
         )
-        self._device = ThreadPoolExecutor(1, thread_name_prefix="device")
+        self._device = Background("device")
         self._under_way: deque[Step] = deque()
         self._aborts = 0
 
@@ -142,6 +146,8 @@ class Pipeline:
 
     def forget(self) -> None:
         """Drop everything under way: its partitions were taken, and another worker is at them."""
+        for step in self._under_way:
+            step.computing.cancel()
         self._under_way.clear()
 
     def close(self) -> None:
@@ -151,7 +157,7 @@ class Pipeline:
         after a failure that must not be tried again.
         """
         self.forget()
-        self._device.shutdown(wait=False, cancel_futures=True)
+        self._device.close(DEVICE_PATIENCE_S)
 
     def _poll(self) -> list[Record]:
         timeout_s = 0.0 if self._under_way else IDLE_POLL_S

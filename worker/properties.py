@@ -7,10 +7,13 @@ from .settings import Settings, SettingsProblem
 
 OWNED = {
     "bootstrap.servers": "set EMOTAG_KAFKA__BOOTSTRAP_SERVERS instead",
+    "metadata.broker.list": "set EMOTAG_KAFKA__BOOTSTRAP_SERVERS instead",
     "group.id": "set EMOTAG_KAFKA__GROUP_ID instead",
     "transactional.id": "it is made from the group id, so that no two workers share one",
     "enable.auto.commit": "offsets are committed with the results they belong to",
     "enable.auto.offset.store": "offsets are committed with the results they belong to",
+    "transaction.timeout.ms": "set EMOTAG_KAFKA__TRANSACTION_TIMEOUT_S instead",
+    "isolation.level": "only read_committed waits for the offsets of a dead worker's last transaction (KIP-447)",
     "enable.idempotence": "without it a retry could write twice or out of order",
 }
 """Properties the delivery guarantee stands on, and why they cannot be set."""
@@ -46,8 +49,9 @@ PRODUCER_ONLY = (
     "transaction.timeout.ms",
 )
 
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-"""The client's own limit, out of the way: a dead letter is as large as its input, and the topic's limit decides."""
+MAX_MESSAGE_BYTES = 1_000_000_000
+"""The client's own limit, out of the way: it counts bytes before compression, the topic's limit those after it. A dead
+letter is as large as its input, and only the topic decides."""
 
 
 def admin_properties(settings: Settings) -> dict[str, Any]:
@@ -60,13 +64,13 @@ def consumer_properties(settings: Settings) -> dict[str, Any]:
     given = _for(settings, without=PRODUCER_ONLY)
     ours: dict[str, Any] = {
         "group.id": settings.kafka.group_id,
+        # Upstream may be transactional too: what it aborted was never said.
+        "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
     }
     defaults: dict[str, Any] = {
         "auto.offset.reset": "earliest",
-        # Upstream may be transactional too: what it aborted was never said.
-        "isolation.level": "read_committed",
     }
     if given.get("group.protocol") != "consumer":  # there the broker assigns
         # Only the partitions that move are stopped.

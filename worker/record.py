@@ -15,7 +15,8 @@ class Record:
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: Headers | None = ()
+    """None where they cannot be read."""
     timestamp_ms: int | None = None
     """Milliseconds since 1970, UTC; None where the producer gave none."""
 

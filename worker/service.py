@@ -29,9 +29,14 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
         source = Source(settings.input.topic, deadline_s=deadline_s, telemetry=telemetry)
         source.attach(clients.consumer(settings, source.note_error))
         stack.callback(source.close)  # leaves the group: last, when all is committed
-        source.require_topics([settings.input.topic, settings.output.topic, settings.dlq.topic])
+        topics = [settings.input.topic, settings.output.topic, settings.dlq.topic]
+        source.require_topics(topics, stop=lifecycle.stop)
+        if lifecycle.stop.is_set():
+            return
         tagger = _tagger(settings)
         telemetry.precision_chosen(tagger.precision, dict(tagger.timings_ms))
+        if lifecycle.stop.is_set():
+            return
         sink = _sink(settings, source)
         sink.open()
         cache = _cache(settings, tagger, telemetry)

@@ -4,47 +4,23 @@ Both sinks promise the same: when `write` returns, all of a step is there and co
 are not committed. The transactional one promises besides that nobody who reads committed records saw any of it.
 """
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from .errors import BrokerUnavailable, DeliveryRefused, Fenced, FlushIncomplete, StepAborted, StopWorker
+from .background import Background
+from .broker_errors import REFUSALS, REPLACED, fatal, stop_if_denied
+from .errors import BrokerUnavailable, DeliveryRefused, FlushIncomplete, StepAborted, StopWorker
 from .offsets import Partition
 from .record import Outgoing
 
 SLICE_S = 5.0
-"""Longest single wait inside librdkafka; well below every deadline, so that each is kept to the second."""
+"""Longest single wait inside librdkafka: what it is at shows at the latest after this."""
 
 OVERDUE_S = 1.0
 """How far past its own time-out, and past the deadline, a call is waited for before it counts as hung."""
-
-REFUSALS = frozenset(
-    {
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.TOPIC_EXCEPTION,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError.INVALID_RECORD,
-        KafkaError.POLICY_VIOLATION,
-    }
-)
-"""What a broker says of a record that it will not take the next time either."""
-
-REPLACED = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError._ASSIGNMENT_LOST,
-    }
-)
-"""The group went on without this member: the next poll says what is still ours."""
 
 
 class Group(Protocol):
@@ -85,74 +61,108 @@ class DeliveryFailures:
             raise DeliveryRefused(self.first[0], self.first[1].str())
 
 
+class Deadline:
+    """Calls into the client until one succeeds, and no longer than the brokers may be gone.
+
+    In a thread, because not every call keeps its time-out, or has one: `send_offsets_to_transaction` waits for ever for
+    a group coordinator that is gone (librdkafka issue 5456, open as of 2.16), a commit for a broker that is paused.
+    """
+
+    def __init__(self, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+        self._thread = Background("sink")
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from now."""
+        self._at = time.monotonic() + self._deadline_s
+
+    @property
+    def left_s(self) -> float:
+        """Until the deadline; never below 0."""
+        return max(0.0, self._at - time.monotonic())
+
+    def persist(self, doing: str, call: Callable[[float], Any], *, again: Callable[[KafkaError], bool]) -> None:
+        """Call until it succeeds.
+
+        Args:
+            call: given the seconds it may take.
+            again: whether to try again after an error; or raises what it means.
+
+        Raises:
+            BrokerUnavailable: it did not succeed in time.
+            StopWorker: it never will.
+        """
+        while True:
+            slice_s = min(SLICE_S, max(0.1, self.left_s))
+            try:
+                self._thread.submit(call, slice_s).result(max(slice_s, self.left_s) + OVERDUE_S)
+            except TimeoutError as hung:
+                raise BrokerUnavailable(doing, self._deadline_s, "the client does not return") from hung
+            except KafkaException as raised:
+                error: KafkaError = raised.args[0]
+                stop_if_denied(error)
+                if error.fatal():
+                    raise fatal(doing, error) from raised
+                if not again(error):
+                    raise StopWorker(f"{doing} failed: {error.str()}") from raised
+                if not self.left_s:
+                    raise BrokerUnavailable(doing, self._deadline_s, error.str()) from raised
+                time.sleep(min(0.1, self.left_s))  # where it failed at once
+            else:
+                return
+
+
 class TransactionalSink:
     """Exactly once: results, dead letters and offsets are one transaction (KIP-447).
 
     Args:
         producer: with a transactional id, made with *failures* as its delivery callback.
-        deadline_s: how long the brokers may be gone.
+        deadline_s: how long the brokers may be gone; an abort after a failed write has as long again.
     """
 
     def __init__(self, producer: Producer, failures: DeliveryFailures, *, deadline_s: float) -> None:
         self._producer = producer
         self._failures = failures
-        self._deadline_s = deadline_s
+        self._deadline = Deadline(deadline_s)
 
     def open(self) -> None:
+        self._deadline.restart()
         try:
-            self._persist("starting transactions", self._producer.init_transactions, self._give_up_at())
+            self._persist("starting transactions", self._producer.init_transactions)
         except StepAborted as error:
             raise StopWorker(f"transactions cannot be started: {error}") from error
 
     def write(self, records: Sequence[Outgoing], offsets: Mapping[Partition, int], group: Group) -> None:
         positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
         self._failures.first = None
-        give_up_at = self._give_up_at()
+        self._deadline.restart()
         try:
-            self._persist("beginning a transaction", lambda _: self._producer.begin_transaction(), give_up_at)
+            self._persist("beginning a transaction", lambda _: self._producer.begin_transaction())
             for record in records:
-                _produce(self._producer, record, give_up_at)
+                _produce(self._producer, record, self._deadline)
             metadata = group.group_metadata()
             self._persist(
                 "adding offsets to the transaction",
                 lambda timeout_s: self._producer.send_offsets_to_transaction(positions, metadata, timeout_s),
-                give_up_at,
             )
             # Flushes first; fails if any record did.
-            self._persist("committing a transaction", self._producer.commit_transaction, give_up_at)
+            self._persist("committing a transaction", self._producer.commit_transaction)
         except (StepAborted, DeliveryRefused):
-            self._persist("aborting a transaction", self._producer.abort_transaction, self._give_up_at())
+            self._deadline.restart()
+            self._persist("aborting a transaction", self._producer.abort_transaction)
             self._failures.stop_if_refused()
             raise
 
-    def _give_up_at(self) -> float:
-        return time.monotonic() + self._deadline_s
+    def _persist(self, doing: str, call: Callable[[float], Any]) -> None:
+        """What librdkafka says of the error decides what a failure means."""
 
-    def _persist(self, doing: str, call: Callable[[float], Any], give_up_at: float) -> None:
-        """Call until it succeeds; what librdkafka says of the error decides what a failure means.
+        def again(error: KafkaError) -> bool:
+            if error.txn_requires_abort():
+                raise StepAborted(error.str())
+            return error.retriable() or error.code() == KafkaError._TIMED_OUT
 
-        In a thread, because not every call keeps its time-out: `send_offsets_to_transaction` waits for ever for a group
-        coordinator that is gone (librdkafka issue 5456, open as of 2.16).
-        """
-        while True:
-            patience_s = max(SLICE_S, give_up_at - time.monotonic()) + OVERDUE_S
-            try:
-                _in_thread(call, SLICE_S).result(patience_s)
-            except TimeoutError as hung:
-                raise BrokerUnavailable(doing, self._deadline_s, "the client does not return") from hung
-            except KafkaException as raised:
-                error: KafkaError = raised.args[0]
-                if error.fatal():
-                    raise Fenced(error.str()) from raised
-                if error.txn_requires_abort():
-                    raise StepAborted(error.str()) from raised
-                if not error.retriable() and error.code() != KafkaError._TIMED_OUT:
-                    raise StopWorker(f"{doing} failed: {error.str()}") from raised
-                if time.monotonic() > give_up_at:
-                    raise BrokerUnavailable(doing, self._deadline_s, error.str()) from raised
-                self._producer.poll(0.1)  # where it failed at once
-            else:
-                return
+        self._deadline.persist(doing, call, again=again)
 
 
 class AtLeastOnceSink:
@@ -161,56 +171,32 @@ class AtLeastOnceSink:
     def __init__(self, producer: Producer, failures: DeliveryFailures, *, deadline_s: float) -> None:
         self._producer = producer
         self._failures = failures
-        self._deadline_s = deadline_s
+        self._deadline = Deadline(deadline_s)
 
     def open(self) -> None:
         pass
 
     def write(self, records: Sequence[Outgoing], offsets: Mapping[Partition, int], group: Group) -> None:
         self._failures.first = None
-        give_up_at = time.monotonic() + self._deadline_s
+        self._deadline.restart()
         for record in records:
-            _produce(self._producer, record, give_up_at)
-        outstanding = self._producer.flush(max(0.0, give_up_at - time.monotonic()))
+            _produce(self._producer, record, self._deadline)
+        outstanding = self._producer.flush(self._deadline.left_s)
         self._failures.stop_if_refused()
         if self._failures.first is not None:
             raise StepAborted(self._failures.first[1].str())
         if outstanding:
             raise FlushIncomplete(outstanding)
-        self._commit(offsets, group, give_up_at)
-
-    def _commit(self, offsets: Mapping[Partition, int], group: Group, give_up_at: float) -> None:
-        while True:
-            try:
-                group.commit(offsets)
-            except KafkaException as raised:
-                error: KafkaError = raised.args[0]
-                if error.fatal():
-                    raise Fenced(error.str()) from raised
-                if error.code() in REPLACED:
-                    raise StepAborted(error.str()) from raised
-                if time.monotonic() > give_up_at:
-                    raise BrokerUnavailable("committing offsets", self._deadline_s, error.str()) from raised
-                self._producer.poll(0.1)
-            else:
-                return
+        self._deadline.persist("committing offsets", lambda _: group.commit(offsets), again=_commit_again)
 
 
-def _in_thread(call: Callable[[float], Any], timeout_s: float) -> Future[Any]:
-    """What *call* returns or raises. The thread is a daemon: one that hangs must not hold up the end of the process."""
-    answer: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(call(timeout_s))
-        except BaseException as error:  # noqa: BLE001  (raised where it is waited for)
-            answer.set_exception(error)
-
-    threading.Thread(target=run, name="transaction", daemon=True).start()
-    return answer
+def _commit_again(error: KafkaError) -> bool:
+    if error.code() in REPLACED:
+        raise StepAborted(error.str())
+    return True
 
 
-def _produce(producer: Producer, record: Outgoing, give_up_at: float) -> None:
+def _produce(producer: Producer, record: Outgoing, deadline: Deadline) -> None:
     """Hand one record over, waiting for room in the client's queue."""
     while True:
         try:
@@ -223,7 +209,7 @@ def _produce(producer: Producer, record: Outgoing, give_up_at: float) -> None:
                 timestamp=record.timestamp_ms or 0,
             )
         except BufferError as error:
-            if time.monotonic() > give_up_at:
+            if not deadline.left_s:
                 raise FlushIncomplete(len(producer)) from error
             producer.poll(0.1)
         except KafkaException as raised:
@@ -231,7 +217,7 @@ def _produce(producer: Producer, record: Outgoing, give_up_at: float) -> None:
             if error_.code() in REFUSALS:
                 raise DeliveryRefused(record.topic, error_.str()) from raised
             if error_.fatal():
-                raise Fenced(error_.str()) from raised
+                raise fatal("writing", error_) from raised
             raise StepAborted(error_.str()) from raised
         else:
             return

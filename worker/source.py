@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from threading import Event
 from typing import Any, cast
 
 from confluent_kafka import (
@@ -13,24 +14,14 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from .errors import BrokerUnavailable, Fenced, StopWorker, TopicMissing
+from .broker_errors import ABSENT, DENIED, GROUP_REFUSED, fatal, stop_if_denied
+from .errors import BrokerUnavailable, GroupRefused, OffsetGone, StopWorker, TopicMissing
 from .offsets import Partition, first_offsets
 from .record import Headers, Record
 from .telemetry import Telemetry
 
 PROBE_S = 1.0
 """How often and for how long brokers that are gone are asked whether they are back."""
-
-UNREACHABLE = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
-DENIED = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError._AUTHENTICATION,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-    }
-)
 
 
 class Source:
@@ -48,6 +39,7 @@ class Source:
         self._gathered: list[Record] = []
         self._assigned: set[Partition] = set()
         self._failure: BaseException | None = None
+        self._denied: KafkaError | None = None
         self._down_since: float | None = None
         self._next_probe = 0.0
 
@@ -65,27 +57,28 @@ class Source:
         """Whether brokers answered when last heard of."""
         return self._down_since is None
 
-    def require_topics(self, topics: Sequence[str]) -> None:
-        """Wait for the brokers, then see that every topic exists.
+    def require_topics(self, topics: Sequence[str], *, stop: Event) -> None:
+        """Wait for the brokers, then see that every topic exists; returns early once *stop* is set.
 
         Raises:
             TopicMissing: one does not.
             BrokerUnavailable: no broker answered within the deadline.
+            StopWorker: the brokers refuse this client.
         """
         give_up_at = time.monotonic() + self._deadline_s
         missing = []
         for topic in topics:
-            while True:
-                try:
-                    found = self._consumer.list_topics(topic, timeout=PROBE_S).topics[topic]
-                    break
-                except KafkaException as error:
-                    self._consumer.poll(0)  # so that its log lines come out
-                    self._stop_if_denied(error.args[0])
-                    if time.monotonic() > give_up_at:
-                        raise BrokerUnavailable("looking for topics", self._deadline_s, error.args[0].str()) from error
-            if found.error is not None:
-                self._stop_if_denied(found.error)
+            error = self._look_for(topic)
+            while error is not None and error.code() not in ABSENT and not stop.is_set():
+                self._consumer.poll(0)  # so that its log lines and errors come out
+                stop_if_denied(self._denied or error)
+                if time.monotonic() > give_up_at:
+                    raise BrokerUnavailable("looking for topics", self._deadline_s, error.str())
+                stop.wait(0.1)  # a new topic has no leader for a moment, and says so at once
+                error = self._look_for(topic)
+            if stop.is_set():
+                return
+            if error is not None:
                 missing.append(topic)
         if missing:
             raise TopicMissing(missing)
@@ -124,28 +117,30 @@ class Source:
         self._gathered = []
         while len(self._gathered) < max_records:
             message = self._consumer.poll(0 if self._gathered else timeout_s)
+            error = None if message is None else message.error()
+            if message is not None and error is None:
+                self._gathered.append(_record(message))
+                self._down_since = None
+            # One call can both revoke partitions and return a record of another: the failure of a revoke comes second,
+            # so that the record is among those that are read again.
             if self._failure is not None:
                 failure, self._failure = self._failure, None
-                # They were read, but nobody will get them: read them again.
                 self.rewind(first_offsets(self._gathered))
                 raise failure
             if message is None:
                 break
-            error = message.error()
-            if error is None:
-                self._gathered.append(_record(message))
-                self._down_since = None
-            else:
+            if error is not None:
                 self._note(error)
         self._stop_if_gone()
         return self._gathered
 
     def note_error(self, error: KafkaError) -> None:
         """For the clients' own error callback."""
-        if error.code() in UNREACHABLE:
-            self._telemetry.broker_error(error.name())
-            if error.code() == KafkaError._ALL_BROKERS_DOWN and self._down_since is None:
-                self._down_since = time.monotonic()
+        self._telemetry.broker_error(error.name())
+        if error.code() in DENIED:
+            self._denied = error
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and self._down_since is None:
+            self._down_since = time.monotonic()
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:
         """Read again from these offsets; partitions that are no longer ours are someone else's business.
@@ -171,10 +166,10 @@ class Source:
         Raises:
             KafkaException: the broker refuses.
         """
-        self._consumer.commit(
-            offsets=[TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()],
-            asynchronous=False,
-        )
+        positions = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        for committed in self._consumer.commit(offsets=positions, asynchronous=False) or ():
+            if committed.error is not None:
+                raise KafkaException(committed.error)
 
     def close(self) -> None:
         """Leave the group."""
@@ -194,22 +189,31 @@ class Source:
         self._gathered[:] = [r for r in self._gathered if (r.topic, r.partition) not in gone]
         self._telemetry.partitions_changed(how, len(partitions), self.assigned)
 
+    def _look_for(self, topic: str) -> KafkaError | None:
+        """What stands between this worker and a topic, if anything."""
+        try:
+            found: KafkaError | None = self._consumer.list_topics(topic, timeout=PROBE_S).topics[topic].error
+        except KafkaException as error:
+            found = error.args[0]
+        return found
+
     def _note(self, error: KafkaError) -> None:
+        """What the consumer says instead of a record. Whatever it is, it is logged: a worker never idles in silence."""
+        self.note_error(error)
+        stop_if_denied(error)
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise TopicMissing([self._topic])
-        self._stop_if_denied(error)
+        if error.code() in GROUP_REFUSED:
+            raise GroupRefused(error.str())
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise OffsetGone(error.str())
         if error.fatal():
-            raise Fenced(error.str())
-        self.note_error(error)
-
-    def _stop_if_denied(self, error: KafkaError) -> None:
-        if error.code() in DENIED:
-            raise StopWorker(
-                f"the brokers refuse this client ({error.name()}); check EMOTAG_KAFKA__PROPERTIES and ACLs"
-            )
+            raise fatal("reading", error)
 
     def _stop_if_gone(self) -> None:
         """While brokers are gone: ask now and then whether they are back, and give up at the deadline."""
+        if self._denied is not None:
+            stop_if_denied(self._denied)
         now = time.monotonic()
         if self._down_since is None or now < self._next_probe:
             return
@@ -236,6 +240,14 @@ def _record(message: Message) -> Record:
         offset=offset,
         key=message.key(),
         value=message.value(),
-        headers=cast("Headers", message.headers() or ()),
+        headers=_headers(message),
         timestamp_ms=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
     )
+
+
+def _headers(message: Message) -> Headers | None:
+    """The record's headers; None where the client cannot read them."""
+    try:
+        return cast("Headers", message.headers() or ())
+    except (SystemError, UnicodeDecodeError):  # a name that is no UTF-8, which Kafka lets through
+        return None

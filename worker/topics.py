@@ -20,18 +20,28 @@ class TopicsFailed(EmotagError):
 
 
 def planned(settings: Settings, *, partitions: int, replication: int) -> list[NewTopic]:
-    """Input, output and dead letters. A dead letter is its input and some headers more, so its topic takes more.
+    """Input, output and dead letters. What comes out is what came in and some more, so their topics take more.
+
+    The input's topic takes more than the worker does, so that a value over the limit is dead-lettered, not refused.
 
     Args:
         partitions: of each; at most as many workers can share the input.
         replication: copies of each; -1 takes the brokers' default.
     """
-    limit_bytes = str(settings.input.max_value_bytes + HEADROOM_BYTES)
+    taken_bytes = settings.input.max_value_bytes + HEADROOM_BYTES
+    limits = {
+        settings.input.topic: taken_bytes,
+        settings.output.topic: taken_bytes + HEADROOM_BYTES,
+        settings.dlq.topic: taken_bytes + HEADROOM_BYTES,
+    }
     return [
         NewTopic(
-            name, num_partitions=partitions, replication_factor=replication, config={"max.message.bytes": limit_bytes}
+            name,
+            num_partitions=partitions,
+            replication_factor=replication,
+            config={"max.message.bytes": str(limit_bytes)},
         )
-        for name in (settings.input.topic, settings.output.topic, settings.dlq.topic)
+        for name, limit_bytes in limits.items()
     ]
 
 

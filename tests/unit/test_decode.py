@@ -27,7 +27,33 @@ def record(value: bytes | None, key: bytes | None = None) -> Record:
 
 def test_text_id_and_metadata_are_read_and_unknown_fields_ignored() -> None:
     value = b'{"text": " a b ", "id": "m", "metadata": {"n": 1.0, "\\u00e9": [true]}, "other": {}}'
-    assert Decoded(" a b ", "m", '{"n":1.0,"é":[true]}'.encode()) == decode(record(value), InputSettings())
+    assert Decoded(" a b ", "m", b'{"n": 1.0, "\\u00e9": [true]}') == decode(record(value), InputSettings())
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b'{"large": 9007199254740993.0, "exact": 0.1000000000000000055511151231257827, "e": 1e3, "z": -0}',
+        b'{ "spaced" :\n[ 1 , {} ] , "escaped\\/": "\\u00e9" }',
+        b'{"twice": 1, "twice": 2, "metadata": {"metadata": null}}',
+    ],
+)
+def test_metadata_stays_as_it_was_written(metadata: bytes) -> None:
+    """Not only equal to a parser that reads numbers as doubles: the very bytes."""
+    value = (
+        b'{"metadata": "not this one", "other": {"metadata": 1}, "text": "a", "metadata": ' + metadata + b' , "x": 1}'
+    )
+    assert metadata == decode(record(value), InputSettings()).metadata_json
+
+
+def test_a_key_too_long_to_be_looked_up_by_is_no_id() -> None:
+    assert "texts-3-1234" == decode(record(b'{"text": "a"}', b"k" * 5000), InputSettings()).id
+
+
+def test_a_record_whose_headers_cannot_be_read_is_refused() -> None:
+    """Its result could not repeat them."""
+    with pytest.raises(errors.HeadersUnreadable):
+        decode(Record("texts", 3, 1234, None, b'{"text": "a"}', headers=None), InputSettings())
 
 
 @pytest.mark.parametrize(
@@ -74,6 +100,7 @@ def test_plain_text_is_taken_as_it_is() -> None:
         (b'{"text": ["a"]}', errors.WrongType),
         (b'{"text": true}', errors.WrongType),
         (b'{"text": "a", "id": 5}', errors.WrongType),
+        (b'{"text": "a", "id": "' + b"b" * 1025 + b'"}', errors.IdTooLarge),
         (b'{"text": "a", "metadata": "b"}', errors.WrongType),
         (b'{"text": "a", "metadata": {"n": 1e999}}', errors.WrongType),
         (b'{"text": "' + b"a" * 200 + b'"}', errors.ValueTooLarge),

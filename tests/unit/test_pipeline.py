@@ -1,0 +1,163 @@
+"""The order of a step, and what becomes of steps that fail: the pipeline between a scripted group and such a sink."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from model.tagger import EmotionTagger
+from model.tokens import TokenIds
+from worker import pipeline as pipeline_
+from worker.cache import NoCache
+from worker.encode import Encoder
+from worker.errors import StepAborted, TransactionFailed
+from worker.offsets import Partition
+from worker.pipeline import MAX_ABORTS, Pipeline
+from worker.record import Outgoing
+from worker.settings import Settings
+from worker.telemetry import Telemetry
+
+from .scripted import TOPIC, ScriptedConsumer, ScriptedMessage, Turn, source_of
+
+POISON = "poison"
+
+
+class OneLabel(EmotionTagger):
+    """Finds joy in every text but the poisonous one, on which it fails."""
+
+    name, version, thresholds_version, precision = "one", "sha256:0", "sha256:1", "fp32"
+    labels = ("joy",)
+
+    def __init__(self) -> None:
+        pass
+
+    def tokenise(self, texts: Sequence[str]) -> list[TokenIds]:
+        return [TokenIds((len(text),), truncated=False) for text in texts]
+
+    def probabilities_or_errors(
+        self, texts: Sequence[TokenIds]
+    ) -> tuple[npt.NDArray[np.float32], dict[int, Exception]]:
+        found = np.ones((len(texts), 1), dtype=np.float32)
+        return found, {row: RuntimeError() for row, text in enumerate(texts) if text.ids == (len(POISON),)}
+
+    def emotions(self, probabilities_K: npt.NDArray[np.float32]) -> Any:
+        return ()
+
+
+@dataclass
+class ScriptedSink:
+    """Fails as often as it is told, then writes."""
+
+    aborts: int = 0
+    written: list[tuple[list[str], Mapping[Partition, int]]] = field(default_factory=list)
+
+    def open(self) -> None:
+        pass
+
+    def write(self, records: Sequence[Outgoing], offsets: Mapping[Partition, int], group: object) -> None:
+        if self.aborts:
+            self.aborts -= 1
+            raise StepAborted("aborted")
+        self.written.append(([record.topic for record in records], offsets))
+
+
+def message(partition: int, offset: int, words: str = "hello") -> Turn:
+    return Turn(message=ScriptedMessage((partition, offset), b'{"text": "%b"}' % words.encode()))
+
+
+def made(sink: ScriptedSink, *turns: Turn) -> tuple[Pipeline, ScriptedConsumer]:
+    """A pipeline that owns partitions 0 and 1, and the consumer it reads."""
+    consumer = ScriptedConsumer([Turn(assigned=[0, 1]), *turns])
+    source = source_of(consumer)
+    built = Pipeline(
+        source=source,
+        cache=NoCache(),
+        tagger=OneLabel(),
+        sink=sink,
+        encoder=Encoder({"name": "one"}, "emotions", "dead", "group", "0"),
+        settings=Settings(),
+        telemetry=Telemetry(),
+    )
+    source.subscribe(before_revoke=built.finish, when_lost=built.forget)
+    return built, consumer
+
+
+def advance(pipeline: Pipeline, times: int) -> None:
+    for _ in range(times):
+        pipeline.advance()
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an abort the pipeline waits for the broker to recover; here there is none."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+def test_steps_are_written_in_the_order_they_were_read() -> None:
+    sink = ScriptedSink()
+    pipeline, _ = made(sink, message(0, 1), Turn(), message(0, 2), Turn(), message(1, 5))
+    advance(pipeline, 4)
+    pipeline.finish()
+    assert [{(TOPIC, 0): 2}, {(TOPIC, 0): 3}, {(TOPIC, 1): 6}] == [offsets for _, offsets in sink.written]
+
+
+def test_an_aborted_step_and_the_one_behind_it_are_read_again_from_the_first_record() -> None:
+    """Nothing is written of either until it has been read anew."""
+    sink = ScriptedSink(aborts=1)
+    pipeline, consumer = made(sink, message(0, 1), message(0, 2), Turn(), message(0, 3), message(1, 9), Turn())
+    advance(pipeline, 3)
+    assert [] == sink.written
+    assert {0: 1, 1: 9} == consumer.seeks
+    consumer.turns = [message(0, 1), message(0, 2), message(0, 3), message(1, 9)]
+    advance(pipeline, 2)
+    assert [(["emotions"] * 4, {(TOPIC, 0): 4, (TOPIC, 1): 10})] == sink.written
+
+
+def test_a_step_that_is_aborted_again_and_again_ends_the_worker() -> None:
+    sink = ScriptedSink(aborts=100)
+    pipeline, _ = made(sink, *[message(0, 1), Turn()] * 100)
+    with pytest.raises(TransactionFailed):
+        advance(pipeline, 100)
+    assert 100 - MAX_ABORTS - 1 == sink.aborts
+
+
+def test_what_is_under_way_is_committed_before_its_partitions_go() -> None:
+    sink = ScriptedSink()
+    pipeline, consumer = made(sink, message(0, 1), Turn())
+    advance(pipeline, 2)
+    assert [] == sink.written
+    consumer.turns = [Turn(revoked=[0])]
+    advance(pipeline, 1)
+    assert [{(TOPIC, 0): 2}] == [offsets for _, offsets in sink.written]
+
+
+def test_what_is_under_way_is_never_written_once_its_partitions_are_lost() -> None:
+    """Their new owner writes it."""
+    sink = ScriptedSink()
+    pipeline, consumer = made(sink, message(0, 1), Turn())
+    advance(pipeline, 2)
+    consumer.turns = [Turn(lost=[0, 1])]
+    advance(pipeline, 2)
+    assert [] == sink.written
+
+
+def test_a_text_that_the_device_rejects_is_dead_lettered_among_the_results_of_its_neighbours() -> None:
+    sink = ScriptedSink()
+    pipeline, _ = made(sink, message(0, 1), message(0, 2, POISON), message(0, 3))
+    advance(pipeline, 3)
+    pipeline.finish()
+    assert [(["emotions", "dead", "emotions"], {(TOPIC, 0): 4})] == sink.written
+
+
+def test_a_device_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(pipeline_, "DEVICE_PATIENCE_S", 0.05)
+    monkeypatch.setattr(OneLabel, "probabilities_or_errors", lambda *_: released.wait())
+    pipeline, _ = made(ScriptedSink(), message(0, 1), Turn())
+    advance(pipeline, 2)
+    pipeline.close()
+    released.set()

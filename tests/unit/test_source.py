@@ -1,0 +1,145 @@
+"""What a member of the group makes of rebalances, errors and odd records."""
+
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import KafkaError
+
+from worker import errors
+from worker.source import Source
+
+from .scripted import ScriptedConsumer, ScriptedMessage, Turn, source_of
+
+
+def nothing() -> None:
+    pass
+
+
+def subscribed(
+    *turns: Turn, before_revoke: Callable[[], None] = nothing, when_lost: Callable[[], None] = nothing
+) -> tuple[Source, ScriptedConsumer]:
+    """A source that owns partitions 0 and 1, and the consumer behind it with *turns* to come."""
+    consumer = ScriptedConsumer([Turn(assigned=[0, 1]), *turns])
+    source = source_of(consumer)
+    source.subscribe(before_revoke=before_revoke, when_lost=when_lost)
+    assert [] == source.poll(10, timeout_s=0)
+    return source, consumer
+
+
+def places(source: Source) -> list[tuple[int, int]]:
+    return [(record.partition, record.offset) for record in source.poll(10, timeout_s=0)]
+
+
+def test_a_record_that_comes_beside_a_failed_revoke_is_read_again() -> None:
+    """One poll revoked partition 0, whose last step was aborted, and returned a record of partition 1, which stays."""
+
+    def aborted() -> None:
+        raise errors.StepAborted("aborted")
+
+    source, consumer = subscribed(
+        Turn(message=ScriptedMessage((1, 7))),
+        Turn(revoked=[0], message=ScriptedMessage((1, 8))),
+        before_revoke=aborted,
+    )
+    with pytest.raises(errors.StepAborted):
+        source.poll(10, timeout_s=0)
+    assert {1: 7} == consumer.seeks
+
+
+def test_a_record_that_comes_alone_beside_a_failed_revoke_is_read_again_too() -> None:
+    def aborted() -> None:
+        raise errors.StepAborted("aborted")
+
+    source, consumer = subscribed(Turn(revoked=[0], message=ScriptedMessage((1, 8))), before_revoke=aborted)
+    with pytest.raises(errors.StepAborted):
+        source.poll(10, timeout_s=0)
+    assert {1: 8} == consumer.seeks
+
+
+def test_records_of_revoked_partitions_are_left_to_their_new_owner() -> None:
+    """Those gathered before the revoke go, those of partitions that stay remain; what is under way is finished."""
+    finished: list[str] = []
+    source, consumer = subscribed(
+        Turn(message=ScriptedMessage((0, 3))),
+        Turn(message=ScriptedMessage((1, 5))),
+        Turn(revoked=[0], message=ScriptedMessage((1, 6))),
+        before_revoke=lambda: finished.append("finished"),
+    )
+    assert [(1, 5), (1, 6)] == places(source)
+    assert ["finished"] == finished
+    assert 1 == source.assigned
+    source.rewind({("texts", 0): 3, ("texts", 1): 5})
+    assert {1: 5} == consumer.seeks
+
+
+def test_partitions_that_are_lost_are_not_worked_on_any_more() -> None:
+    """Another worker may be at them already: nothing is finished, all is forgotten."""
+    told: list[str] = []
+    source, _ = subscribed(
+        Turn(message=ScriptedMessage((0, 3))),
+        Turn(lost=[0, 1]),
+        before_revoke=lambda: told.append("finish"),
+        when_lost=lambda: told.append("forget"),
+    )
+    assert [] == places(source)
+    assert ["forget"] == told
+    assert 0 == source.assigned
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (KafkaError.INCONSISTENT_GROUP_PROTOCOL, errors.GroupRefused),
+        (KafkaError.INVALID_SESSION_TIMEOUT, errors.GroupRefused),
+        (KafkaError._AUTO_OFFSET_RESET, errors.OffsetGone),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, errors.TopicMissing),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, errors.StopWorker),
+    ],
+)
+def test_an_error_that_will_not_pass_stops_the_worker(code: int, expected: type[errors.StopWorker]) -> None:
+    """The client would ask again for ever, and the worker idle in silence."""
+    source, _ = subscribed(Turn(message=ScriptedMessage(failure=KafkaError(code))))
+    with pytest.raises(expected):
+        source.poll(10, timeout_s=0)
+
+
+def test_an_error_that_may_pass_is_logged_and_reading_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, _ = subscribed(
+        Turn(message=ScriptedMessage(failure=KafkaError(KafkaError._MAX_POLL_EXCEEDED))),
+        Turn(message=ScriptedMessage((0, 1))),
+    )
+    seen: list[str] = []
+    monkeypatch.setattr(source._telemetry, "broker_error", seen.append)
+    assert [(0, 1)] == places(source)
+    assert ["_MAX_POLL_EXCEEDED"] == seen
+
+
+def test_a_refusal_that_only_the_error_callback_hears_stops_the_worker() -> None:
+    """A wrong password shows nowhere else."""
+    source, _ = subscribed()
+    source.note_error(KafkaError(KafkaError._AUTHENTICATION))
+    with pytest.raises(errors.StopWorker, match="refuse this client"):
+        source.poll(10, timeout_s=0)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(KafkaError.FENCED_INSTANCE_ID, errors.Fenced), (KafkaError._FATAL, errors.StopWorker)]
+)
+def test_only_who_was_replaced_is_told_so(code: int, expected: type[errors.StopWorker]) -> None:
+    failure = KafkaError(code, "for good", True)
+    source, _ = subscribed(Turn(message=ScriptedMessage(failure=failure)))
+    with pytest.raises(errors.StopWorker) as caught:
+        source.poll(10, timeout_s=0)
+    assert expected is type(caught.value)
+
+
+def test_headers_the_client_cannot_read_are_told_from_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka lets a name through that is no UTF-8; the client raises SystemError for it."""
+
+    def unreadable(_: ScriptedMessage) -> None:
+        raise SystemError
+
+    monkeypatch.setattr(ScriptedMessage, "headers", unreadable)
+    source, _ = subscribed(Turn(message=ScriptedMessage((0, 1))))
+    (record,) = source.poll(10, timeout_s=0)
+    assert record.headers is None
