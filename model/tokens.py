@@ -15,6 +15,7 @@ MAX_CHARACTERS = 16_384
 """
 
 _SPACES = re.compile(r"[ \t\r\n]+")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,13 @@ class TokenIds:
 def normalise(text: str) -> str:
     """The text as the model reads it: runs of blanks and line breaks count as one space, none stand at the ends.
 
+    A lone surrogate, which is no character, counts as the replacement character.
+
     Texts equal under this function always get equal tokens, so it is also what tells a repeat from a new text. Letters
     and accents stay as they are; whether they matter is the tokenizer's business.
     """
+    if not text.isascii():
+        text = _SURROGATES.sub("\ufffd", text)
     return _SPACES.sub(" ", text).strip(" ")
 
 

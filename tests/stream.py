@@ -55,10 +55,17 @@ class Read:
         return {place: EmotionResult.from_json(messages[0].value() or b"") for place, messages in self.results.items()}
 
 
-def send(bootstrap_servers: str, topic: str, records: Iterable[Sent]) -> dict[Place, Sent]:
+def send(
+    bootstrap_servers: str, topic: str, records: Iterable[Sent], *, compression: str = "none"
+) -> dict[Place, Sent]:
     """Produce, and return where each record lies, once the broker has acknowledged them all."""
     producer = Producer(
-        {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "message.max.bytes": 8 * 1024 * 1024},
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "enable.idempotence": True,
+            "message.max.bytes": 32 * 1024 * 1024,
+            "compression.type": compression,
+        },
         logger=QUIET,
     )
     placed: dict[Place, Sent] = {}

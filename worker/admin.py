@@ -56,7 +56,9 @@ class Admin:
         try:
             self._server = ThreadingHTTPServer((host, port), Handler)
         except OSError as error:
-            raise StopWorker(f"cannot listen on {host}:{port} ({error.strerror}); set EMOTAG_ADMIN__PORT") from error
+            raise StopWorker(
+                f"cannot listen on {host}:{port} ({error.strerror}); set EMOTAG_ADMIN__HOST and _PORT"
+            ) from error
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
 

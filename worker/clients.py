@@ -9,9 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from . import properties
 from .settings import Settings, SettingsProblem
-
-LOG = "librdkafka"
-"""The clients' own lines go through this logger, not past it to stderr."""
+from .telemetry import CLIENT_LOG
 
 OnError = Callable[[KafkaError], None]
 OnDelivery = Callable[[KafkaError | None, Message], None]
@@ -21,33 +19,33 @@ def consumer(settings: Settings, on_error: OnError) -> Consumer:
     """The worker's member of the consumer group."""
     given = properties.consumer_properties(settings) | {"error_cb": on_error}
     with _mistakes_named():
-        return Consumer(given, logger=logging.getLogger(LOG))
+        return Consumer(given, logger=logging.getLogger(CLIENT_LOG))
 
 
 def producer(settings: Settings, on_error: OnError, on_delivery: OnDelivery) -> Producer:
     """The worker's producer of results and dead letters."""
     given = properties.producer_properties(settings) | {"error_cb": on_error, "on_delivery": on_delivery}
     with _mistakes_named():
-        return Producer(given, logger=logging.getLogger(LOG))
+        return Producer(given, logger=logging.getLogger(CLIENT_LOG))
 
 
 def plain_producer(settings: Settings, on_delivery: OnDelivery) -> Producer:
     """A producer that only feeds the input topic."""
     given = properties.plain_producer_properties(settings) | {"on_delivery": on_delivery}
     with _mistakes_named():
-        return Producer(given, logger=logging.getLogger(LOG))
+        return Producer(given, logger=logging.getLogger(CLIENT_LOG))
 
 
 def reader(settings: Settings) -> Consumer:
     """A consumer that only looks: it joins no group and commits nothing."""
     with _mistakes_named():
-        return Consumer(properties.reader_properties(settings), logger=logging.getLogger(LOG))
+        return Consumer(properties.reader_properties(settings), logger=logging.getLogger(CLIENT_LOG))
 
 
 def admin(settings: Settings) -> AdminClient:
     """The client that creates topics."""
     with _mistakes_named():
-        return AdminClient(properties.admin_properties(settings), logger=logging.getLogger(LOG))
+        return AdminClient(properties.admin_properties(settings), logger=logging.getLogger(CLIENT_LOG))
 
 
 @contextlib.contextmanager

@@ -23,6 +23,5 @@ class Fingerprint:
 
     def __call__(self, text: str) -> str:
         """The cache key of *text*; equal for texts the model cannot tell apart by their blanks."""
-        # A text may hold lone surrogates where it did not come through JSON or UTF-8; they must not stop the stream.
-        raw = normalise(text).encode("utf-8", "surrogatepass")
+        raw = normalise(text).encode()
         return self._prefix + hashlib.blake2b(raw, digest_size=DIGEST_BYTES, key=self._key).hexdigest()

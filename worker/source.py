@@ -23,6 +23,9 @@ from .telemetry import Telemetry
 PROBE_S = 1.0
 """How often and for how long brokers that are gone are asked whether they are back."""
 
+ERRORS_S = 10.0
+"""How often the same kind of error is logged: brokers that are gone give dozens a second."""
+
 
 class Source:
     """One member of the consumer group.
@@ -40,6 +43,7 @@ class Source:
         self._assigned: set[Partition] = set()
         self._failure: BaseException | None = None
         self._denied: KafkaError | None = None
+        self._errors_told: dict[str, float] = {}
         self._down_since: float | None = None
         self._next_probe = 0.0
 
@@ -136,11 +140,14 @@ class Source:
 
     def note_error(self, error: KafkaError) -> None:
         """For the clients' own error callback."""
-        self._telemetry.broker_error(error.name())
+        now = time.monotonic()
+        if (last := self._errors_told.get(error.name())) is None or now - last > ERRORS_S:
+            self._telemetry.broker_error(error.name())
+            self._errors_told[error.name()] = now
         if error.code() in DENIED:
             self._denied = error
         if error.code() == KafkaError._ALL_BROKERS_DOWN and self._down_since is None:
-            self._down_since = time.monotonic()
+            self._down_since = now
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:
         """Read again from these offsets; partitions that are no longer ours are someone else's business.

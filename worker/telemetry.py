@@ -14,6 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from .settings import LogSettings
 
+CLIENT_LOG = "librdkafka"
+"""The Kafka clients' own lines go through this logger, not past it to stderr."""
+
 STEP_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -186,3 +189,5 @@ def configure_logging(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.level.upper())
+    # Its lines below a warning say of every attempt to connect what `broker_error_seen` says once.
+    logging.getLogger(CLIENT_LOG).setLevel(logging.DEBUG if settings.level == "debug" else logging.WARNING)

@@ -94,7 +94,7 @@ def test_a_text_beyond_the_window_is_judged_by_its_beginning(tagger: EmotionTagg
 
 
 def test_any_characters_at_all_get_a_result(tagger: EmotionTagger) -> None:
-    odd = ["\x00", "\u202e\u200b", "🙂" * 200, "日本語", "a\x00b", "\n\t", "", "e\u0301" * 50]
+    odd = ["\x00", "\u202e\u200b", "🙂" * 200, "日本語", "a\x00b", "\ud800", "\n\t", "", "e\u0301" * 50]
     assert len(odd) == len(tagger.tag(odd))
 
 

@@ -114,6 +114,16 @@ def test_an_error_that_may_pass_is_logged_and_reading_goes_on(monkeypatch: pytes
     assert ["_MAX_POLL_EXCEEDED"] == seen
 
 
+def test_the_same_error_is_logged_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brokers that are gone give dozens a second, among which no other line would be seen."""
+    source, _ = subscribed()
+    seen: list[str] = []
+    monkeypatch.setattr(source._telemetry, "broker_error", seen.append)
+    for code in [KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TRANSPORT] * 20:
+        source.note_error(KafkaError(code))
+    assert ["_TRANSPORT", "_RESOLVE"] == seen
+
+
 def test_a_refusal_that_only_the_error_callback_hears_stops_the_worker() -> None:
     """A wrong password shows nowhere else."""
     source, _ = subscribed()

@@ -84,12 +84,8 @@ class LocalServer(ABC):
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
-        """Start and wait until it answers.
-
-        Raises:
-            LocalError: it ended or did not answer in time; carries the end of its log.
-        """
+    def launch(self) -> None:
+        """Start, and wait for nothing."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", ANNOUNCED, "sh", *self._command()],
@@ -99,6 +95,15 @@ class LocalServer(ABC):
                 stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is for us, not for it
             )
+
+    def start(self) -> None:
+        """Start and wait until it answers.
+
+        Raises:
+            LocalError: it ended or did not answer in time; carries the end of its log.
+        """
+        self.launch()
+        assert self._process is not None
         give_up_at = time.monotonic() + START_S
         while not self._answers():
             if self._process.poll() is not None:
