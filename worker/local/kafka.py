@@ -93,6 +93,7 @@ class LocalKafka(LocalServer):
             memory,
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
+            f"-Djava.io.tmpdir={self.folder}",  # native libraries are unpacked there, and go with the folder
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-cp",
             self._class_path,

@@ -17,6 +17,7 @@ class LocalWorker(LocalServer):
     """
 
     name = "worker"
+    drains = True
 
     def __init__(self, environment: Mapping[str, str], folder: Path | None = None) -> None:
         super().__init__(folder)

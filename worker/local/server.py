@@ -62,6 +62,8 @@ class LocalServer(ABC):
     """
 
     name = "server"
+    drains = False
+    """Whether it has something to finish before it ends, though its folder goes with it."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._temporary = folder is None
@@ -140,8 +142,11 @@ class LocalServer(ABC):
         os.kill(self.pid, signal.SIGCONT)
 
     def close(self, *, keep: bool = False) -> None:
-        """Stop for good, and remove a temporary folder unless it is to be *kept*."""
-        self.stop()
+        """End for good, and remove a temporary folder unless it is to be *kept*."""
+        if self._temporary and not self.drains:
+            self.kill()  # a broker takes seconds, at times twenty, to shut down in order what is then thrown away
+        else:
+            self.stop()
         if keep:
             self._watchdog.kill()
         assert self._watchdog.stdin is not None
