@@ -141,11 +141,13 @@ def tag(
     """
     from model.tagger import EmotionTagger
 
-    from .lines import as_they_come
+    from .lines import as_they_come, standard_input
     from .show import tagging_lines, tagging_object
 
     tagger = EmotionTagger.load(model, on=device, precision=precision)
-    for batch in iter([texts]) if texts else as_they_come(sys.stdin, most=TAG_BATCH):
+    # An argument's bytes that are not UTF-8 are replaced as those of stdin are: they stop nothing.
+    given = [text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for text in texts or ()]
+    for batch in [given] if given else as_they_come(standard_input(errors="replace"), most=TAG_BATCH):
         kept = [text for text in batch if text.strip()]
         for text, tagging in zip(kept, tagger.tag(kept), strict=True):
             if as_json:
@@ -209,12 +211,17 @@ def produce(
     """
     from . import clients
     from .feed import feed
+    from .lines import standard_input
     from .sink import DeliveryFailures
 
     settings = _load(config, set_)
     failures = DeliveryFailures()
     producer = clients.plain_producer(settings, failures)
-    with contextlib.nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as stream:
+    with contextlib.ExitStack() as stack:
+        if str(file) == "-":
+            stream = standard_input(errors="surrogateescape")
+        else:
+            stream = stack.enter_context(file.open(encoding="utf-8", errors="surrogateescape"))
         sent = feed(producer, failures, stream, settings)
     _note(f"{sent} records to {settings.input.topic}")
 

@@ -1,56 +1,71 @@
 """Lines to the input topic: `emotag produce`."""
 
 import json
-from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from confluent_kafka import Producer
 from pydantic_core import from_json
 
 from .errors import EmotagError
-from .lines import as_they_come
+from .lines import without_ends
 from .settings import InputSettings, Settings
 from .sink import DeliveryFailures
 
-LINES = 1000
-"""Lines handed over before the client's callbacks are served."""
-
 
 class FeedIncomplete(EmotagError):
-    """Not every line was taken by the brokers, and why."""
+    """Not every line became a record of the input topic, and why."""
 
 
 def feed(producer: Producer, failures: DeliveryFailures, stream: TextIO, settings: Settings) -> int:
     """Produce every line of *stream*; returns how many records the brokers took.
 
+    Args:
+        stream: UTF-8; opened with `surrogateescape`, so that the very line with other bytes in it can be named.
+
     Raises:
-        FeedIncomplete: they did not take them all.
+        FeedIncomplete: the brokers did not take them all, or the stream could not be read to its end. What was read
+            before is sent.
     """
-    sent = 0
-    for batch in as_they_come(stream, most=LINES):
-        for value in values(batch, settings.input):
-            while True:
-                try:
-                    producer.produce(settings.input.topic, value)
-                    break
-                except BufferError:
-                    producer.poll(0.5)
-            sent += 1
-        producer.poll(0)
+    topic = settings.input.topic
+    read, sent, missing = 0, 0, ""
+    try:
+        for line in without_ends(stream):
+            read += 1
+            if line.strip():
+                _produce(producer, topic, value(line, settings.input))
+                sent += 1
+    except UnicodeEncodeError:
+        missing = f"line {read} is not UTF-8"
+    except OSError as error:
+        missing = f"nothing after line {read} could be read ({error.strerror})"
     if producer.flush(settings.kafka.unavailable_s) or failures.first is not None:
         why = failures.first[1].str() if failures.first else "no broker answered in time"
-        raise FeedIncomplete(f"not all of {sent} records were taken by {settings.input.topic}: {why}")
+        raise FeedIncomplete(f"not all of {sent} records were taken by {topic}: {why}")
+    if missing:
+        raise FeedIncomplete(f"{missing}; {sent} records before it went to {topic}, none after it")
     return sent
 
 
-def values(lines: Iterable[str], settings: InputSettings) -> Iterator[bytes]:
-    """Each line as a value the worker reads: a JSON object as it stands, any other line as the text of one.
+def value(line: str, settings: InputSettings) -> bytes:
+    """A line as a value the worker reads: a JSON object as it stands, any other line as the text of one.
 
-    With `input.format = text` every line is a value as it stands. Blank lines are left out.
+    With `input.format = text` every line is a value as it stands.
+
+    Raises:
+        UnicodeEncodeError: the line holds what UTF-8 cannot.
     """
-    for line in lines:
-        if line.strip():
-            yield line.encode() if settings.format == "text" or _is_object(line) else _wrapped(line, settings)
+    raw = line.encode()
+    return raw if settings.format == "text" or _is_object(line) else _wrapped(line, settings)
+
+
+def _produce(producer: Producer, topic: str, raw: bytes) -> None:
+    while True:
+        try:
+            producer.produce(topic, raw)
+            break
+        except BufferError:
+            producer.poll(0.5)
+    producer.poll(0)  # the client's callbacks
 
 
 def _is_object(line: str) -> bool:
@@ -63,7 +78,7 @@ def _is_object(line: str) -> bool:
 
 
 def _wrapped(text: str, settings: InputSettings) -> bytes:
-    value: object = text
+    wrapped: object = text
     for name in reversed(settings.text_path.split(".")):
-        value = {name: value}
-    return json.dumps(value, ensure_ascii=False).encode()
+        wrapped = {name: wrapped}
+    return json.dumps(wrapped, ensure_ascii=False).encode()

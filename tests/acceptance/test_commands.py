@@ -20,13 +20,14 @@ COMMANDS += ["schemas export", "model info"]
 
 
 def emotag(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    r"""Run a command to its end; `\udcff` on stdin is the byte 0xff."""
     return subprocess.run(
         [sys.executable, "-m", "worker.cli", *arguments],
         env={**os.environ, **environment},
         input=stdin,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
         check=False,
         timeout=120,
     )
@@ -73,12 +74,39 @@ def test_tag_prints_the_strongest_emotions_with_percentages() -> None:
 
 def test_tag_reads_lines_and_writes_the_contracts_json() -> None:
     """One object a line, in order; blank lines are no texts; bytes that are no UTF-8 stop nothing."""
-    done = emotag("tag", "--json", "--all", stdin="Thank you!\n\n  \nThat is disgusting.\r\n")
+    done = emotag("tag", "--json", "--all", stdin="\ufeffThank you!\n\n  \nThat is \udcff.\nThat is disgusting.\r\n")
+    assert (0, "") == (done.returncode, done.stderr)
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert ["Thank you!", "That is disgusting."] == [answer["text"] for answer in found]
+    assert ["Thank you!", "That is \ufffd.", "That is disgusting."] == [answer["text"] for answer in found]
     assert {"text", "emotions", "sentiment", "ekman", "truncated", "scores"} == set(found[0])
     assert "gratitude" == found[0]["emotions"][0]["label"]
     assert 28 == len(found[0]["scores"])
+
+
+def test_tag_replaces_bytes_that_are_no_utf_8_in_an_argument_too() -> None:
+    done = emotag("tag", "--json", "So happy \udcff!")
+    assert "So happy \ufffd!" == json.loads(done.stdout)["text"]
+
+
+@pytest.mark.parametrize("piped", [True, False], ids=["stdin", "file"])
+def test_produce_refuses_bytes_that_are_no_utf_8_and_what_was_before_them_stays_sent(
+    bootstrap_servers: str, topics: Topics, tmp_path: Path, *, piped: bool
+) -> None:
+    """One line that says where, and code 2; the records before it are there, none after it is."""
+    file = tmp_path / "texts.txt"
+    file.write_bytes(b"first\n\nsecond\r\nthird \xff\nfourth\n")
+    given = file.read_text(encoding="utf-8", errors="surrogateescape") if piped else ""
+    environment = topics.environment(bootstrap_servers)
+    done = emotag("produce", "-" if piped else str(file), stdin=given, **environment)
+    assert (2, f"emotag: line 4 is not UTF-8; 2 records before it went to {topics.input}, none after it\n") == (
+        done.returncode,
+        done.stderr,
+    )
+    # `tail` follows any topic: here the input, whose records stand as they were produced.
+    there = emotag(
+        "tail", "--json", "--from-beginning", "--idle-s", "3", "--set", f"output.topic={topics.input}", **environment
+    )
+    assert ['{"text": "first"}', '{"text": "second"}'] == sorted(there.stdout.splitlines())
 
 
 def test_what_is_produced_is_tagged_and_can_be_followed(
