@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -43,9 +43,18 @@ Precision = Annotated[str, typer.Option(help="auto (measured), fp32, bf16, fp16"
 
 TAG_BATCH = 256
 
+MISTAKES = (("model.artifact", "ArtifactError"), ("model.device", "DeviceUnknown"))
+"""What is wrong with what the user named. Messages of these and of the next are made for users."""
+FAULTS = (
+    ("model.tagger", "DeviceFailed"),
+    ("worker.local", "LocalError"),
+    ("confluent_kafka", "KafkaException"),
+)
+"""What is wrong with what the worker stands on; a command that only looks takes them, too, for a mistake."""
+
 
 def main() -> None:
-    """Run a command. A mistake is one line on stderr and exit code 2; a worker that must stop ends with 1."""
+    """Run a command. A mistake is one line on stderr and exit code 2; a worker that a fault stops ends with 1."""
     # Only `run` sets up logging; elsewhere a client's grumbling is no answer to what the user typed.
     logging.getLogger("librdkafka").addHandler(logging.NullHandler())
     try:
@@ -65,7 +74,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:
-        if not isinstance(error, _known_mistakes()):
+        if not isinstance(error, (OSError, *_imported(MISTAKES), *_imported(FAULTS))):
             raise
         _complain(str(error))
         code = 2
@@ -89,7 +98,7 @@ def options(
 
 @app.command()
 def run(config: Config = None, set_: Set = None) -> None:
-    """Read texts, write emotions, until SIGTERM or Ctrl-C.
+    """Read texts, write emotions, until SIGTERM or Ctrl-C. Ends with 2 on a mistake, with 1 on a fault.
 
     emotag run
 
@@ -116,10 +125,13 @@ def run(config: Config = None, set_: Set = None) -> None:
 
             serve(settings, telemetry, lifecycle, version=_version())
     except Exception as error:
-        if not isinstance(error, (EmotagError, SettingsProblem, *_known_mistakes())):
+        mistaken = isinstance(error, (SettingsProblem, *_imported(MISTAKES)))
+        if not mistaken and not isinstance(error, (EmotagError, OSError, *_imported(FAULTS))):
             raise
-        telemetry.stopped(why=str(error), exit_code=1)
-        raise typer.Exit(1) from error
+        # A supervisor restarts after a fault; after a mistake that would go on for ever.
+        code = 2 if mistaken else 1
+        telemetry.stopped(why=str(error), exit_code=code)
+        raise typer.Exit(code) from error
     telemetry.stopped(why="drained", exit_code=0)
 
 
@@ -345,19 +357,9 @@ def _load(config: Path | None, flags: Sequence[str] | None) -> Settings:
     return settings_.load(config, settings_.parse_flags(flags or ()))
 
 
-def _known_mistakes() -> tuple[type[Exception], ...]:
-    """Errors of rooms that were not imported unless they were used; their messages are made for users."""
-    found: list[type[Exception]] = [OSError]
-    for module, name in (
-        ("model.artifact", "ArtifactError"),
-        ("model.device", "DeviceUnknown"),
-        ("model.tagger", "DeviceFailed"),
-        ("worker.local", "LocalError"),
-        ("confluent_kafka", "KafkaException"),
-    ):
-        if module in sys.modules:
-            found.append(getattr(sys.modules[module], name))
-    return tuple(found)
+def _imported(errors: Iterable[tuple[str, str]]) -> tuple[type[Exception], ...]:
+    """Those of (module, name) whose modules a command has used: importing the others would only cost time."""
+    return tuple(getattr(sys.modules[module], name) for module, name in errors if module in sys.modules)
 
 
 def _version() -> str:
