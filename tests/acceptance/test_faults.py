@@ -80,7 +80,7 @@ def test_a_stuck_drain_ends_with_its_budget_or_a_second_signal(
     if not patient:
         os.kill(worker.pid, signal.SIGTERM)
     assert (1 if patient else 128 + signal.SIGTERM) == worker.wait(10)
-    assert time.monotonic() - began < (6 if patient else 1)
+    assert time.monotonic() - began < (6 if patient else 3)  # the budget itself would be 60
     reader.close()
     own_kafka.resume()
 
