@@ -54,6 +54,11 @@ class Tally:
         """Texts that nothing has come back for yet."""
         return sum(1 for name in self.sent if not self.results[name] and not self.dead[name])
 
+    @property
+    def exactly_once(self) -> bool:
+        """Whether every text has come out once, as a result: none lost, duplicated or dead-lettered."""
+        return not self.dead and all(self.results[name] == 1 for name in self.sent)
+
     def arrived(self, name: str, *, dead: bool, cached: bool) -> None:
         """One record of the output or the dead-letter topic."""
         self.last = time.monotonic()
@@ -108,7 +113,7 @@ class Demo:
         """Everything from the first server to the summary; *ask* for typed texts in between.
 
         Returns:
-            The exit code: 0 only if every text came back exactly once.
+            The exit code: 0 only if every text came out exactly once, as a result.
 
         Raises:
             LocalError: a server does not start; says why.
@@ -122,9 +127,8 @@ class Demo:
             self._send_samples()
             if ask:
                 self._ask()
-        summary = self._tally.summary()
-        self._print(summary)
-        return 0 if summary["lost"] == summary["duplicated"] == 0 else 1
+        self._print(self._tally.summary())
+        return 0 if self._tally.exactly_once else 1
 
     @contextlib.contextmanager
     def _servers(self) -> Iterator[Settings]:
@@ -247,14 +251,15 @@ class Demo:
         if self._as_json:
             sys.stdout.write(json.dumps(summary) + "\n")
             return
-        well = summary["lost"] == summary["duplicated"] == 0
         self._out.print(
             f"\n[bold]{summary['in']} in, {summary['out']} out[/bold], {summary['dead_lettered']} dead-lettered, "
             f"{summary['lost']} lost, {summary['duplicated']} duplicated, {summary['cached']} from the cache\n"
             f"{summary['seconds']} s, {summary['messages_per_s']} messages/s, "
             f"p50 {summary['p50_ms']} ms and p99 {summary['p99_ms']} ms from produced to read as committed\n"
             + (
-                "[green]every text came out exactly once[/green]" if well else "[red]not every text came out once[/red]"
+                "[green]every text came out exactly once[/green]"
+                if self._tally.exactly_once
+                else "[red]not every text came out exactly once[/red]"
             ),
             soft_wrap=True,
         )
