@@ -176,7 +176,7 @@ def parse_flags(flags: Sequence[str]) -> dict[str, Any]:
     """`section.field=value` lines to nested settings; `kafka.properties.a.b=value` sets the property `a.b`.
 
     Raises:
-        SettingsProblem: one has no such form.
+        SettingsProblem: one has no such form, or is within another that was given as one value.
     """
     nested: dict[str, Any] = {}
     for flag in flags:
@@ -185,10 +185,10 @@ def parse_flags(flags: Sequence[str]) -> dict[str, Any]:
             raise SettingsProblem(f"--set takes NAME=VALUE, as in kafka.group_id=mine; it got {name!r}")
         section, _, field = name.partition(".")
         if name.startswith("kafka.properties."):
-            properties = nested.setdefault("kafka", {}).setdefault("properties", {})
+            properties = _table(_table(nested, "kafka", within=name), "properties", within=name)
             properties[name.removeprefix("kafka.properties.")] = value
         elif field:
-            nested.setdefault(section, {})[field] = _json_object(name, value) if value.startswith("{") else value
+            _table(nested, section, within=name)[field] = _json_object(name, value) if value.startswith("{") else value
         else:
             nested[section] = value
     return nested
@@ -233,6 +233,13 @@ def shown(settings: Settings) -> dict[str, Any]:
     return values
 
 
+def _table(nested: dict[str, Any], key: str, *, within: str) -> dict[str, Any]:
+    found = nested.setdefault(key, {})
+    if not isinstance(found, dict):
+        raise SettingsProblem(f"--set {within}: {key} was already given as one value; give one or the other")
+    return found
+
+
 def _json_object(name: str, value: str) -> Any:
     try:
         return json.loads(value)
@@ -265,5 +272,5 @@ def _explain(problem: Any) -> str:
 
 
 def environment() -> Mapping[str, str]:
-    """The process's own environment; here so that nothing else in the worker reads it."""
+    """The process's own environment, where the settings are."""
     return os.environ

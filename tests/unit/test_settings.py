@@ -70,6 +70,28 @@ def test_a_wrong_setting_is_refused_by_name(flag: str, message: str) -> None:
         settings.load(flags=parse_flags([flag]))
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["kafka=1", "kafka.group_id=x"],
+        ["kafka.group_id=x", "kafka=1"],
+        ["kafka=1", "kafka.properties.a=b"],
+        ["kafka.properties=x", "kafka.properties.a=b"],
+        ["drain_s=1", "drain_s.x=2"],
+        ["drain_s.x=2"],
+    ],
+)
+def test_a_setting_and_one_within_it_are_refused_together(flags: list[str]) -> None:
+    """In either order; `kafka` and `drain_s` cannot be both one value and many."""
+    with pytest.raises(SettingsProblem, match=r"kafka|drain_s"):
+        settings.load(flags=parse_flags(flags))
+
+
+def test_a_property_by_name_is_added_to_those_given_as_an_object() -> None:
+    given = parse_flags(['kafka.properties={"a": 1}', "kafka.properties.b=2"])
+    assert {"a": 1, "b": "2"} == settings.load(flags=given).kafka.properties
+
+
 def test_a_secret_is_shown_neither_by_show_nor_by_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOTAG_CACHE__URL", "redis://:hunter2@host/0")
     monkeypatch.setenv("EMOTAG_CACHE__KEY", "hunter2")
