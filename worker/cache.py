@@ -82,6 +82,7 @@ class Breaker:
         """Close; returns whether it was open before."""
         recovered = self.failures > 0
         self.failures = 0
+        self._closed_again_at = 0.0
         return recovered
 
 

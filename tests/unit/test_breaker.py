@@ -25,6 +25,8 @@ def test_a_success_closes_it_and_forgets_the_failures() -> None:
     breaker = Breaker(shortest_s=0.25, clock=Clock())
     breaker.failed()
     breaker.failed()
+    assert breaker.is_open()
     assert breaker.succeeded()
+    assert not breaker.is_open()
     assert not breaker.succeeded()
     assert 0.25 == breaker.failed()
