@@ -8,10 +8,9 @@ from pydantic import TypeAdapter
 
 from .dead_letter import NAMES
 from .message import TextMessage
-from .result import CE_SPECVERSION, CE_TYPE, CONTENT_TYPE, EmotionResult
+from .result import CE_HEADERS, CONTENT_TYPE, EmotionResult
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-CE_HEADERS = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type")
 
 
 def documents(
@@ -23,14 +22,12 @@ def documents(
         "emotion-result.schema.json": _schema(EmotionResult, "emotion-result", mode="serialization"),
         "dead-letter-headers.schema.json": _headers("dead-letter-headers", tuple(NAMES.values())),
         "emotion-result-headers.schema.json": {
-            **_headers("emotion-result-headers", CE_HEADERS),
+            **_headers("emotion-result-headers", tuple(CE_HEADERS)),
             "description": "CloudEvents 1.0 in binary mode; the input record's own headers stand beside them.",
         },
     }
     schemas["emotion-result-headers.schema.json"]["properties"] |= {
-        "ce_specversion": {"const": CE_SPECVERSION},
-        "ce_type": {"const": CE_TYPE},
-        "content-type": {"const": CONTENT_TYPE},
+        name: {"const": value} for name, value in CE_HEADERS.items() if value is not None
     }
     return {**schemas, "asyncapi.json": _asyncapi(input_topic, output_topic, dlq_topic)}
 

@@ -1,7 +1,9 @@
 """EmotionResult: what a record of the output topic says."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from types import MappingProxyType
+from typing import Annotated, Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
@@ -11,6 +13,18 @@ CE_SPECVERSION = "1.0"
 CE_TYPE = "emotag.text.tagged.v1"
 """The kind of event; the number grows when a consumer of the old one could no longer read it."""
 CONTENT_TYPE = "application/json"
+
+CE_HEADERS: Final[Mapping[str, str | None]] = MappingProxyType(
+    {
+        "ce_specversion": CE_SPECVERSION,
+        "ce_id": None,
+        "ce_source": None,
+        "ce_type": CE_TYPE,
+        "ce_time": None,
+        "content-type": CONTENT_TYPE,
+    }
+)
+"""A result's CloudEvents headers in the order they are written, and what each says; None: each event's own."""
 
 
 def rfc3339(time: datetime) -> str:
@@ -110,11 +124,5 @@ def cloudevents_headers(event_id: str, *, source: str, time: datetime) -> list[t
         source: a URI reference.
         time: when the text was tagged.
     """
-    return [
-        ("ce_specversion", CE_SPECVERSION.encode()),
-        ("ce_id", event_id.encode()),
-        ("ce_source", source.encode()),
-        ("ce_type", CE_TYPE.encode()),
-        ("ce_time", rfc3339(time).encode()),
-        ("content-type", CONTENT_TYPE.encode()),
-    ]
+    own = {"ce_id": event_id, "ce_source": source, "ce_time": rfc3339(time)}
+    return [(name, (own[name] if value is None else value).encode()) for name, value in CE_HEADERS.items()]

@@ -9,13 +9,13 @@ from pydantic_core import to_json
 
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.labels import ekman_of, sentiment_of
-from schemas.result import cloudevents_headers, rfc3339
+from schemas.result import CE_HEADERS, cloudevents_headers, rfc3339
 
 from .decode import Decoded
 from .errors import BadRecord
 from .record import Headers, Outgoing, Record
 
-REPLACED = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"})
+REPLACED = frozenset(CE_HEADERS)
 """Headers of the input that speak of the input's own event and value; the result has its own."""
 
 

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from schemas import EKMAN, LABELS, SENTIMENT, DeadLetterHeaders, EmotionResult, TextMessage
 from schemas.dead_letter import MAX_MESSAGE_BYTES, NAMES, Headers, without_error_headers
+from schemas.documents import documents
 from schemas.labels import ekman_of, sentiment_of
-from schemas.result import cloudevents_headers
+from schemas.result import CE_HEADERS, cloudevents_headers
 from worker.decode import Decoded
 from worker.encode import Answer, Encoder
 from worker.errors import NoText
@@ -76,6 +77,20 @@ def test_cloudevents_headers_are_those_of_binary_mode() -> None:
         ("ce_time", b"2026-11-23T07:00:00.123Z"),
         ("content-type", b"application/json"),
     ]
+
+
+def test_the_headers_that_are_written_are_those_that_are_published() -> None:
+    written = {name: value.decode() for name, value in cloudevents_headers("m-1", source="/texts/3/1234", time=NOW)}
+    schema("emotion-result-headers").validate(written)
+    assert list(written) == documents()["emotion-result-headers.schema.json"]["required"]
+
+
+@pytest.mark.parametrize("name", CE_HEADERS)
+def test_a_header_that_speaks_of_the_inputs_own_event_is_not_repeated(name: str) -> None:
+    """In whatever case it came: its value would stand beside the result's own."""
+    record = Record("t", 0, 0, None, b"", [(name, b"the input's"), (name.title(), b"the input's")])
+    written = ENCODER.result(record, Decoded("a", "m"), Answer([], None, truncated=False, cached=False), NOW)
+    assert list(CE_HEADERS) == [header for header, _ in written.headers]
 
 
 def test_the_failure_headers_have_the_contracts_names() -> None:
