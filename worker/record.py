@@ -1,9 +1,8 @@
 """A record: what comes from a topic, and what goes to one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-Headers = Sequence[tuple[str, bytes | None]]
+from schemas.dead_letter import Headers as Headers  # said once, where a consumer has it too
 
 
 @dataclass(frozen=True, slots=True)
