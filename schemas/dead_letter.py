@@ -52,7 +52,7 @@ class DeadLetterHeaders(BaseModel):
         exception_message: the reason for people, cut to MAX_MESSAGE_BYTES. It must not contain any of the record, whose
             text may be private: nothing here can tell, so whoever words the message answers for it.
         stage: `decode` or `tag`.
-        attempts: how often it was tried.
+        attempts: how often it was tried; always 1 so far.
         consumer_group: of the worker.
         failed_at: when.
         worker_version: emotag's.

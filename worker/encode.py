@@ -79,7 +79,7 @@ class Encoder:
         ]
         return Outgoing(self.output_topic, record.key, value, headers, record.timestamp_ms)
 
-    def dead_letter(self, record: Record, error: BadRecord, now: datetime, *, attempts: int = 1) -> Outgoing:
+    def dead_letter(self, record: Record, error: BadRecord, now: datetime) -> Outgoing:
         """*record* as it came, byte for byte, with headers that say why it was refused."""
         why = DeadLetterHeaders(
             topic=record.topic,
@@ -89,7 +89,8 @@ class Encoder:
             exception_class=type(error).__name__,
             exception_message=str(error),
             stage=error.stage,
-            attempts=attempts,
+            # Refused at its first try, nothing is retried before: a batch that the device makes us halve is one try.
+            attempts=1,
             consumer_group=self.group_id,
             failed_at=now,
             worker_version=self.worker_version,

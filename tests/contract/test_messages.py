@@ -154,7 +154,8 @@ def test_taking_the_failure_headers_off_gives_the_original_back() -> None:
     dead = ENCODER.dead_letter(record, NoText("text", "missing"), NOW)
     assert (dead.key, dead.value, dead.timestamp_ms) == (b"k", b"v", 5)
     assert own == without_error_headers(dead.headers)
-    assert "NoText" == DeadLetterHeaders.from_headers(dead.headers).exception_class
+    why = DeadLetterHeaders.from_headers(dead.headers)
+    assert ("NoText", 1) == (why.exception_class, why.attempts)
 
 
 def test_headers_that_are_no_dead_letters_are_refused_by_name() -> None:
