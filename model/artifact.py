@@ -4,7 +4,7 @@
     model.safetensors   weights (fp16 as shipped); nothing here is ever unpickled
     tokenizer.json      the tokenizer, whole
     thresholds.json     one threshold per label, and where they came from
-    metrics.json        what was measured on dev, written by the run
+    metrics.json        what was measured on dev with these thresholds, written by whatever chose them
     training.json       command, seed, data hashes and versions that made it
     README.md           the model card
     SHA256SUMS          the hash of every file above; `sha256sum -c SHA256SUMS` checks it without emotag
@@ -110,14 +110,16 @@ def save(artifact: Artifact, path: Path, *, card: str, dtype: torch.dtype = torc
     save_file(weights, path / WEIGHTS, metadata={"format": "pt"})
     (path / WEIGHTS).chmod(0o644)  # it was written for its owner alone
     artifact.tokenizer.save(str(path / TOKENIZER), pretty=False)
-    _write_json(path / METRICS, artifact.metrics)
     _write_json(path / TRAINING, artifact.training)
-    (path / CARD).write_text(card, encoding="utf-8")
-    save_thresholds(artifact.thresholds, path)
+    save_tuned(artifact, path, card=card)
 
 
-def save_thresholds(thresholds: Thresholds, path: Path) -> None:
-    """Write thresholds into the artifact at *path* and bring its checksums up to date."""
+def save_tuned(artifact: Artifact, path: Path, *, card: str) -> None:
+    """Write the thresholds of *artifact*, and what speaks of them, into its directory; the checksums last.
+
+    Figures and card go with the thresholds they were measured at. What decides probabilities is not touched.
+    """
+    thresholds = artifact.thresholds
     _write_json(
         path / THRESHOLDS,
         {
@@ -126,6 +128,8 @@ def save_thresholds(thresholds: Thresholds, path: Path) -> None:
             "thresholds": dict(zip(thresholds.labels, thresholds.values, strict=True)),
         },
     )
+    _write_json(path / METRICS, artifact.metrics)
+    (path / CARD).write_text(card, encoding="utf-8")
     files = sorted(file.name for file in path.iterdir() if file.is_file() and file.name != SUMS)
     (path / SUMS).write_text("".join(f"{_sha256(path / name)}  {name}\n" for name in files), encoding="utf-8")
 

@@ -20,12 +20,15 @@ from model.artifact import ArtifactError
 from model.device import DeviceUnknown, choose_device, usable_cores
 from model.tokens import Tokens
 
-from . import data, export, trunk
-from .data import DataError
+from . import data, trunk
+from .card import card
+from .data import DataError, Split
+from .evaluate import evaluate as measure
+from .export import export
 from .fit import fit as run_fit
-from .fit import probabilities
 from .recipe import PRESETS
 from .trunk import TrunkError
+from .tune import tune as with_thresholds
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -121,7 +124,7 @@ def fit(
             device=choose_device(device),
             precision=precision,
         )
-    figures = export.export(
+    figures = export(
         run.model,
         start.tokenizer,
         out,
@@ -159,10 +162,9 @@ def evaluate(
     """
     folder = data.find_folder(data_)
     path = Path(split) if split.endswith(".tsv") else folder / f"{split}.tsv"
-    train = folder / "train.tsv"
-    shared_with = data.load_split(train) if train.is_file() and path != train else None
+    shared_with = None if path == folder / "train.tsv" else _train_split(folder)
     torch.set_num_threads(usable_cores())
-    figures = export.evaluate(artifact.load(model), data.load_split(path), shared_with=shared_with)
+    figures = measure(artifact.load(model), data.load_split(path), shared_with=shared_with)
     if as_json:
         typer.echo(json.dumps(figures))
     else:
@@ -171,21 +173,22 @@ def evaluate(
 
 @app.command()
 def tune(
+    model: ArtifactDir,  # no default: it is changed in place, and the shipped one is not the user's
     data_: Data = "origin",
-    model: ArtifactDir = artifact.DEFAULT,
     policy: Annotated[str, typer.Option(help="`f1`: the best per label on dev; `fixed:0.5`: the same for all")] = "f1",
 ) -> None:
-    """Choose new thresholds for an artifact, in place; its weights, and what a cache holds of them, stay valid.
+    """Choose new thresholds for an artifact, in place, with its figures and its card.
+
+    Its weights, and what a cache holds of them, stay valid.
 
     emotag-train tune --data ../shared/data/goemotions --model runs/mini --policy f1
     """
-    trained = artifact.load(model)
-    dev = data.load_split(data.find_folder(data_) / "dev.tsv")
-    tokens = Tokens(trained.tokenizer, max_tokens=trained.model.config.max_tokens)
+    folder = data.find_folder(data_)
+    dev = data.load_split(folder / "dev.tsv")
     torch.set_num_threads(usable_cores())
-    tuned = export.tune(probabilities(trained.model, tokens(dev.texts), device=torch.device("cpu")), dev, policy)
-    artifact.save_thresholds(tuned, model)
-    typer.echo(f"{model}: thresholds {artifact.load(model).thresholds_version} ({tuned.policy})")
+    tuned = with_thresholds(artifact.load(model), dev, policy, shared_with=_train_split(folder))
+    artifact.save_tuned(tuned, model, card=card(tuned))
+    typer.echo(f"{model}: thresholds {artifact.load(model).thresholds_version} ({tuned.thresholds.policy})")
 
 
 @app.command(name="export")
@@ -207,6 +210,12 @@ def export_(
         trained = replace(trained, name=name)
     artifact.save(trained, out, card=(model / artifact.CARD).read_text(encoding="utf-8"), dtype=dtypes[dtype])
     typer.echo(f"{out}: {artifact.load(out).version}")
+
+
+def _train_split(folder: Path) -> Split | None:
+    """The training texts, to measure without those that stand in both; None where they are not at hand."""
+    path = folder / "train.tsv"
+    return data.load_split(path) if path.is_file() else None
 
 
 def _show(console: Console, figures: dict[str, Any]) -> None:

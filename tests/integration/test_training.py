@@ -2,8 +2,10 @@
 
 import json
 import random
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,12 @@ from transformers import DistilBertConfig, DistilBertModel
 from typer.testing import CliRunner
 
 from model import artifact
+from model.artifact import Artifact
 from model.tagger import EmotionTagger
+from model.thresholds import Thresholds
 from tests.numerics.conftest import tiny_tokenizer
 from training import data
+from training.card import card
 from training.cli import app
 from training.data import DataError, bucketed_batches, load_split
 from training.fit import hide, parameter_groups
@@ -44,6 +49,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     DistilBertModel(config).save_pretrained(root / "trunk")
     tiny_tokenizer().save(str(root / "trunk" / "tokenizer.json"))
     return root
+
+
+@pytest.fixture
+def toy(folder: Path, tmp_path: Path) -> Path:
+    """An artifact that has learnt nothing, with figures and a card of thresholds that it no longer has."""
+    torch.manual_seed(0)
+    model = load_trunk(str(folder / "trunk")).grow(labels=("joy", "anger", "calm"), max_tokens=16)
+    thresholds = Thresholds.fixed(model.config.labels, 0.5)
+    stale = {"dev": {"texts": 1}, "test": {"texts": 2}}
+    made = Artifact("toy", model, tiny_tokenizer(), thresholds, stale, {"seed": 7, "command": "emotag-train fit"})
+    artifact.save(made, tmp_path / "toy", card="# stale\n")
+    return tmp_path / "toy"
 
 
 def run(*arguments: str) -> str:
@@ -76,6 +93,55 @@ def test_a_model_is_fitted_evaluated_tuned_and_exported(folder: Path, tmp_path: 
 
     run("export", "--model", str(out), "--out", str(tmp_path / "full"), "--dtype", "fp32")
     assert tuned.thresholds == artifact.load(tmp_path / "full").thresholds
+
+
+@pytest.mark.parametrize("policy", ["f1", "fixed:0.4"])
+def test_new_thresholds_bring_their_figures_and_their_card(folder: Path, toy: Path, policy: str) -> None:
+    """What `evaluate` finds afterwards is what metrics.json and the card say; the weights are as they were."""
+    before = artifact.load(toy)
+    run("tune", "--data", str(folder), "--model", str(toy), "--policy", policy)
+    after = artifact.load(toy)
+    figures = json.loads(run("evaluate", "--data", str(folder), "--model", str(toy), "--json"))
+    assert {"dev": figures} == after.metrics
+    assert list(after.thresholds.values) == [label["threshold"] for label in figures["per_label"].values()]
+    assert "without_texts_shared_with_train" in figures
+    assert card(after) == (toy / artifact.CARD).read_text()
+    assert before.version == after.version
+
+
+def test_a_card_warns_of_thresholds_tuned_on_its_own_rows_and_of_no_others(folder: Path, toy: Path) -> None:
+    run("tune", "--data", str(folder), "--model", str(toy), "--policy", "f1")
+    assert "One seed (7). The thresholds below were tuned on these same rows" in (toy / artifact.CARD).read_text()
+    run("tune", "--data", str(folder), "--model", str(toy), "--policy", "fixed:0.4")
+    assert "(`fixed:0.4`) were not tuned on these rows" in (toy / artifact.CARD).read_text()
+
+
+def test_an_artifact_of_which_little_is_known_is_tuned_and_its_card_says_no_more(
+    folder: Path, toy: Path, tmp_path: Path
+) -> None:
+    """No training record, no figures, and no training texts beside dev."""
+    artifact.save(replace(artifact.load(toy), metrics={}, training={}), toy, card="")
+    for name in ("dev.tsv", "emotions.txt"):
+        shutil.copy(folder / name, tmp_path / name)
+    run("tune", "--data", str(tmp_path), "--model", str(toy))
+    after = artifact.load(toy)
+    assert "without_texts_shared_with_train" not in after.metrics["dev"]
+    written = (toy / artifact.CARD).read_text()
+    assert "Training data: not on record" in written
+    assert not {word for word in ("seed", "training.json", "also stand in train") if word in written}
+
+
+def test_texts_with_other_labels_tune_nothing(folder: Path, toy: Path, tmp_path: Path) -> None:
+    """Refused before a file is touched."""
+    before = {file.name: file.read_bytes() for file in toy.iterdir()}
+    shutil.copy(folder / "dev.tsv", tmp_path / "dev.tsv")
+    with pytest.raises(ValueError, match="other labels"):
+        run("tune", "--data", str(tmp_path), "--model", str(toy))
+    assert before == {file.name: file.read_bytes() for file in toy.iterdir()}
+
+
+def test_the_card_that_ships_is_the_one_its_figures_give() -> None:
+    assert card(artifact.load(artifact.DEFAULT)) == (artifact.DEFAULT / artifact.CARD).read_text(encoding="utf-8")
 
 
 def test_a_line_that_is_no_data_is_named(tmp_path: Path) -> None:
@@ -138,7 +204,8 @@ def test_hidden_tokens_are_never_the_first_the_last_or_padding() -> None:
         ("fit --out x --preset best", "original"),
         ("fit --out x --precision fp9", "bf16"),
         ("evaluate --data /nowhere", "/nowhere"),
-        ("tune --data . --policy best", "dev.tsv"),
+        ("tune --data .", "--model"),
+        ("tune --data . --model x --policy best", "dev.tsv"),
     ],
 )
 def test_a_mistake_is_one_plain_line_and_code_2(command: str, message: str) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,19 @@ def test_its_checksums_are_those_of_sha256sum(saved: Path) -> None:
 def test_new_thresholds_leave_the_models_version_as_it_is(saved: Path) -> None:
     """What a cache holds stays valid."""
     before = artifact.load(saved)
-    artifact.save_thresholds(Thresholds.fixed(before.thresholds.labels, 0.3), saved)
+    thresholds = Thresholds.fixed(before.thresholds.labels, 0.3)
+    artifact.save_tuned(replace(before, thresholds=thresholds, metrics={"dev": {"texts": 1}}), saved, card="# new\n")
     after = artifact.load(saved)
     assert before.version == after.version
     assert before.thresholds_version != after.thresholds_version
+
+
+def test_new_thresholds_come_with_figures_and_card_of_their_own(saved: Path) -> None:
+    """And with checksums of them: what was measured at other thresholds is nowhere left."""
+    before = artifact.load(saved)
+    artifact.save_tuned(replace(before, metrics={"dev": {"texts": 1}}), saved, card="# new\n")
+    assert {"dev": {"texts": 1}} == artifact.load(saved).metrics
+    assert "# new\n" == (saved / artifact.CARD).read_text()
 
 
 def test_new_weights_are_another_version(tiny_artifact: MakeArtifact, saved: Path) -> None:

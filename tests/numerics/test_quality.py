@@ -6,7 +6,7 @@ import pytest
 
 from model.artifact import Artifact
 from training.data import load_split
-from training.export import evaluate
+from training.evaluate import evaluate
 
 
 @pytest.mark.timeout(300)

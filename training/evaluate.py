@@ -1,0 +1,53 @@
+"""What an artifact is worth on labelled texts: its probabilities, and every figure that follows from them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from model.artifact import Artifact
+from model.thresholds import Thresholds
+from model.tokens import Tokens
+
+from .data import Split, shared_rows
+from .fit import probabilities
+from .metrics import Floats, report
+
+
+def evaluate(trained: Artifact, split: Split, *, shared_with: Split | None = None) -> dict[str, Any]:
+    """All figures of an artifact on *split*, by the reference forward in float32.
+
+    Args:
+        shared_with: the training split; where given, the figures without the texts that stand in both are added.
+
+    Raises:
+        ValueError: the split has other labels than the artifact.
+    """
+    return figures(predict(trained, split), trained.thresholds, split, shared_with=shared_with)
+
+
+def predict(trained: Artifact, split: Split) -> Floats:
+    """Probabilities [N, K] of *split*, by the reference forward in float32 on the CPU.
+
+    Raises:
+        ValueError: the split has other labels than the artifact.
+    """
+    if split.labels != trained.model.config.labels:
+        raise ValueError("the data set has other labels than the artifact")
+    tokens = Tokens(trained.tokenizer, max_tokens=trained.model.config.max_tokens)
+    return probabilities(trained.model, tokens(split.texts), device=torch.device("cpu"))
+
+
+def figures(
+    probabilities_NK: Floats, thresholds: Thresholds, split: Split, *, shared_with: Split | None = None
+) -> dict[str, Any]:
+    """As `evaluate`, from probabilities that are there already."""
+    found = report(probabilities_NK, split.targets_NK, thresholds.values, split.labels)
+    found["data_sha256"] = split.sha256
+    if shared_with is not None:
+        kept = np.setdiff1d(np.arange(len(split)), shared_rows(split, shared_with))
+        apart = report(probabilities_NK[kept], split.targets_NK[kept], thresholds.values, split.labels)
+        found["without_texts_shared_with_train"] = {
+            name: apart[name] for name in ("texts", "macro_f1_cross_fitted", "roc_auc", "mean_average_precision")
+        }
+    return found
