@@ -58,6 +58,8 @@ class Artifact:
     training: Mapping[str, Any]
     version: str = ""
     thresholds_version: str = ""
+    weights_dtype: str = ""
+    """As stored (`float16`); empty for a model that was not loaded."""
 
 
 def load(path: Path) -> Artifact:
@@ -79,7 +81,7 @@ def load(path: Path) -> Artifact:
         )
     model_config = _model_config(path / CONFIG, config.get("model"))
     model = DistilBertCNN(model_config)
-    _load_weights(path / WEIGHTS, model)
+    weights_dtype = _load_weights(path / WEIGHTS, model)
     thresholds = _thresholds(path / THRESHOLDS, model_config.labels)
     return Artifact(
         name=str(config.get("name") or path.name),
@@ -90,6 +92,7 @@ def load(path: Path) -> Artifact:
         training=_json(path / TRAINING) if (path / TRAINING).is_file() else {},
         version=_digest(f"{name} {sums[name]}" for name in DECIDES_PROBABILITIES),
         thresholds_version=f"sha256:{sums[THRESHOLDS]}",
+        weights_dtype=weights_dtype,
     )
 
 
@@ -172,7 +175,8 @@ def _model_config(path: Path, values: object) -> ModelConfig:
         raise ArtifactError(path, f"does not describe a model: {error}") from error
 
 
-def _load_weights(path: Path, model: DistilBertCNN) -> None:
+def _load_weights(path: Path, model: DistilBertCNN) -> str:
+    """Fill *model*; returns the dtype the weights are stored in."""
     try:
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -189,6 +193,7 @@ def _load_weights(path: Path, model: DistilBertCNN) -> None:
         if not torch.isfinite(tensor).all():
             raise ArtifactError(path, f"{name} holds values that are not finite numbers")
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    return " and ".join(sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()}))
 
 
 def _tokenizer(path: Path, config: ModelConfig) -> Tokenizer:

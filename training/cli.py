@@ -24,7 +24,7 @@ from . import data, trunk
 from .card import card
 from .data import DataError, Split
 from .evaluate import evaluate as measure
-from .export import export
+from .export import convert, export
 from .fit import fit as run_fit
 from .recipe import PRESETS
 from .trunk import TrunkError
@@ -200,15 +200,15 @@ def export_(
 ) -> None:
     """Write a checked copy of an artifact, its weights at another precision.
 
+    Where that rounds them, metrics.json and the card say with which weights the figures were measured; `tune` and
+    `evaluate` measure the copy itself.
+
     emotag-train export --model runs/mini --out runs/mini-fp32 --dtype fp32
     """
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     if dtype not in dtypes:
         raise typer.BadParameter(f"{dtype!r} is unknown; it takes {', '.join(dtypes)}", param_hint="--dtype")
-    trained = artifact.load(model)
-    if name:
-        trained = replace(trained, name=name)
-    artifact.save(trained, out, card=(model / artifact.CARD).read_text(encoding="utf-8"), dtype=dtypes[dtype])
+    convert(model, out, dtype=dtypes[dtype], name=name)
     typer.echo(f"{out}: {artifact.load(out).version}")
 
 

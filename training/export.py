@@ -1,11 +1,13 @@
-"""A trained model as an artifact: thresholds, figures, provenance and card, all written by the run."""
+"""A trained model as an artifact: written by its run, or copied with its weights at another precision."""
 
 import importlib.metadata
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer
 
 from model import artifact
@@ -45,6 +47,32 @@ def export(
     artifact.save(made, path, card=card(made))
     figures: dict[str, Any] = made.metrics["dev"]
     return figures
+
+
+def convert(source: Path, path: Path, *, dtype: torch.dtype, name: str = "") -> None:
+    """Write a checked copy of the artifact at *source*, its weights in *dtype*.
+
+    Its figures are the source's. Where *dtype* cannot hold the weights as they are, figures and card say with which
+    weights they were measured: to measure the copy takes data, which whoever copies need not have.
+
+    Raises:
+        ArtifactError: the source is none.
+        OSError: it has no card, or the copy cannot be written.
+    """
+    trained = artifact.load(source)
+    text = (source / artifact.CARD).read_text(encoding="utf-8")
+    # A second rounding changes nothing in what was measured before the first.
+    if rounds(trained.model, dtype) and "measured_with" not in trained.metrics:
+        rounded_to = str(dtype).removeprefix("torch.")
+        measured_with = f"{trained.weights_dtype} weights, before they were rounded to {rounded_to}"
+        trained = replace(trained, metrics={**trained.metrics, "measured_with": measured_with})
+        text += f"\n## Precision\n\nThe figures above were measured with {measured_with}.\n"
+    artifact.save(replace(trained, name=name or trained.name), path, card=text, dtype=dtype)
+
+
+def rounds(model: DistilBertCNN, dtype: torch.dtype) -> bool:
+    """Whether any weight is another one once it is stored as *dtype*."""
+    return not all(torch.equal(tensor, tensor.to(dtype).to(tensor.dtype)) for tensor in model.state_dict().values())
 
 
 def versions() -> dict[str, str]:

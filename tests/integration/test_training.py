@@ -140,6 +140,28 @@ def test_texts_with_other_labels_tune_nothing(folder: Path, toy: Path, tmp_path:
     assert before == {file.name: file.read_bytes() for file in toy.iterdir()}
 
 
+def test_a_copy_that_holds_the_weights_as_they_are_keeps_figures_and_card(toy: Path, tmp_path: Path) -> None:
+    run("export", "--model", str(toy), "--out", str(tmp_path / "full"), "--dtype", "fp32")
+    assert artifact.load(toy).metrics == artifact.load(tmp_path / "full").metrics
+    assert (toy / artifact.CARD).read_text() == (tmp_path / "full" / artifact.CARD).read_text()
+
+
+def test_a_copy_with_rounded_weights_says_with_which_its_figures_were_measured(
+    folder: Path, toy: Path, tmp_path: Path
+) -> None:
+    """Once, however often it is copied on; and no longer when it has been measured itself."""
+    rounded, copied = tmp_path / "rounded", tmp_path / "copied"
+    run("export", "--model", str(toy), "--out", str(rounded), "--dtype", "bf16")
+    run("export", "--model", str(rounded), "--out", str(copied), "--dtype", "fp32")
+    expected = "float16 weights, before they were rounded to bfloat16"
+    for path in (rounded, copied):
+        assert {**artifact.load(toy).metrics, "measured_with": expected} == artifact.load(path).metrics
+        assert 1 == (path / artifact.CARD).read_text().count(f"The figures above were measured with {expected}.")
+    run("tune", "--data", str(folder), "--model", str(rounded))
+    assert "measured_with" not in artifact.load(rounded).metrics
+    assert expected not in (rounded / artifact.CARD).read_text()
+
+
 def test_the_card_that_ships_is_the_one_its_figures_give() -> None:
     assert card(artifact.load(artifact.DEFAULT)) == (artifact.DEFAULT / artifact.CARD).read_text(encoding="utf-8")
 

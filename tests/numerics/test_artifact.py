@@ -72,6 +72,12 @@ def test_new_thresholds_come_with_figures_and_card_of_their_own(saved: Path) -> 
     assert "# new\n" == (saved / artifact.CARD).read_text()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_it_knows_how_its_weights_are_stored(tiny_artifact: MakeArtifact, tmp_path: Path, dtype: torch.dtype) -> None:
+    artifact.save(tiny_artifact(), tmp_path / "tiny", card="", dtype=dtype)
+    assert str(dtype) == f"torch.{artifact.load(tmp_path / 'tiny').weights_dtype}"
+
+
 def test_new_weights_are_another_version(tiny_artifact: MakeArtifact, saved: Path) -> None:
     before = artifact.load(saved).version
     changed = tiny_artifact()
