@@ -70,8 +70,8 @@ def choose_precision(precision: str, model: DistilBertCNN, device: torch.device)
             raise DeviceUnknown(f"precision {precision!r} is unknown; it takes auto, {', '.join(PRECISIONS)}")
         return precision, {}
     if device.type == "cuda":
-        # Tensor cores run both at the same rate; bf16 cannot overflow.
-        return ("bf16" if torch.cuda.is_bf16_supported() else "fp16"), {}
+        # Tensor cores run it as fast as bf16, and it keeps probabilities ten times closer to fp32's.
+        return "fp16", {}
     timings = measure_ms(model, ("fp32", "bf16"))
     return "bf16" if timings["bf16"] * WORTH_ROUNDING < timings["fp32"] else "fp32", timings
 

@@ -77,13 +77,16 @@ class DeadLetterHeaders(BaseModel):
         return [(name, _text(getattr(self, field)).encode()) for field, name in NAMES.items()]
 
     @classmethod
-    def from_headers(cls, headers: Headers) -> Self:
+    def from_headers(cls, headers: Headers | None) -> Self:
         """Read them from a dead letter; where a name stands twice, the last one counts.
+
+        Args:
+            headers: as a client gives them, which is None where there are none.
 
         Raises:
             ValueError: a header is missing or not what it should be.
         """
-        found = {name: value for name, value in headers if value is not None}
+        found = {name: value for name, value in headers or () if value is not None}
         missing = [name for name in NAMES.values() if name not in found]
         if missing:
             raise ValueError(f"not a dead letter of emotag's: no header {', '.join(missing)}")

@@ -99,6 +99,7 @@ def fit(
         raise typer.BadParameter(f"{preset!r} is unknown; it takes {' or '.join(PRESETS)}", param_hint="--preset")
     if precision not in ("auto", "fp32", "bf16"):
         raise typer.BadParameter(f"{precision!r} is unknown; it takes auto, fp32 or bf16", param_hint="--precision")
+    out.mkdir(parents=True, exist_ok=True)  # a mistake in it is not to show after an hour of training
     recipe = PRESETS[preset] if epochs is None else replace(PRESETS[preset], epochs=epochs)
     torch.set_num_threads(usable_cores())
     folder = data.find_folder(data_)

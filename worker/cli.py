@@ -299,15 +299,14 @@ def config_show(config: Config = None, set_: Set = None) -> None:
 
 @config_app.command("check")
 def config_check(config: Config = None, set_: Set = None) -> None:
-    """Check the settings without starting anything; 0 where they hold.
+    """Check settings, properties, device and model without starting anything; 0 where they hold.
 
     emotag config check --config emotag.toml
     """
-    from . import properties
-
     settings = _load(config, set_)
-    properties.consumer_properties(settings)
-    properties.producer_properties(settings)
+    from .service import check  # torch comes with it; plain mistakes need not wait for that
+
+    check(settings)
     unknown = settings_.unknown_variables(settings_.environment())
     if unknown:
         raise SettingsProblem("; ".join(unknown))

@@ -1,4 +1,4 @@
-"""Kafka clients from settings: the only place where they are built."""
+"""Kafka clients from settings: the one place where they are built."""
 
 import contextlib
 import logging

@@ -1,8 +1,10 @@
 """One worker from its first client to its last: built, run, taken down in the order that loses nothing."""
 
 import contextlib
+from collections.abc import Iterator
 
-from model.device import DeviceUnknown
+from model import artifact
+from model.device import DeviceUnknown, choose_device
 from model.tagger import EmotionTagger
 
 from . import clients
@@ -39,7 +41,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             return
         sink = _sink(settings, source)
         sink.open()
-        cache = _cache(settings, tagger, telemetry)
+        cache = _cache(settings, len(tagger.labels), telemetry)
         stack.callback(cache.close)
         names = {"name": tagger.name, "version": tagger.version, "thresholds": tagger.thresholds_version}
         pipeline = Pipeline(
@@ -64,9 +66,29 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
         pipeline.run(lifecycle.stop, alive=lifecycle.alive)
 
 
+def check(settings: Settings) -> None:
+    """Build what needs no server, and let it go: what passes here fails at most for what is outside.
+
+    Raises:
+        SettingsProblem, ArtifactError: as for `serve`.
+    """
+    clients.consumer(settings, lambda error: None).close()
+    clients.producer(settings, lambda error: None, DeliveryFailures())
+    with _device_mistakes_named():
+        choose_device(settings.model.device)
+    labels = artifact.load(settings.model.path or artifact.DEFAULT).model.config.labels
+    _cache(settings, len(labels), Telemetry()).close()
+
+
 def _tagger(settings: Settings) -> EmotionTagger:
-    try:
+    with _device_mistakes_named():
         return EmotionTagger.load(settings.model.path, on=settings.model.device, precision=settings.model.precision)
+
+
+@contextlib.contextmanager
+def _device_mistakes_named() -> Iterator[None]:
+    try:
+        yield
     except DeviceUnknown as error:
         raise SettingsProblem(f"model: {error} (EMOTAG_MODEL__DEVICE, EMOTAG_MODEL__PRECISION)") from error
 
@@ -79,10 +101,10 @@ def _sink(settings: Settings, source: Source) -> Sink:
     return AtLeastOnceSink(producer, failures, deadline_s=settings.kafka.unavailable_s)
 
 
-def _cache(settings: Settings, tagger: EmotionTagger, telemetry: Telemetry) -> Cache:
+def _cache(settings: Settings, labels: int, telemetry: Telemetry) -> Cache:
     if settings.cache.url is None:
         return NoCache()
     try:
-        return RedisCache(settings.cache, labels=len(tagger.labels), telemetry=telemetry)
+        return RedisCache(settings.cache, labels=labels, telemetry=telemetry)
     except ValueError:  # its message may carry the URL, and with it a password
         raise SettingsProblem("EMOTAG_CACHE__URL takes redis://, rediss:// or unix://") from None

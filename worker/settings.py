@@ -9,9 +9,9 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -21,6 +21,9 @@ from pydantic_settings import (
 )
 
 PREFIX = "EMOTAG_"
+
+Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+"""A name that Kafka takes for a topic."""
 
 
 class SettingsProblem(Exception):
@@ -50,7 +53,7 @@ class KafkaSettings(_Section):
 class InputSettings(_Section):
     """What is read."""
 
-    topic: Annotated[str, Field(min_length=1)] = "texts"
+    topic: Topic = "texts"
     format: Literal["json", "text"] = "json"
     text_path: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")] = "text"
     """Where the text lies in a JSON value, as a dotted path."""
@@ -63,7 +66,7 @@ class InputSettings(_Section):
 class OutputSettings(_Section):
     """What is written."""
 
-    topic: Annotated[str, Field(min_length=1)] = "emotions"
+    topic: Topic = "emotions"
     all_scores: bool = False
     """Results carry the probabilities of all labels."""
 
@@ -71,7 +74,7 @@ class OutputSettings(_Section):
 class DlqSettings(_Section):
     """Where records go that cannot be tagged."""
 
-    topic: Annotated[str, Field(min_length=1)] = "texts.dlq"
+    topic: Topic = "texts.dlq"
 
 
 class CacheSettings(_Section):
@@ -139,6 +142,14 @@ class Settings(BaseSettings):
     """Longest time from SIGTERM to exit. Below Kubernetes' terminationGracePeriodSeconds (30), or it kills first."""
     log: LogSettings = LogSettings()
 
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        # What is written would be read again, and each dead letter beget another for ever.
+        topics = {"input.topic": self.input.topic, "output.topic": self.output.topic, "dlq.topic": self.dlq.topic}
+        if len(set(topics.values())) < len(topics):
+            raise ValueError(f"{', '.join(topics)} are to be three different topics")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -168,8 +179,8 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
         return Settings(**{"_file": _read(file), **(flags or {})})
     except ValidationError as error:
         raise SettingsProblem("; ".join(_explain(problem) for problem in error.errors(include_input=False))) from None
-    except SettingsError as error:
-        raise SettingsProblem(f"{error}: it takes JSON") from None
+    except SettingsError:  # the one setting that is no plain value
+        raise SettingsProblem("kafka.properties (EMOTAG_KAFKA__PROPERTIES) takes a JSON object") from None
 
 
 def parse_flags(flags: Sequence[str]) -> dict[str, Any]:
@@ -264,6 +275,8 @@ def _is_property(name: str) -> bool:
 
 def _explain(problem: Any) -> str:
     path = [str(part) for part in problem["loc"]]
+    if not path:
+        return str(problem["msg"]).removeprefix("Value error, ")
     variable = PREFIX + "__".join(path[:2]).upper()
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(variable, variables(), n=1)

@@ -159,6 +159,9 @@ def test_taking_the_failure_headers_off_gives_the_original_back() -> None:
 
 
 def test_headers_that_are_no_dead_letters_are_refused_by_name() -> None:
+    """A client gives None for a record without any."""
+    with pytest.raises(ValueError, match=r"emotag\.errors\.attempts"):
+        DeadLetterHeaders.from_headers(None)
     with pytest.raises(ValueError, match=r"emotag\.errors\.attempts"):
         DeadLetterHeaders.from_headers([(name, b"1") for name in NAMES.values() if not name.endswith("attempts")])
 

@@ -6,7 +6,7 @@ import pytest
 
 from model.device import choose_device
 from worker import settings
-from worker.properties import consumer_properties, producer_properties, transactional_id
+from worker.properties import OWNED, consumer_properties, producer_properties, transactional_id
 from worker.settings import SettingsProblem, parse_flags
 
 CONTRACT_DEFAULTS = {
@@ -61,6 +61,9 @@ def test_flags_are_over_the_environment_and_that_over_the_file(tmp_path: Path, m
         ("admin.port=ninety", "EMOTAG_ADMIN__PORT"),
         ("admin.port=70000", "EMOTAG_ADMIN__PORT"),
         ("drain_s=0", "EMOTAG_DRAIN_S"),
+        ("input.topic=a b", "EMOTAG_INPUT__TOPIC"),
+        ("dlq.topic=texts", "three different topics"),
+        ("input.topic=emotions", "three different topics"),
         ("kafka.properties={", "not a JSON object"),
         ("nonsense", "NAME=VALUE"),
     ],
@@ -115,7 +118,14 @@ def test_a_mistyped_variable_is_noticed_and_kubernetes_own_are_not() -> None:
     assert ["EMOTAG_DRAIN is not a setting; did you mean EMOTAG_DRAIN_S?"] == settings.unknown_variables(environment)
 
 
-@pytest.mark.parametrize("name", ["enable.auto.commit", "transactional.id", "group.id", "bootstrap.servers"])
+def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTAG_KAFKA__PROPERTIES", "{hunter2")
+    with pytest.raises(SettingsProblem, match=r"EMOTAG_KAFKA__PROPERTIES.*JSON") as caught:
+        settings.load()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", OWNED)
 def test_what_the_guarantee_stands_on_cannot_be_set(name: str) -> None:
     loaded = settings.load(flags={"kafka": {"properties": {name: "x"}}})
     with pytest.raises(SettingsProblem, match="cannot be set"):
