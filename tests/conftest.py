@@ -109,6 +109,7 @@ def own_valkey(
     with local.valkey(tmp_path_factory.mktemp("valkey")) as server:
         shown_on_failure(server)
         yield server
+        server.kill()  # nobody needs what it would still write
 
 
 @pytest.fixture
@@ -119,6 +120,7 @@ def own_kafka(
     with local.kafka(tmp_path_factory.mktemp("kafka")) as server:
         shown_on_failure(server)
         yield server
+        server.kill()  # to shut down in order takes it seconds, and nobody needs what it would still write
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from .background import Background
 from .broker_errors import ABSENT, DENIED, GROUP_REFUSED, fatal, stop_if_denied
 from .errors import BrokerUnavailable, GroupRefused, OffsetGone, StopWorker, TopicMissing
 from .offsets import Partition, first_offsets
@@ -22,6 +23,9 @@ from .telemetry import Telemetry
 
 PROBE_S = 1.0
 """How often and for how long brokers that are gone are asked whether they are back."""
+
+LEAVE_S = 5.0
+"""Longest wait for leaving the group: milliseconds where brokers answer. Well below the drain budget."""
 
 ERRORS_S = 10.0
 """How often the same kind of error is logged: brokers that are gone give dozens a second."""
@@ -179,8 +183,10 @@ class Source:
                 raise KafkaException(committed.error)
 
     def close(self) -> None:
-        """Leave the group."""
-        self._consumer.close()
+        """Leave the group. Brokers that do not answer in time find out by themselves, when the session ends."""
+        leaving = Background("leaving")
+        leaving.submit(self._consumer.close)
+        leaving.close(LEAVE_S)
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """An exception must not travel through librdkafka: it is kept, and raised by the poll it interrupted."""

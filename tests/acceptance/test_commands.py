@@ -107,9 +107,8 @@ def test_produce_refuses_bytes_that_are_no_utf_8_and_what_was_before_them_stays_
         done.stderr,
     )
     # `tail` follows any topic: here the input, whose records stand as they were produced.
-    there = emotag(
-        "tail", "--json", "--from-beginning", "--idle-s", "3", "--set", f"output.topic={topics.input}", **environment
-    )
+    environment |= {"EMOTAG_OUTPUT__TOPIC": topics.input, "EMOTAG_INPUT__TOPIC": topics.output}
+    there = emotag("tail", "--json", "--from-beginning", "--idle-s", "3", **environment)
     assert ['{"text": "first"}', '{"text": "second"}'] == sorted(there.stdout.splitlines())
 
 
