@@ -28,8 +28,9 @@ $(READY): requirements/dev.txt pyproject.toml schemas/pyproject.toml
 demo: $(READY) ## texts through a real broker, model and cache (make demo ARGS="--messages 500 --no-input --json")
 	@$(BIN)/emotag demo $(ARGS)
 
+# Two processes, each with a broker of its own: much of the time is spent waiting for brokers, sessions and starts.
 test: $(READY) check ## every test, real Kafka and real Valkey included
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY) ## types and style
 	$(BIN)/ruff check .
