@@ -137,7 +137,9 @@ def run(config: Config = None, set_: Set = None) -> None:
 
 @app.command()
 def tag(
-    texts: Annotated[list[str] | None, typer.Argument(help="texts; without any, the lines of stdin")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="texts; without any, the lines of stdin; blank ones are left out")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a text")] = False,
     top: Annotated[int | None, typer.Option(min=1, help="the strongest N labels, whatever their thresholds")] = None,
     all_: Annotated[bool, typer.Option("--all", help="the probabilities of all labels too")] = False,

@@ -47,7 +47,7 @@ class Lifecycle:
         threading.Thread(target=self._await_signals, args=(heard, told), name="signals", daemon=True).start()
 
     def started(self, *, ready: Callable[[], bool]) -> None:
-        """The model is loaded and the group joined; *ready* says from now on whether records can flow."""
+        """The model is loaded, all is built; *ready* says from now on whether records can flow."""
         self._ready = ready
         self._started = True
         self.alive()
