@@ -25,12 +25,15 @@ PORT_ATTEMPTS = 3
 WATCHDOG = """
 import os, select, shutil, signal, sys, time
 parent, folders, group = int(sys.argv[1]), sys.argv[2:], 0
-while os.getppid() == parent:
-    if select.select([0], [], [], 1)[0]:
+while True:
+    gone = os.getppid() != parent
+    if select.select([0], [], [], 2 if gone else 1)[0]:
         told = os.read(0, 4096)
         if not told:
             break
         group = int(told.split()[-1])
+    elif gone:
+        break
 try:
     for _ in range(25 if group else 0):
         os.killpg(group, signal.SIGKILL)
@@ -42,8 +45,10 @@ for folder in folders:
 """
 """Told the server's process group, or 0, line by line; acts when its input ends, which it does however the writer died.
 
-It looks at its parent too: a forked child of the writer, such as a data loader's worker, keeps the input open. And it
-removes the folder only once the group is gone, which could still write there.
+It looks at its parent too: a forked child of the writer, such as a data loader's worker, keeps the input open. But a
+server that was being started when the parent died is still to be heard of, at times before this has even begun: so it
+listens until nobody can write any more, or nobody has for two seconds. It removes the folder only once the group is
+gone, which could still write there.
 """
 
 ANNOUNCED = 'echo $$; exec "$@" >&2'
