@@ -4,9 +4,6 @@ from confluent_kafka import KafkaError
 
 from .errors import Fenced, StopWorker
 
-UNREACHABLE = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
-"""Nobody answers; it may pass."""
-
 DENIED = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
