@@ -20,13 +20,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from .distilbert_cnn import DistilBertCNN, ModelConfig
+from . import weights as weights_
+from .config import ModelConfig
 from .thresholds import Thresholds
+from .weights import DTYPES, Array
 
 FORMAT = "emotag-artifact"
 FORMAT_VERSION = 1
@@ -48,10 +49,17 @@ class ArtifactError(Exception):
 
 @dataclass(frozen=True)
 class Artifact:
-    """A trained model, in memory, its weights in float32 on the CPU."""
+    """A trained model, in memory.
+
+    Attributes:
+        weights: every parameter by its name, float32, as the config's shapes say.
+        weights_dtype: how they are stored (`float16`); empty for a model that was not loaded.
+        path: where it was loaded from, if it was.
+    """
 
     name: str
-    model: DistilBertCNN
+    config: ModelConfig
+    weights: Mapping[str, Array]
     tokenizer: Tokenizer
     thresholds: Thresholds
     metrics: Mapping[str, Any]
@@ -59,7 +67,7 @@ class Artifact:
     version: str = ""
     thresholds_version: str = ""
     weights_dtype: str = ""
-    """As stored (`float16`); empty for a model that was not loaded."""
+    path: Path | None = None
 
 
 def load(path: Path) -> Artifact:
@@ -80,12 +88,12 @@ def load(path: Path) -> Artifact:
             f"format {config['format_version']} is newer than this emotag reads ({FORMAT_VERSION}); upgrade emotag",
         )
     model_config = _model_config(path / CONFIG, config.get("model"))
-    model = DistilBertCNN(model_config)
-    weights_dtype = _load_weights(path / WEIGHTS, model)
+    weights, weights_dtype = _weights(path / WEIGHTS, model_config)
     thresholds = _thresholds(path / THRESHOLDS, model_config.labels)
     return Artifact(
         name=str(config.get("name") or path.name),
-        model=model.eval(),
+        config=model_config,
+        weights=weights,
         tokenizer=_tokenizer(path / TOKENIZER, model_config),
         thresholds=thresholds,
         metrics=_json(path / METRICS) if (path / METRICS).is_file() else {},
@@ -93,25 +101,26 @@ def load(path: Path) -> Artifact:
         version=_digest(f"{name} {sums[name]}" for name in DECIDES_PROBABILITIES),
         thresholds_version=f"sha256:{sums[THRESHOLDS]}",
         weights_dtype=weights_dtype,
+        path=path,
     )
 
 
-def save(artifact: Artifact, path: Path, *, card: str, dtype: torch.dtype = torch.float16) -> None:
-    """Write *artifact* as a directory; an existing one is replaced file by file, its checksums last."""
+def save(artifact: Artifact, path: Path, *, card: str, dtype: str = "fp16") -> None:
+    """Write *artifact* as a directory; an existing one is replaced file by file, its checksums last.
+
+    Args:
+        dtype: of the stored weights, one of `weights.DTYPES`.
+    """
     path.mkdir(parents=True, exist_ok=True)
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "name": artifact.name,
-        "weights_dtype": str(dtype).removeprefix("torch."),
-        "model": asdict(artifact.model.config),
+        "weights_dtype": DTYPES[dtype],
+        "model": asdict(artifact.config),
     }
     _write_json(path / CONFIG, config)
-    weights = {
-        name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in artifact.model.state_dict().items()
-    }
-    save_file(weights, path / WEIGHTS, metadata={"format": "pt"})
-    (path / WEIGHTS).chmod(0o644)  # it was written for its owner alone
+    weights_.save(artifact.weights, path / WEIGHTS, dtype=dtype)
     artifact.tokenizer.save(str(path / TOKENIZER), pretty=False)
     _write_json(path / TRAINING, artifact.training)
     save_tuned(artifact, path, card=card)
@@ -175,25 +184,24 @@ def _model_config(path: Path, values: object) -> ModelConfig:
         raise ArtifactError(path, f"does not describe a model: {error}") from error
 
 
-def _load_weights(path: Path, model: DistilBertCNN) -> str:
-    """Fill *model*; returns the dtype the weights are stored in."""
+def _weights(path: Path, config: ModelConfig) -> tuple[dict[str, Array], str]:
+    """The weights, and the dtype they are stored in."""
     try:
-        weights = load_file(path)
+        weights, dtype = weights_.load(path)
     except (SafetensorError, OSError) as error:
         raise ArtifactError(path, f"not readable as safetensors: {error}") from error
-    expected = model.state_dict()
+    except ValueError as error:
+        raise ArtifactError(path, str(error)) from error
+    expected = config.shapes()
     missing, unknown = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
     if missing or unknown:
         raise ArtifactError(path, f"other parameters than the model's (missing {missing[:3]}, unknown {unknown[:3]})")
-    for name, tensor in weights.items():
-        if tensor.shape != expected[name].shape:
-            raise ArtifactError(
-                path, f"{name} has shape {list(tensor.shape)}, the config says {list(expected[name].shape)}"
-            )
-        if not torch.isfinite(tensor).all():
+    for name, values in weights.items():
+        if values.shape != expected[name]:
+            raise ArtifactError(path, f"{name} has shape {list(values.shape)}, the config says {list(expected[name])}")
+        if not np.isfinite(values).all():
             raise ArtifactError(path, f"{name} holds values that are not finite numbers")
-    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    return " and ".join(sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()}))
+    return weights, dtype
 
 
 def _tokenizer(path: Path, config: ModelConfig) -> Tokenizer:

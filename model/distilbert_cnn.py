@@ -13,38 +13,15 @@ through the kernel.
 Sources: DistilBERT, Sanh et al. 2019 (arXiv:1910.01108); convolution over tokens, Kim 2014 (arXiv:1408.5882).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name for it)
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Everything that decides the shape of the model; stored in the artifact beside the weights."""
-
-    vocab_size: int
-    max_position_embeddings: int
-    dim: int
-    n_layers: int
-    n_heads: int
-    hidden_dim: int
-    labels: tuple[str, ...]
-    pad_token_id: int = 0
-    max_tokens: int = 128
-    channels: int = 128
-    kernel_size: int = 5
-    head_dropout: float = 0.42
-    trunk_dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.dim % self.n_heads:
-            raise ValueError(f"dim {self.dim} is not a multiple of n_heads {self.n_heads}")
-        if self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size {self.kernel_size} is even; an odd one keeps a text's length")
-        if not 2 <= self.max_tokens <= self.max_position_embeddings:
-            raise ValueError(f"max_tokens {self.max_tokens} is not within [2, {self.max_position_embeddings}]")
+from .config import ModelConfig
+from .weights import Array
 
 
 class Embeddings(nn.Module):
@@ -155,6 +132,17 @@ class DistilBertCNN(nn.Module):
         self.conv = nn.Conv1d(config.dim, config.channels, config.kernel_size, padding=config.kernel_size // 2)
         self.dropout = nn.Dropout(config.head_dropout)
         self.classifier = nn.Linear(config.channels, len(config.labels))
+
+    @classmethod
+    def of(cls, config: ModelConfig, weights: Mapping[str, Array]) -> Self:
+        """A model with these weights, for inference."""
+        model = cls(config)
+        model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+        return model.eval().requires_grad_(requires_grad=False)
+
+    def weights(self) -> dict[str, Array]:
+        """Every parameter by its name, as an artifact holds them."""
+        return {name: tensor.detach().float().cpu().numpy() for name, tensor in self.state_dict().items()}
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
         """Logits of every label.

@@ -13,20 +13,14 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from . import artifact, device
+from . import artifact
 from .artifact import Artifact
-from .batching import plan_batches
-from .distilbert_cnn import DistilBertCNN
+from .choice import Choice, choose
+from .device import choose_device
+from .engine import Engine, open_engine
 from .thresholds import Thresholds
-from .tokens import TokenIds, Tokens, pad
-
-CPU_BATCH_TOKENS = 2_048
-"""Padded tokens of one forward on a CPU: above it throughput no longer grows, and working memory does."""
-
-CUDA_BATCH_TOKENS = 65_536
-"""The same on a GPU, which needs far more work at a time to be busy."""
+from .tokens import TokenIds, Tokens
 
 CANARY = "the quick brown fox jumps over the lazy dog"
 """A text known to be harmless: where it fails too, the device is at fault and not the text beside it."""
@@ -68,48 +62,48 @@ class EmotionTagger:
     """A trained model on one device, ready to tag.
 
     Use `EmotionTagger.load`. One instance serves one thread at a time.
+
+    Attributes:
+        labels: label names, in the order of the probabilities' columns.
+        engine, device, precision: what runs the model, and `choice` how that came about.
     """
 
-    def __init__(self, trained: Artifact, *, on: torch.device, precision: str) -> None:
+    def __init__(self, trained: Artifact, engine: Engine, choice: Choice) -> None:
         self.name = trained.name
         self.version = trained.version
         self.thresholds_version = trained.thresholds_version
-        self.precision = precision
-        self.device = on
-        self.timings_ms: Mapping[str, float] = {}
         self.thresholds: Thresholds = trained.thresholds
-        self.batch_tokens = CUDA_BATCH_TOKENS if on.type == "cuda" else CPU_BATCH_TOKENS
-        self._model: DistilBertCNN = device.cast(trained.model, precision).to(on)
-        self._tokens = Tokens(trained.tokenizer, max_tokens=trained.model.config.max_tokens)
-        # oneDNN compiles a low-precision kernel for every shape it meets; fp32 pays more for the extra padding.
-        self._round_to = 1 if precision == "fp32" and on.type == "cpu" else 8
+        self.labels = trained.config.labels
+        self.engine = engine.name
+        self.device = engine.device
+        self.precision = engine.precision
+        self.choice = choice
+        self._engine = engine
+        self._tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
 
     @classmethod
-    def load(cls, path: str | Path | None = None, *, on: str = "auto", precision: str = "auto") -> Self:
+    def load(
+        cls, path: str | Path | None = None, *, on: str = "auto", engine: str = "auto", precision: str = "auto"
+    ) -> Self:
         """Load an artifact and get it ready: checked, on its device, kernels warm.
 
         Args:
             path: the artifact's directory; the model that ships with emotag where none is given.
             on: `auto` (a CUDA GPU where there is one), `cpu`, `cuda`, `cuda:N`.
-            precision: `auto` (on a CPU a measurement of about a second), `fp32`, `bf16`, `fp16`.
+            engine: `auto` (on a CPU measured once, and remembered), `openvino`, `torch`.
+            precision: `auto` (likewise), `fp32`, `bf16`, `fp16`.
 
         Raises:
             ArtifactError: the directory is not an artifact that can be trusted; says which file and why.
-            DeviceUnknown: the device or the precision is unknown here.
+            DeviceUnknown: the device, the engine or the precision is unknown here.
         """
         trained = artifact.load(Path(path) if path is not None else artifact.DEFAULT)
-        torch.set_num_threads(device.usable_cores())
-        chosen = device.choose_device(on)
-        chosen_precision, timings_ms = device.choose_precision(precision, trained.model, chosen)
-        tagger = cls(trained, on=chosen, precision=chosen_precision)
-        tagger.timings_ms = timings_ms
+        device = choose_device(on)
+        choice = choose(trained, device=device, engine=engine, precision=precision)
+        opened = open_engine(trained, engine=choice.engine, device=device, precision=choice.precision)
+        tagger = cls(trained, opened, choice)
         tagger.check_device()
         return tagger
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Label names, in the order of the probabilities' columns."""
-        return self._model.config.labels
 
     def tag(self, texts: Sequence[str]) -> list[Tagging]:
         """Emotions of each text, in order.
@@ -136,13 +130,9 @@ class EmotionTagger:
         best_first = chosen[np.argsort(-probabilities_K[chosen], kind="stable")]
         return tuple(Emotion(self.labels[k], float(probabilities_K[k])) for k in best_first)
 
-    @torch.inference_mode()
     def probabilities(self, texts: Sequence[TokenIds]) -> npt.NDArray[np.float32]:
         """Probability of every label for each text, [B, K], in order; any number of texts."""
-        result_BK = np.empty((len(texts), len(self.labels)), dtype=np.float32)
-        for batch in plan_batches([len(text.ids) for text in texts], max_tokens=self.batch_tokens):
-            result_BK[batch] = self._forward([texts[index].ids for index in batch])
-        return result_BK
+        return self._engine.probabilities([text.ids for text in texts])
 
     def probabilities_or_errors(
         self, texts: Sequence[TokenIds]
@@ -166,8 +156,7 @@ class EmotionTagger:
             if finite_B.all():
                 return probabilities_BK, {}
             failure = ArithmeticError("the model's output is not a finite number")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()  # after out-of-memory the halves need what the whole had reserved
+        self._engine.recover()
         if len(texts) == 1:
             self.check_device()
             return np.zeros((1, len(self.labels)), dtype=np.float32), {0: failure}
@@ -191,8 +180,3 @@ class EmotionTagger:
             raise DeviceFailed(
                 f"{self.device} gives {self.name} at {self.precision} results that are not finite numbers"
             )
-
-    def _forward(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        ids_BL, mask_BL = pad(rows, pad_id=self._model.config.pad_token_id, round_to=self._round_to)
-        logits_BK = self._model(torch.from_numpy(ids_BL).to(self.device), torch.from_numpy(mask_BL).to(self.device))
-        return torch.sigmoid(logits_BK).cpu().numpy()

@@ -14,8 +14,8 @@ def card(made: Artifact) -> str:
     What the training record does not say is left out: a model from elsewhere may have none.
     """
     figures, record = made.metrics["dev"], made.training
-    config = made.model.config
-    parameters = sum(parameter.numel() for parameter in made.model.parameters()) / 1e6
+    config = made.config
+    parameters = sum(values.size for values in made.weights.values()) / 1e6
     rows = _table(
         ("label", "texts on dev", "threshold", "precision", "recall", "F1", "average precision"),
         [

@@ -19,6 +19,7 @@ from model import artifact
 from model.artifact import ArtifactError
 from model.device import DeviceUnknown, choose_device, usable_cores
 from model.tokens import Tokens
+from model.weights import DTYPES
 
 from . import data, trunk
 from .card import card
@@ -122,7 +123,7 @@ def fit(
             recipe,
             seed=seed,
             progress=Screen(console, bar),
-            device=choose_device(device),
+            device=torch.device(choose_device(device)),
             precision=precision,
         )
     figures = export(
@@ -206,10 +207,9 @@ def export_(
 
     emotag-train export --model runs/mini --out runs/mini-fp32 --dtype fp32
     """
-    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    if dtype not in dtypes:
-        raise typer.BadParameter(f"{dtype!r} is unknown; it takes {', '.join(dtypes)}", param_hint="--dtype")
-    convert(model, out, dtype=dtypes[dtype], name=name)
+    if dtype not in DTYPES:
+        raise typer.BadParameter(f"{dtype!r} is unknown; it takes {', '.join(DTYPES)}", param_hint="--dtype")
+    convert(model, out, dtype=dtype, name=name)
     typer.echo(f"{out}: {artifact.load(out).version}")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from model.artifact import Artifact
+from model.distilbert_cnn import DistilBertCNN
 from model.thresholds import Thresholds
 from model.tokens import Tokens
 
@@ -32,10 +33,11 @@ def predict(trained: Artifact, split: Split) -> Floats:
     Raises:
         ValueError: the split has other labels than the artifact.
     """
-    if split.labels != trained.model.config.labels:
+    if split.labels != trained.config.labels:
         raise ValueError("the data set has other labels than the artifact")
-    tokens = Tokens(trained.tokenizer, max_tokens=trained.model.config.max_tokens)
-    return probabilities(trained.model, tokens(split.texts), device=torch.device("cpu"))
+    tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
+    model = DistilBertCNN.of(trained.config, trained.weights)
+    return probabilities(model, tokens(split.texts), device=torch.device("cpu"))
 
 
 def figures(

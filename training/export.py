@@ -12,8 +12,10 @@ from tokenizers import Tokenizer
 
 from model import artifact
 from model.artifact import Artifact
+from model.device import processor
 from model.distilbert_cnn import DistilBertCNN
 from model.thresholds import Thresholds
+from model.weights import DTYPES, Array
 
 from .card import card
 from .data import Split
@@ -42,14 +44,16 @@ def export(
     stored = {key: tensor.half().float() for key, tensor in model.state_dict().items()}
     model.load_state_dict(stored)
     training = {**record, "data": {"train_sha256": train.sha256, "dev_sha256": dev.sha256}, "versions": versions()}
-    untuned = Artifact(name, model, tokenizer, Thresholds.fixed(model.config.labels, 0.5), {}, training)
+    untuned = Artifact(
+        name, model.config, model.weights(), tokenizer, Thresholds.fixed(model.config.labels, 0.5), {}, training
+    )
     made = tune(untuned, dev, threshold_policy, shared_with=train)
     artifact.save(made, path, card=card(made))
     figures: dict[str, Any] = made.metrics["dev"]
     return figures
 
 
-def convert(source: Path, path: Path, *, dtype: torch.dtype, name: str = "") -> None:
+def convert(source: Path, path: Path, *, dtype: str, name: str = "") -> None:
     """Write a checked copy of the artifact at *source*, its weights in *dtype*.
 
     Its figures are the source's. Where *dtype* cannot hold the weights as they are, figures and card say with which
@@ -62,32 +66,20 @@ def convert(source: Path, path: Path, *, dtype: torch.dtype, name: str = "") -> 
     trained = artifact.load(source)
     text = (source / artifact.CARD).read_text(encoding="utf-8")
     # A second rounding changes nothing in what was measured before the first.
-    if rounds(trained.model, dtype) and "measured_with" not in trained.metrics:
-        rounded_to = str(dtype).removeprefix("torch.")
-        measured_with = f"{trained.weights_dtype} weights, before they were rounded to {rounded_to}"
+    if rounds(trained.weights, dtype) and "measured_with" not in trained.metrics:
+        measured_with = f"{trained.weights_dtype} weights, before they were rounded to {DTYPES[dtype]}"
         trained = replace(trained, metrics={**trained.metrics, "measured_with": measured_with})
         text += f"\n## Precision\n\nThe figures above were measured with {measured_with}.\n"
     artifact.save(replace(trained, name=name or trained.name), path, card=text, dtype=dtype)
 
 
-def rounds(model: DistilBertCNN, dtype: torch.dtype) -> bool:
+def rounds(weights: Mapping[str, Array], dtype: str) -> bool:
     """Whether any weight is another one once it is stored as *dtype*."""
-    return not all(torch.equal(tensor, tensor.to(dtype).to(tensor.dtype)) for tensor in model.state_dict().values())
+    tensors = map(torch.from_numpy, weights.values())
+    return not all(torch.equal(tensor, tensor.to(getattr(torch, DTYPES[dtype])).float()) for tensor in tensors)
 
 
 def versions() -> dict[str, str]:
     """What the run was made with: Python, libraries, processor."""
     found = {package: importlib.metadata.version(package) for package in MADE_WITH}
     return {"python": platform.python_version(), **found, "processor": processor()}
-
-
-def processor() -> str:
-    """The processor's model name and the instructions that matter to the figures of speed."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    named = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = set(named.get("flags", "").split())
-    matrix = [flag for flag in ("amx_bf16", "amx_int8", "avx512_vnni", "avx512_bf16", "avx2") if flag in flags]
-    return f"{named.get('model name', platform.machine())} ({', '.join(matrix)})"

@@ -17,9 +17,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from model.device import PRECISIONS
 from model.distilbert_cnn import DistilBertCNN
 from model.tokens import TokenIds, Tokens, pad
+from model.torch_engine import DTYPES
 
 from .data import Split, bucketed_batches
 from .metrics import report
@@ -71,7 +71,7 @@ def fit(
     lengths = [len(text.ids) for text in train_ids]
     mask_id = tokens.id_of("[MASK]") if recipe.hidden_tokens else 0
     model.to(device)
-    dtype = PRECISIONS[fastest_precision(model, device) if precision == "auto" else precision]
+    dtype = DTYPES[fastest_precision(model, device) if precision == "auto" else precision]
     groups = list(parameter_groups(model, recipe))
     optimizer = torch.optim.AdamW(groups, fused=True)
     steps = -(-len(train) // recipe.batch_size) * recipe.epochs
@@ -126,7 +126,7 @@ def fastest_precision(model: DistilBertCNN, device: torch.device, *, repeats: in
     for repeat in range(repeats + 1):
         for name, past_s in best_s.items():
             began = time.perf_counter()
-            with torch.autocast(device.type, dtype=PRECISIONS[name], enabled=name != "fp32"):
+            with torch.autocast(device.type, dtype=DTYPES[name], enabled=name != "fp32"):
                 loss = model(ids_BL, mask_BL).sum()
             loss.backward()
             loss.item()  # waits for a GPU

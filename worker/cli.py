@@ -39,6 +39,7 @@ Set = Annotated[
 ]
 ModelDir = Annotated[Path | None, typer.Option("--model", help="an artifact's directory; the shipped one if not given")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N")]
+Engine = Annotated[str, typer.Option(help="auto (measured once), openvino, torch")]
 Precision = Annotated[str, typer.Option(help="auto (measured), fp32, bf16, fp16")]
 
 TAG_BATCH = 256
@@ -121,7 +122,7 @@ def run(config: Config = None, set_: Set = None) -> None:
         admin = Admin(settings.admin.host, settings.admin.port, probe=lifecycle.probe, metrics=telemetry.metrics)
         with admin:
             telemetry.admin_listening(settings.admin.host, admin.port)
-            from .service import serve  # torch comes with it: by now probes are answered and signals heard
+            from .service import serve  # the model comes with it: by now probes are answered and signals heard
 
             serve(settings, telemetry, lifecycle, version=_version())
     except Exception as error:
@@ -145,6 +146,7 @@ def tag(
     all_: Annotated[bool, typer.Option("--all", help="the probabilities of all labels too")] = False,
     model: ModelDir = None,
     device: Device = "auto",
+    engine: Engine = "auto",
     precision: Precision = "auto",
 ) -> None:
     """Tag texts without Kafka.
@@ -158,7 +160,7 @@ def tag(
     from .lines import as_they_come, standard_input
     from .show import tagging_lines, tagging_object
 
-    tagger = EmotionTagger.load(model, on=device, precision=precision)
+    tagger = EmotionTagger.load(model, on=device, engine=engine, precision=precision)
     # An argument's bytes that are not UTF-8 are replaced as those of stdin are: they stop nothing.
     given = [text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for text in texts or ()]
     for batch in [given] if given else as_they_come(standard_input(errors="replace"), most=TAG_BATCH):
@@ -343,9 +345,9 @@ def model_info(directory: Annotated[Path | None, typer.Argument(help="the shippe
                 "name": found.name,
                 "version": found.version,
                 "thresholds": found.thresholds_version,
-                "parameters": sum(parameter.numel() for parameter in found.model.parameters()),
-                "max_tokens": found.model.config.max_tokens,
-                "labels": list(found.model.config.labels),
+                "parameters": sum(values.size for values in found.weights.values()),
+                "max_tokens": found.config.max_tokens,
+                "labels": list(found.config.labels),
                 "dev": {key: value for key, value in figures.items() if isinstance(value, int | float)},
                 "trained_by": found.training.get("command"),
             },

@@ -36,7 +36,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
         if lifecycle.stop.is_set():
             return
         tagger = _tagger(settings)
-        telemetry.precision_chosen(tagger.precision, dict(tagger.timings_ms))
+        telemetry.engine_chosen(tagger.engine, tagger.precision, tagger.choice.how, dict(tagger.choice.timings_ms))
         if lifecycle.stop.is_set():
             return
         sink = _sink(settings, source)
@@ -59,7 +59,8 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             model=tagger.name,
             model_version=tagger.version,
             thresholds=tagger.thresholds_version,
-            device=str(tagger.device),
+            engine=tagger.engine,
+            device=tagger.device,
             precision=tagger.precision,
         )
         lifecycle.started(ready=lambda: source.assigned > 0 and source.reachable)
@@ -76,13 +77,14 @@ def check(settings: Settings) -> None:
     clients.producer(settings, lambda error: None, DeliveryFailures())
     with _device_mistakes_named():
         choose_device(settings.model.device)
-    labels = artifact.load(settings.model.path or artifact.DEFAULT).model.config.labels
+    labels = artifact.load(settings.model.path or artifact.DEFAULT).config.labels
     _cache(settings, len(labels), Telemetry()).close()
 
 
 def _tagger(settings: Settings) -> EmotionTagger:
     with _device_mistakes_named():
-        return EmotionTagger.load(settings.model.path, on=settings.model.device, precision=settings.model.precision)
+        chosen = settings.model
+        return EmotionTagger.load(chosen.path, on=chosen.device, engine=chosen.engine, precision=chosen.precision)
 
 
 @contextlib.contextmanager
@@ -90,7 +92,9 @@ def _device_mistakes_named() -> Iterator[None]:
     try:
         yield
     except DeviceUnknown as error:
-        raise SettingsProblem(f"model: {error} (EMOTAG_MODEL__DEVICE, EMOTAG_MODEL__PRECISION)") from error
+        raise SettingsProblem(
+            f"model: {error} (EMOTAG_MODEL__DEVICE, EMOTAG_MODEL__ENGINE, EMOTAG_MODEL__PRECISION)"
+        ) from error
 
 
 def _sink(settings: Settings, source: Source) -> Sink:

@@ -96,6 +96,8 @@ class ModelSettings(_Section):
     path: Path | None = None
     """The artifact's directory; without one the model that ships with emotag."""
     device: str = "auto"
+    engine: Literal["auto", "openvino", "torch"] = "auto"
+    """auto: measured on a CPU, once for a processor and a model, and remembered; torch on a GPU."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
 
 

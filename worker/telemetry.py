@@ -71,7 +71,7 @@ class Telemetry:
         self._info = Gauge(
             "emotag_info",
             "Always 1; the labels say what runs.",
-            ("version", "model", "model_version", "thresholds", "device", "precision"),
+            ("version", "model", "model_version", "thresholds", "engine", "device", "precision"),
             registry=self.registry,
         )
 
@@ -83,8 +83,8 @@ class Telemetry:
         self._info.labels(**what).set(1)
         self._log.info("worker_started", **what)
 
-    def precision_chosen(self, precision: str, timings_ms: dict[str, float]) -> None:
-        self._log.info("precision_chosen", precision=precision, timings_ms=timings_ms)
+    def engine_chosen(self, engine: str, precision: str, how: str, timings_ms: dict[str, float]) -> None:
+        self._log.info("engine_chosen", engine=engine, precision=precision, how=how, timings_ms=timings_ms)
 
     def admin_listening(self, host: str, port: int) -> None:
         self._log.info("admin_listening", host=host, port=port)

@@ -58,7 +58,8 @@ def toy(folder: Path, tmp_path: Path) -> Path:
     model = load_trunk(str(folder / "trunk")).grow(labels=("joy", "anger", "calm"), max_tokens=16)
     thresholds = Thresholds.fixed(model.config.labels, 0.5)
     stale = {"dev": {"texts": 1}, "test": {"texts": 2}}
-    made = Artifact("toy", model, tiny_tokenizer(), thresholds, stale, {"seed": 7, "command": "emotag-train fit"})
+    record = {"seed": 7, "command": "emotag-train fit"}
+    made = Artifact("toy", model.config, model.weights(), tiny_tokenizer(), thresholds, stale, record)
     artifact.save(made, tmp_path / "toy", card="# stale\n")
     return tmp_path / "toy"
 

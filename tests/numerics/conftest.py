@@ -9,7 +9,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from model import artifact
 from model.artifact import Artifact
-from model.distilbert_cnn import DistilBertCNN, ModelConfig
+from model.config import ModelConfig
+from model.distilbert_cnn import DistilBertCNN
 from model.tagger import EmotionTagger
 from model.thresholds import Thresholds
 
@@ -51,7 +52,7 @@ def tiny_artifact() -> Callable[[], Artifact]:
     def make() -> Artifact:
         torch.manual_seed(0)
         model = DistilBertCNN(tiny_config()).eval()
-        return Artifact("tiny", model, tiny_tokenizer(), Thresholds.fixed(LABELS, 0.5), {}, {})
+        return Artifact("tiny", model.config, model.weights(), tiny_tokenizer(), Thresholds.fixed(LABELS, 0.5), {}, {})
 
     return make
 

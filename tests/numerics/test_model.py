@@ -1,6 +1,10 @@
 """Padding, neighbours and order never change what the model says of a text."""
 
+from collections.abc import Sequence
+
 import hypothesis
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given
@@ -8,6 +12,7 @@ from hypothesis import strategies as st
 
 from model.distilbert_cnn import DistilBertCNN
 from model.tagger import DeviceFailed, EmotionTagger
+from model.tokens import TokenIds
 from worker.demo import sample_texts
 
 from .conftest import tiny_config
@@ -103,11 +108,11 @@ class Poisoned(EmotionTagger):
 
     broken = False
 
-    def _forward(self, rows: object) -> object:  # type: ignore[override]
-        zebra = self._tokens(["zebra"])[0].ids[1]
-        if self.broken or any(zebra in row for row in rows):  # type: ignore[attr-defined]
+    def probabilities(self, texts: Sequence[TokenIds]) -> npt.NDArray[np.float32]:
+        zebra = self.tokenise(["zebra"])[0].ids[1]
+        if self.broken or any(zebra in text.ids for text in texts):
             raise RuntimeError("device-side assert triggered")
-        return super()._forward(rows)  # type: ignore[arg-type]
+        return super().probabilities(texts)
 
 
 def test_a_text_that_fails_the_device_harms_no_other() -> None:

@@ -1,0 +1,57 @@
+"""The shape of a model: everything but its weights."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that decides the shape of the model; stored in the artifact beside the weights."""
+
+    vocab_size: int
+    max_position_embeddings: int
+    dim: int
+    n_layers: int
+    n_heads: int
+    hidden_dim: int
+    labels: tuple[str, ...]
+    pad_token_id: int = 0
+    max_tokens: int = 128
+    channels: int = 128
+    kernel_size: int = 5
+    head_dropout: float = 0.42
+    trunk_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.dim % self.n_heads:
+            raise ValueError(f"dim {self.dim} is not a multiple of n_heads {self.n_heads}")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size {self.kernel_size} is even; an odd one keeps a text's length")
+        if not 2 <= self.max_tokens <= self.max_position_embeddings:
+            raise ValueError(f"max_tokens {self.max_tokens} is not within [2, {self.max_position_embeddings}]")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every parameter, by its name: those of `DistilBertCNN`, known without torch."""
+        C, H = self.dim, self.hidden_dim
+        found: dict[str, tuple[int, ...]] = {
+            "trunk.embeddings.word_embeddings.weight": (self.vocab_size, C),
+            "trunk.embeddings.position_embeddings.weight": (self.max_position_embeddings, C),
+            "conv.weight": (self.channels, C, self.kernel_size),
+            "conv.bias": (self.channels,),
+        }
+
+        def linear(name: str, outputs: int, inputs: int) -> None:
+            found[f"{name}.weight"], found[f"{name}.bias"] = (outputs, inputs), (outputs,)
+
+        def norm(name: str) -> None:
+            found[f"{name}.weight"], found[f"{name}.bias"] = (C,), (C,)
+
+        norm("trunk.embeddings.LayerNorm")
+        for layer in (f"trunk.transformer.layer.{number}" for number in range(self.n_layers)):
+            for name in ("q_lin", "k_lin", "v_lin", "out_lin"):
+                linear(f"{layer}.attention.{name}", C, C)
+            norm(f"{layer}.sa_layer_norm")
+            linear(f"{layer}.ffn.lin1", H, C)
+            linear(f"{layer}.ffn.lin2", C, H)
+            norm(f"{layer}.output_layer_norm")
+        linear("classifier", len(self.labels), self.channels)
+        return found

@@ -1,0 +1,60 @@
+"""What runs the model: one small protocol, and the way to an engine by its name.
+
+`openvino` is what a CPU wants: it starts in a second, and needs no torch. `torch` is the reference, what GPUs need, and
+what may be faster on some processors: `choice` measures that.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .artifact import Artifact
+from .device import DeviceUnknown, installed
+
+ENGINES = ("openvino", "torch")
+PRECISIONS = ("fp32", "bf16", "fp16")
+
+
+class Engine(Protocol):
+    """A model's weights on one device, in one precision. Serves one thread at a time."""
+
+    name: str
+    device: str
+    precision: str
+
+    def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        """Probabilities [B, K] of texts given as their token ids, in order; any number of texts.
+
+        A text's row does not depend on the others. Raises whatever the device raises.
+        """
+
+    def recover(self) -> None:
+        """After a failure: give back what the device still holds for it."""
+
+
+def engines_here(device: str) -> list[str]:
+    """Names of the engines that are installed and can use *device*, the preferred one first."""
+    return [name for name in ENGINES if installed(name) and (name == "torch" or device == "cpu")]
+
+
+def open_engine(trained: Artifact, *, engine: str, device: str, precision: str) -> Engine:
+    """The engine of that name, ready.
+
+    Raises:
+        DeviceUnknown: it is not installed, or cannot do this precision on this device.
+    """
+    if engine not in engines_here(device):
+        extra = "cpu" if engine == "openvino" else "cuda"
+        raise DeviceUnknown(
+            f"engine {engine} cannot run on {device} here"
+            + ("" if installed(engine) else f"; it is not installed: pip install 'emotag[{extra}]'")
+        )
+    if engine == "openvino":
+        from .openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(trained, precision=precision)
+    from .torch_engine import TorchEngine
+
+    return TorchEngine(trained, device=device, precision=precision)

@@ -1,0 +1,92 @@
+"""The model on a CPU by OpenVINO: one stream of work a core, so that no core waits for another."""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+
+from .artifact import Artifact
+from .batching import plan_batches
+from .device import DeviceUnknown, usable_cores
+from .openvino_graph import build, feed
+from .packing import pack
+
+BATCH_TOKENS = 512
+"""Tokens of one stream's batch: what it works on then stays in a core's own cache."""
+
+ROUND_TOKENS = 16
+"""A batch is filled up to a multiple of this many tokens: kernels are compiled for a shape, and few shapes are left."""
+
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVinoEngine:
+    """A model's weights in OpenVINO's own layout.
+
+    Raises:
+        DeviceUnknown: this processor cannot do that precision.
+    """
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(self, trained: Artifact, *, precision: str) -> None:
+        self.precision = precision
+        self._config = trained.config
+        core = ov.Core()
+        capable = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision not in HINTS or (precision == "bf16" and "BF16" not in capable):
+            raise DeviceUnknown(f"OpenVINO cannot do {precision} on this processor")
+        cores = usable_cores()
+        model = core.compile_model(
+            build(trained.config, trained.weights),
+            "CPU",
+            {
+                "INFERENCE_NUM_THREADS": cores,
+                "NUM_STREAMS": cores,
+                "INFERENCE_PRECISION_HINT": HINTS[precision],
+                # Its threads share the cores with the stream's own: the scheduler knows better who waits for what.
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
+        self._requests = [model.create_infer_request() for _ in range(cores)]
+
+    def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        """As `Engine.probabilities`."""
+        result_BK = np.empty((len(rows), len(self._config.labels)), np.float32)
+        free, busy = deque(self._requests), deque[tuple[Any, list[int]]]()
+
+        def collect() -> None:
+            request, texts = busy.popleft()
+            request.wait()
+            result_BK[texts] = request.get_output_tensor(0).data
+            free.append(request)
+
+        try:
+            for texts in plan_batches([len(row) for row in rows], max_tokens=self._budget(rows)):
+                packed = pack([rows[text] for text in texts], round_to=ROUND_TOKENS, fill_id=self._config.pad_token_id)
+                given = feed(packed, self._config)
+                if not free:
+                    collect()
+                request = free.popleft()
+                request.start_async(given)
+                busy.append((request, texts))
+            while busy:
+                collect()
+        finally:
+            for request, _ in busy:
+                request.cancel()
+        return result_BK
+
+    def recover(self) -> None:
+        """As `Engine.recover`; there is nothing to give back."""
+
+    def _budget(self, rows: Sequence[Sequence[int]]) -> int:
+        """Tokens a batch, such that the streams finish about together."""
+        streams, total = len(self._requests), sum(map(len, rows))
+        rounds = math.ceil(total / (BATCH_TOKENS * streams))
+        return max(1, math.ceil(total / max(1, rounds * streams) * 1.05))

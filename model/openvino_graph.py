@@ -1,0 +1,140 @@
+"""The packed forward as an OpenVINO graph, built from an artifact's own weights: nothing is exported beforehand.
+
+Linear layers see one row of real tokens. For attention the row is spread to a rectangle of one text a row, and back;
+the convolution is one matrix multiplication over the row with zero rows between the texts and a sum of its shifted
+parts; the pool is the maximum over the rectangle, whose empty places repeat a token of their own text.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+from openvino import opset13 as ops
+
+from .config import ModelConfig
+from .packing import Packed
+from .weights import Array
+
+NEVER = -1e4
+"""Added to a score that attention must not see: its exponential is zero, in any precision."""
+
+
+def feed(batch: Packed, config: ModelConfig) -> list[npt.NDArray[Any]]:
+    """What the graph is given of a batch, in the order of its parameters."""
+    gap = config.kernel_size // 2
+    in_spaced_T = batch.in_spaced_T(gap) - gap
+    rectangle_BL = batch.rectangle_BL()
+    return [
+        batch.ids_T,
+        batch.positions_T,
+        rectangle_BL,
+        batch.back_T(),
+        np.where(batch.mask_BL(), 0, NEVER).astype(np.float32)[:, None, None, :],
+        batch.spaced_S(gap),
+        in_spaced_T[rectangle_BL],
+    ]
+
+
+def build(config: ModelConfig, weights: Mapping[str, Array]) -> ov.Model:
+    """Probabilities [B, K] of packed batches of any shape."""
+    return _Graph(config, weights).build()
+
+
+class _Graph:
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Array]) -> None:
+        self._config = config
+        self._weights = weights
+
+    def build(self) -> ov.Model:
+        ids_T = ops.parameter([-1], ov.Type.i32, "ids")
+        positions_T = ops.parameter([-1], ov.Type.i32, "positions")
+        rectangle_BL = ops.parameter([-1, -1], ov.Type.i32, "rectangle")
+        back_T = ops.parameter([-1], ov.Type.i32, "back")
+        bias_B11L = ops.parameter([-1, 1, 1, -1], ov.Type.f32, "bias")
+        spaced_S = ops.parameter([-1], ov.Type.i32, "spaced")
+        pooled_BL = ops.parameter([-1, -1], ov.Type.i32, "pooled")
+
+        hidden_TC = self._norm(
+            ops.add(
+                _rows(self._constant("trunk.embeddings.word_embeddings.weight"), ids_T),
+                _rows(self._constant("trunk.embeddings.position_embeddings.weight"), positions_T),
+            ),
+            "trunk.embeddings.LayerNorm",
+        )
+        for number in range(self._config.n_layers):
+            layer = f"trunk.transformer.layer.{number}"
+            context_TC = self._attention(hidden_TC, layer, rectangle_BL, back_T, bias_B11L)
+            attended_TC = self._linear(context_TC, f"{layer}.attention.out_lin")
+            hidden_TC = self._norm(ops.add(attended_TC, hidden_TC), f"{layer}.sa_layer_norm")
+            inner_TH = ops.gelu(self._linear(hidden_TC, f"{layer}.ffn.lin1"), "erf")
+            outer_TC = self._linear(inner_TH, f"{layer}.ffn.lin2")
+            hidden_TC = self._norm(ops.add(outer_TC, hidden_TC), f"{layer}.output_layer_norm")
+        features_BLF = _rows(self._convolution(hidden_TC, spaced_S), pooled_BL)
+        pooled_BF = ops.reduce_max(features_BLF, _ints(1), keep_dims=False)
+        probabilities_BK = ops.sigmoid(self._linear(pooled_BF, "classifier"))
+        parameters = [ids_T, positions_T, rectangle_BL, back_T, bias_B11L, spaced_S, pooled_BL]
+        return ov.Model([probabilities_BK], parameters, "emotag")
+
+    def _attention(self, hidden_TC: ov.Node, layer: str, rectangle_BL: ov.Node, back_T: ov.Node, bias: ov.Node) -> Any:
+        heads, size = self._config.n_heads, self._config.dim // self._config.n_heads
+        names = [f"{layer}.attention.{name}_lin" for name in "qkv"]
+        weight_3CC = np.concatenate([self._weights[f"{name}.weight"] for name in names])
+        bias_3C = np.concatenate([self._weights[f"{name}.bias"] for name in names])
+        qkv_T3C = ops.add(ops.matmul(hidden_TC, _floats(weight_3CC), False, True), _floats(bias_3C))
+        qkv_BL3HD = ops.reshape(_rows(qkv_T3C, rectangle_BL), _ints(0, 0, 3, heads, size), special_zero=True)
+        qkv_3BHLD = ops.transpose(qkv_BL3HD, _ints(2, 0, 3, 1, 4))
+        q, k, v = (ops.gather(qkv_3BHLD, _int(part), _int(0)) for part in range(3))
+        context_BHLD = ops.scaled_dot_product_attention(q, k, v, bias)
+        context_BLHD = ops.transpose(context_BHLD, _ints(0, 2, 1, 3))
+        return _rows(ops.reshape(context_BLHD, _ints(-1, self._config.dim), special_zero=False), back_T)
+
+    def _convolution(self, hidden_TC: ov.Node, spaced_S: ov.Node) -> Any:
+        """Features of every place of the spaced row but the first and the last gap, [S - 2 gap, F]."""
+        config = self._config
+        nothing_1C = _floats(np.zeros((1, config.dim), np.float32))
+        spaced_SC = _rows(ops.concat([hidden_TC, nothing_1C], axis=0), spaced_S)
+        kernel_KC = self._weights["conv.weight"].transpose(2, 0, 1).reshape(-1, config.dim)
+        parts_SK = ops.matmul(spaced_SC, _floats(kernel_KC), False, True)
+        end, width = config.kernel_size - 1, config.channels
+        shifted = [
+            ops.slice(
+                parts_SK,
+                _ints(shift, shift * width),
+                _ints(shift - end if shift < end else np.iinfo(np.int64).max, (shift + 1) * width),
+                _ints(1, 1),
+                _ints(0, 1),
+            )
+            for shift in range(config.kernel_size)
+        ]
+        summed = shifted[0]
+        for part in shifted[1:]:
+            summed = ops.add(summed, part)
+        return ops.relu(ops.add(summed, self._constant("conv.bias")))
+
+    def _linear(self, x: ov.Node, name: str) -> Any:
+        return ops.add(ops.matmul(x, self._constant(f"{name}.weight"), False, True), self._constant(f"{name}.bias"))
+
+    def _norm(self, x: ov.Node, name: str) -> Any:
+        normal = ops.mvn(x, _ints(-1), normalize_variance=True, eps=1e-12, eps_mode="inside_sqrt")
+        return ops.add(ops.multiply(normal, self._constant(f"{name}.weight")), self._constant(f"{name}.bias"))
+
+    def _constant(self, name: str) -> Any:
+        return _floats(self._weights[name])
+
+
+def _rows(table: ov.Node, indices: ov.Node) -> Any:
+    return ops.gather(table, indices, _int(0))
+
+
+def _floats(values: Array) -> Any:
+    return ops.constant(np.ascontiguousarray(values), ov.Type.f32)
+
+
+def _ints(*values: int) -> Any:
+    return ops.constant(np.array(values, np.int64))
+
+
+def _int(value: int) -> Any:
+    return ops.constant(np.int32(value))

@@ -1,0 +1,99 @@
+"""The padding-free forward for serving, in torch: equal to the reference to rounding.
+
+Linear layers and norms see one row of real tokens. Attention stays within each text: texts of equal length lie side
+by side, so a group of them is a view [n, l, C] of the row, and needs no mask. The convolution runs once over the row
+with zero rows between the texts, as one matrix multiplication and a sum of its shifted parts. The pool is the maximum
+over each text's tokens.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from .distilbert_cnn import DistilBertCNN, Layer
+from .packing import Packed
+
+
+class PackedForward:
+    """Logits of packed batches.
+
+    Args:
+        model: whose weights are used; for inference only, on its device, in its precision.
+    """
+
+    def __init__(self, model: DistilBertCNN) -> None:
+        self._model = model
+        self._gap = model.config.kernel_size // 2
+        self._heads = model.config.n_heads
+        self._layers = [_Fused(layer) for layer in model.trunk.transformer.layer]  # type: ignore[arg-type]
+        # [F, C, k] → [k F, C]: all positions of the kernel as one linear layer.
+        self._kernel_KC = model.conv.weight.permute(2, 0, 1).reshape(-1, model.config.dim).contiguous()
+
+    def __call__(self, batch: Packed) -> Tensor:
+        """logits_BK in float32; the texts of *batch* are sorted by length, or equal lengths at least adjacent."""
+        model, device = self._model, self._kernel_KC.device
+        embeddings = model.trunk.embeddings
+        ids_T = torch.from_numpy(batch.ids_T).to(device)
+        positions_T = torch.from_numpy(batch.positions_T).to(device)
+        hidden_TC = embeddings.LayerNorm(
+            embeddings.word_embeddings(ids_T) + embeddings.position_embeddings(positions_T)
+        )
+        groups = list(_equal_lengths(batch))
+        for layer in self._layers:
+            hidden_TC = layer(hidden_TC, groups, self._heads)
+        return self._head(hidden_TC, batch, groups)
+
+    def _head(self, hidden_TC: Tensor, batch: Packed, groups: list[tuple[int, int, int]]) -> Tensor:
+        model = self._model
+        spaced_S = torch.from_numpy(batch.spaced_S(self._gap)).to(hidden_TC.device)
+        spaced_SC = torch.cat([hidden_TC, hidden_TC.new_zeros(1, hidden_TC.shape[1])])[spaced_S]
+        parts_SKF = F.linear(spaced_SC, self._kernel_KC).view(len(spaced_S), -1, model.config.channels)
+        inner = len(spaced_S) - 2 * self._gap
+        summed_IF = parts_SKF[:inner, 0]
+        for shift in range(1, parts_SKF.shape[1]):
+            summed_IF = summed_IF + parts_SKF[shift : shift + inner, shift]
+        in_row_T = torch.from_numpy(batch.in_spaced_T(self._gap) - self._gap).to(hidden_TC.device)
+        assert model.conv.bias is not None
+        features_TF = torch.relu(summed_IF[in_row_T] + model.conv.bias)
+        pooled_BF = torch.cat(
+            [features_TF[start : start + n * length].view(n, length, -1).amax(dim=1) for start, n, length in groups]
+        )
+        logits_BK: Tensor = model.classifier(pooled_BF)
+        return logits_BK.float()
+
+
+class _Fused:
+    """One layer, its queries, keys and values computed by one multiplication."""
+
+    def __init__(self, layer: Layer) -> None:
+        self._layer = layer
+        lin = layer.attention
+        self._weight_3CC = torch.cat([lin.q_lin.weight, lin.k_lin.weight, lin.v_lin.weight])
+        self._bias_3C = torch.cat([lin.q_lin.bias, lin.k_lin.bias, lin.v_lin.bias])
+
+    def __call__(self, hidden_TC: Tensor, groups: list[tuple[int, int, int]], heads: int) -> Tensor:
+        layer = self._layer
+        qkv_T3C = F.linear(hidden_TC, self._weight_3CC, self._bias_3C)
+        context_TC = torch.zeros_like(hidden_TC)  # the filling stays zero
+        for start, n, length in groups:
+            rows = slice(start, start + n * length)
+            q, k, v = qkv_T3C[rows].view(n, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
+            context_NHLD = F.scaled_dot_product_attention(q, k, v)
+            context_TC[rows] = context_NHLD.transpose(1, 2).reshape(n * length, -1)
+        hidden_TC = layer.sa_layer_norm(layer.attention.out_lin(context_TC) + hidden_TC)
+        return layer.output_layer_norm(layer.ffn(hidden_TC) + hidden_TC)  # type: ignore[no-any-return]
+
+
+def _equal_lengths(batch: Packed) -> Iterator[tuple[int, int, int]]:
+    """(first token, texts, tokens a text) of each run of texts of one length."""
+    lengths = batch.lengths_B
+    bounds = [0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(lengths)]
+    start = 0
+    for first, last in pairwise(bounds):
+        length = int(lengths[first])
+        yield start, last - first, length
+        start += (last - first) * length
