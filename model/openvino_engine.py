@@ -1,5 +1,6 @@
 """The model on a CPU by OpenVINO: one stream of work a core, so that no core waits for another."""
 
+import contextlib
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -7,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
 from .artifact import Artifact
 from .batching import plan_batches
 from .device import DeviceUnknown, usable_cores
 from .openvino_graph import build, feed
+from .openvino_runtime import ov
 from .packing import pack
 
 BATCH_TOKENS = 512
@@ -63,7 +64,7 @@ class OpenVinoEngine:
         def collect() -> None:
             request, texts = busy.popleft()
             request.wait()
-            result_BK[texts] = request.get_output_tensor(0).data
+            result_BK[texts] = request.get_output_tensor(0).data[: len(texts)]
             free.append(request)
 
         try:
@@ -78,8 +79,9 @@ class OpenVinoEngine:
             while busy:
                 collect()
         finally:
-            for request, _ in busy:
-                request.cancel()
+            for request, _ in busy:  # after a failure: the others are to be at rest before they are given new work
+                with contextlib.suppress(Exception):
+                    request.wait()
         return result_BK
 
     def recover(self) -> None:

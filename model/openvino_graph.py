@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-from openvino import opset13 as ops
 
 from .config import ModelConfig
+from .openvino_runtime import ops, ov
 from .packing import Packed
 from .weights import Array
+
+ROUND_TEXTS = 8
+"""The rows of the pool and the classifier are filled up to a multiple of this many; why: `ROUND_TOKENS`."""
 
 NEVER = -1e4
 """Added to a score that attention must not see: its exponential is zero, in any precision."""
@@ -33,12 +35,12 @@ def feed(batch: Packed, config: ModelConfig) -> list[npt.NDArray[Any]]:
         batch.back_T(),
         np.where(batch.mask_BL(), 0, NEVER).astype(np.float32)[:, None, None, :],
         batch.spaced_S(gap),
-        in_spaced_T[rectangle_BL],
+        np.pad(in_spaced_T[rectangle_BL], ((0, -len(rectangle_BL) % ROUND_TEXTS), (0, 0)), mode="edge"),
     ]
 
 
 def build(config: ModelConfig, weights: Mapping[str, Array]) -> ov.Model:
-    """Probabilities [B, K] of packed batches of any shape."""
+    """Probabilities [B, K] of packed batches of any shape; rows beyond the batch's texts mean nothing."""
     return _Graph(config, weights).build()
 
 

@@ -1,0 +1,237 @@
+"""Every engine gives what the reference forward gives, whatever stands beside a text."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from model import choice, openvino_engine
+from model.artifact import Artifact
+from model.choice import choose, measure_ms
+from model.device import DeviceUnknown
+from model.distilbert_cnn import DistilBertCNN
+from model.engine import Engine, open_engine
+from model.tokens import Tokens, pad
+from worker.demo import sample_texts
+
+ROOT = Path(__file__).parents[2]
+ON_A_CPU = [("openvino", "fp32"), ("torch", "fp32"), ("torch", "bf16"), ("torch", "fp16")]
+EXACT = [candidate for candidate in ON_A_CPU if candidate[1] == "fp32"]
+Rows = Sequence[Sequence[int]]
+
+
+@pytest.fixture(scope="module")
+def rows(shipped: Artifact) -> Rows:
+    """The sample texts, one of a single word, and one as long as the model's window."""
+    texts = [*sample_texts(), "yes", "thank you so much " * 60]
+    return [text.ids for text in Tokens(shipped.tokenizer, max_tokens=shipped.config.max_tokens)(texts)]
+
+
+@torch.inference_mode()
+def reference(trained: Artifact, rows: Rows) -> npt.NDArray[np.float32]:
+    """Each text alone through the reference forward: no padding, no neighbours."""
+    model = DistilBertCNN.of(trained.config, trained.weights)
+    found = []
+    for row in rows:
+        ids_BL, mask_BL = pad([row], pad_id=0)
+        found.append(torch.sigmoid(model(torch.from_numpy(ids_BL), torch.from_numpy(mask_BL)))[0].numpy())
+    return np.stack(found)
+
+
+def open_(trained: Artifact, candidate: tuple[str, str]) -> Engine:
+    engine, precision = candidate
+    return open_engine(trained, engine=engine, device="cpu", precision=precision)
+
+
+@pytest.fixture(scope="module")
+def expected(shipped: Artifact, rows: Rows) -> npt.NDArray[np.float32]:
+    return reference(shipped, rows)
+
+
+@pytest.mark.parametrize("candidate", EXACT, ids="/".join)
+def test_in_fp32_it_equals_the_reference(
+    shipped: Artifact, rows: Rows, expected: npt.NDArray[np.float32], candidate: tuple[str, str]
+) -> None:
+    """To 1e-5, the longest and the shortest texts included."""
+    assert np.abs(expected - open_(shipped, candidate).probabilities(rows)).max() < 1e-5
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_in_low_precision_decisions_are_the_references(
+    shipped: Artifact, rows: Rows, expected: npt.NDArray[np.float32], precision: str
+) -> None:
+    """But for scores within 1e-2 of their threshold."""
+    found = open_(shipped, ("torch", precision)).probabilities(rows)
+    thresholds_K = np.array(shipped.thresholds.values)
+    clear = np.abs(expected - thresholds_K) > 1e-2
+    assert np.array_equal((expected >= thresholds_K)[clear], (found >= thresholds_K)[clear])
+
+
+@pytest.mark.parametrize("candidate", ON_A_CPU, ids="/".join)
+def test_a_text_is_judged_alike_in_any_company_and_order(
+    shipped: Artifact, rows: Rows, candidate: tuple[str, str]
+) -> None:
+    """To 1e-3, in bf16 to 5e-3: alone, among others, and backwards."""
+    engine = open_(shipped, candidate)
+    few = rows[-12:]
+    tolerance = 5e-3 if candidate[1] == "bf16" else 1e-3
+    together = engine.probabilities(few)
+    assert np.abs(together - engine.probabilities(few[::-1])[::-1]).max() < tolerance
+    for row, found_K in zip(few, together, strict=True):
+        assert np.abs(found_K - engine.probabilities([row])[0]).max() < tolerance
+
+
+@pytest.mark.parametrize("candidate", EXACT, ids="/".join)
+def test_other_shapes_than_the_shipped_models_work_too(
+    tiny_artifact: Callable[[], Artifact], candidate: tuple[str, str]
+) -> None:
+    rng = random.Random(0)
+    rows = [[rng.randint(5, 60) for _ in range(rng.randint(1, 32))] for _ in range(50)]
+    trained = tiny_artifact()
+    assert np.abs(reference(trained, rows) - open_(trained, candidate).probabilities(rows)).max() < 1e-5
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_the_number_of_cores_changes_no_result(
+    shipped: Artifact, rows: Rows, expected: npt.NDArray[np.float32], cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_engine, "usable_cores", lambda: cores)
+    assert np.abs(expected - open_(shipped, ("openvino", "fp32")).probabilities(rows)).max() < 1e-5
+
+
+def test_no_texts_give_no_rows(shipped: Artifact) -> None:
+    assert (0, 28) == open_(shipped, ("openvino", "fp32")).probabilities([]).shape
+
+
+STEADY = """
+import random, sys
+from pathlib import Path
+from model import artifact
+from model.engine import open_engine
+
+engine = open_engine(artifact.load(artifact.DEFAULT), engine="openvino", device="cpu", precision="fp32")
+rng = random.Random(0)
+for number in range(40):
+    print("batch", number, flush=True)
+    engine.probabilities([[1] * rng.randint(3, 40) for _ in range(rng.randint(1, 48))])
+"""
+
+
+def test_in_steady_state_hardly_a_kernel_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of ever new composition meet the shapes of earlier ones, since shapes are rounded."""
+    monkeypatch.setenv("ONEDNN_VERBOSE", "profile_create")
+    done = subprocess.run([sys.executable, "-c", STEADY], cwd=ROOT, capture_output=True, text=True, check=True)
+    compiled: list[int] = []
+    for line in done.stdout.splitlines():
+        if line.startswith("batch"):
+            compiled.append(0)
+        elif "create:cache_miss" in line and compiled:
+            compiled[-1] += 1
+    assert sum(compiled[:10]) > 10  # it is seen where it happens
+    assert sum(compiled[30:]) < sum(compiled[:10]) / 4, compiled
+
+
+def test_a_cpu_needs_no_torch() -> None:
+    """Tagging a text, from an artifact's files to its emotions, imports neither torch nor transformers."""
+    program = (
+        "import sys\n"
+        "from model.tagger import EmotionTagger\n"
+        "tagging = EmotionTagger.load(on='cpu', engine='openvino').tag(['thank you so much'])[0]\n"
+        "assert 'gratitude' == tagging.emotions[0].label\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "emotag"
+
+
+def chosen(trained: Artifact, **asked: str) -> choice.Choice:
+    return choose(trained, **{"device": "cpu", "engine": "auto", "precision": "auto", **asked})
+
+
+def test_what_is_fastest_is_measured_once_and_remembered(shipped: Artifact, cache: Path) -> None:
+    """By a start before, for this processor, model and versions."""
+    first = chosen(shipped)
+    assert "measured" == first.how
+    assert {"openvino/fp32", "torch/fp32"} <= set(first.timings_ms)
+    assert [json.dumps(dict(first.timings_ms))] == [file.read_text() for file in cache.iterdir()]
+    assert ("remembered", first.timings_ms) == ((second := chosen(shipped)).how, second.timings_ms)
+
+
+def test_a_memory_that_is_broken_is_measured_anew(
+    shipped: Artifact, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "_measured", lambda *_: {"openvino/fp32": 1.0})
+    assert "measured" == chosen(shipped).how
+    for rubbish in ("", "[]", '{"openvino/fp32": "fast"}', "{"):
+        next(cache.iterdir()).write_text(rubbish)
+        assert "measured" == chosen(shipped).how
+
+
+@pytest.mark.parametrize(
+    ("timings_ms", "expected"),
+    [
+        ({"openvino/fp32": 10.0, "torch/fp32": 9.0}, ("openvino", "fp32")),
+        ({"openvino/fp32": 10.0, "torch/fp32": 7.0}, ("torch", "fp32")),
+        ({"openvino/fp32": 10.0, "openvino/bf16": 5.0}, ("openvino", "fp32")),
+        ({"openvino/fp32": 10.0, "openvino/bf16": 3.0}, ("openvino", "bf16")),
+        ({"openvino/fp32": 10.0, "openvino/bf16": 3.0, "torch/bf16": 2.0}, ("torch", "bf16")),
+        ({}, ("openvino", "fp32")),
+    ],
+)
+def test_a_choice_is_not_made_by_a_hair(
+    shipped: Artifact,
+    cache: Path,
+    timings_ms: dict[str, float],
+    expected: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """bf16 must be worth its rounding, torch its start; where nothing could be measured it is fp32."""
+    monkeypatch.setattr(choice, "_measured", lambda *_: timings_ms)
+    found = chosen(shipped)
+    assert expected == (found.engine, found.precision)
+
+
+@pytest.mark.parametrize("asked", [{"engine": "onnx"}, {"precision": "fp8"}])
+def test_an_unknown_engine_or_precision_is_refused_with_what_there_is(shipped: Artifact, asked: dict[str, str]) -> None:
+    with pytest.raises(DeviceUnknown, match="it takes auto"):
+        chosen(shipped, **asked)
+
+
+class Slow:
+    """Counts what it is asked for."""
+
+    name, device, precision = "slow", "cpu", "fp32"
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.calls = 0
+
+    def probabilities(self, rows: Rows) -> npt.NDArray[np.float32]:
+        self.calls += 1
+        end = time.perf_counter() + self.seconds
+        while time.perf_counter() < end:
+            pass
+        return np.zeros((len(rows), 1), np.float32)
+
+    def recover(self) -> None: ...
+
+
+def test_what_is_far_behind_is_not_measured_to_the_end() -> None:
+    """bf16 that a processor only imitates would take a second of the start to lose."""
+    fast, slow = Slow(0.001), Slow(0.02)
+    timings = measure_ms({"fast": fast, "slow": slow}, texts=1)
+    assert timings["fast"] < timings["slow"]
+    assert (6, 3) == (fast.calls, slow.calls)
