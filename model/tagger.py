@@ -6,6 +6,7 @@
 ['excitement']
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from .device import choose_device
 from .engine import Engine, open_engine
 from .thresholds import Thresholds
 from .tokens import TokenIds, Tokens
+
+TYPICAL_TOKENS, CALIBRATION_TEXTS = 24, 32
+"""The batch that `seconds_per_text` makes up; a GoEmotions comment has 19 tokens on average."""
 
 CANARY = "the quick brown fox jumps over the lazy dog"
 """A text known to be harmless: where it fails too, the device is at fault and not the text beside it."""
@@ -165,6 +169,14 @@ class EmotionTagger:
         right_BK, right_errors = self.probabilities_or_errors(texts[middle:])
         right_errors = {middle + index: error for index, error in right_errors.items()}
         return np.concatenate([left_BK, right_BK]), left_errors | right_errors
+
+    def seconds_per_text(self) -> float:
+        """What a typical text costs the device: the second of two batches, since the first compiles kernels."""
+        texts = [TokenIds((1,) * TYPICAL_TOKENS, truncated=False)] * CALIBRATION_TEXTS
+        self.probabilities(texts)
+        began = time.perf_counter()
+        self.probabilities(texts)
+        return (time.perf_counter() - began) / len(texts)
 
     def check_device(self) -> None:
         """Run the canary.

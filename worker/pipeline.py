@@ -20,6 +20,7 @@ from model.tagger import DeviceFailed, EmotionTagger
 from model.tokens import TokenIds
 
 from .background import Background
+from .batching import StepBudget
 from .cache import Cache
 from .decode import Decoded, decode
 from .encode import Answer, Encoder, as_pairs
@@ -78,6 +79,7 @@ class Step:
     tokens: int
     computing: Future[tuple[Computed, float]]
     began: float
+    submitted: float
 
 
 class Pipeline:
@@ -91,6 +93,7 @@ class Pipeline:
         tagger: EmotionTagger,
         sink: Sink,
         encoder: Encoder,
+        budget: StepBudget,
         settings: Settings,
         telemetry: Telemetry,
     ) -> None:
@@ -99,6 +102,7 @@ class Pipeline:
         self._tagger = tagger
         self._sink = sink
         self._encoder = encoder
+        self._budget = budget
         self._settings = settings
         self._telemetry = telemetry
         self._fingerprint = Fingerprint(
@@ -161,7 +165,7 @@ class Pipeline:
 
     def _poll(self) -> list[Record]:
         timeout_s = 0.0 if self._under_way else IDLE_POLL_S
-        return self._source.poll(self._settings.batch.max_records, timeout_s=timeout_s)
+        return self._source.poll(self._budget.records(), self._settings.batch.max_bytes, timeout_s=timeout_s)
 
     def _submit(self, records: Sequence[Record]) -> Step:
         began = time.monotonic()
@@ -179,6 +183,7 @@ class Pipeline:
             tokens=sum(len(text.ids) for text in tokens),
             computing=self._device.submit(self._compute, new, tokens),
             began=began,
+            submitted=time.monotonic(),
         )
 
     def _collect(self) -> None:
@@ -188,6 +193,7 @@ class Pipeline:
             computed, device_s = step.computing.result()
         except DeviceFailed as error:
             raise DeviceLost(str(error)) from error
+        collecting = time.monotonic()
         self._cache.remember({key: entry for key, entry in computed.items() if isinstance(entry, Entry)})
         written = self._encode(step, computed)
         writing = time.monotonic()
@@ -195,6 +201,12 @@ class Pipeline:
         self._under_way.popleft()
         self._aborts = 0
         now = time.monotonic()
+        self._budget.learn(
+            records=len(step.records),
+            device_s=device_s,
+            host_s=step.submitted - step.began + writing - collecting,
+            write_s=now - writing,
+        )
         self._telemetry.step_committed(
             StepCounts(
                 records=len(step.records),

@@ -8,6 +8,7 @@ from model.device import DeviceUnknown, choose_device
 from model.tagger import EmotionTagger
 
 from . import clients
+from .batching import StepBudget
 from .cache import Cache, NoCache, RedisCache
 from .encode import Encoder
 from .lifecycle import Lifecycle
@@ -44,12 +45,19 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
         cache = _cache(settings, len(tagger.labels), telemetry)
         stack.callback(cache.close)
         names = {"name": tagger.name, "version": tagger.version, "thresholds": tagger.thresholds_version}
+        budget = StepBudget(
+            objective_s=settings.latency_slo_ms / 1000,
+            most=settings.batch.max_records,
+            record_s=tagger.seconds_per_text(),
+        )
+        telemetry.batch_calibrated(budget.records())
         pipeline = Pipeline(
             source=source,
             cache=cache,
             tagger=tagger,
             sink=sink,
             encoder=Encoder(names, settings.output.topic, settings.dlq.topic, settings.kafka.group_id, version),
+            budget=budget,
             settings=settings,
             telemetry=telemetry,
         )

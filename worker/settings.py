@@ -104,8 +104,10 @@ class ModelSettings(_Section):
 class BatchSettings(_Section):
     """How much one step takes on."""
 
-    max_records: Annotated[int, Field(ge=1, le=100_000)] = 256
-    """Records of one step and so of one transaction. A full step is the latency under load; a commit takes 20 ms."""
+    max_records: Annotated[int, Field(ge=1, le=100_000)] = 4096
+    """Most records of one step and so of one transaction, where the latency objective would allow more."""
+    max_bytes: Annotated[int, Field(ge=1)] = 16 * 1_048_576
+    """Most bytes of one step's values, the last record's not counted: two steps are held in memory at a time."""
 
 
 class AdminSettings(_Section):
@@ -140,6 +142,9 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     batch: BatchSettings = BatchSettings()
     admin: AdminSettings = AdminSettings()
+    latency_slo_ms: Annotated[int, Field(ge=1)] = 1000
+    """Longest time from a record's poll to its commit under load: a step takes on no more records than that allows.
+    Larger steps cost fewer transactions; at half a second and more that is no longer to be seen in the throughput."""
     drain_s: Annotated[float, Field(gt=0)] = 25.0
     """Longest time from SIGTERM to exit. Below Kubernetes' terminationGracePeriodSeconds (30), or it kills first."""
     log: LogSettings = LogSettings()

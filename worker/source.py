@@ -113,8 +113,8 @@ class Source:
 
         self._consumer.subscribe([self._topic], on_assign=assigned, on_revoke=revoked, on_lost=lost)
 
-    def poll(self, max_records: int, *, timeout_s: float) -> list[Record]:
-        """What is there, at most *max_records*; waits up to *timeout_s* for the first.
+    def poll(self, max_records: int, max_bytes: int, *, timeout_s: float) -> list[Record]:
+        """What is there, until *max_records* or *max_bytes* of values are; waits up to *timeout_s* for the first.
 
         One call per record rather than `consume(n)`: that waits out its whole time-out for a full batch, and a
         rebalance inside it would leave records of partitions in the batch that are no longer ours.
@@ -123,11 +123,14 @@ class Source:
             StopWorker: the consumer cannot go on.
         """
         self._gathered = []
-        while len(self._gathered) < max_records:
+        gathered_bytes = 0
+        while len(self._gathered) < max_records and gathered_bytes < max_bytes:
             message = self._consumer.poll(0 if self._gathered else timeout_s)
             error = None if message is None else message.error()
             if message is not None and error is None:
-                self._gathered.append(_record(message))
+                record = _record(message)
+                self._gathered.append(record)
+                gathered_bytes += len(record.value or b"")
                 self._down_since = None
             # One call can both revoke partitions and return a record of another: the failure of a revoke comes second,
             # so that the record is among those that are read again.

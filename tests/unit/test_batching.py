@@ -1,24 +1,59 @@
-"""Which texts share a forward pass."""
+"""A step takes on what the latency objective allows, by what the last ones cost."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.batching import plan_batches
+from worker.batching import LEAST_RECORDS, StepBudget
 
-LENGTHS = st.lists(st.integers(1, 128), max_size=300)
-
-
-@given(LENGTHS, st.integers(1, 4096), st.integers(1, 64))
-def test_every_text_is_planned_once_within_the_budget(lengths: list[int], max_tokens: int, max_texts: int) -> None:
-    """Texts x longest text stays within the budget, but for a text that is over it alone."""
-    batches = plan_batches(lengths, max_tokens=max_tokens, max_texts=max_texts)
-    assert sorted(range(len(lengths))) == sorted(index for batch in batches for index in batch)
-    for batch in batches:
-        assert len(batch) <= max_texts
-        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= max_tokens
+MS = 0.001
+TIMES = st.floats(0, 10)
 
 
-@given(LENGTHS)
-def test_texts_go_shortest_first(lengths: list[int]) -> None:
-    order = [lengths[index] for batch in plan_batches(lengths, max_tokens=512) for index in batch]
-    assert sorted(lengths) == order
+def settled(budget: StepBudget, *, record_s: float, write_s: float, device: bool = True) -> int:
+    """The budget once it has seen fifty full steps at these costs."""
+    for _ in range(50):
+        spent = budget.records() * record_s
+        budget.learn(
+            records=budget.records(),
+            device_s=spent if device else 0.0,
+            host_s=0.0 if device else spent,
+            write_s=write_s,
+        )
+    return budget.records()
+
+
+@pytest.mark.parametrize("device", [True, False])
+@pytest.mark.parametrize(("record_s", "write_s"), [(3 * MS, 30 * MS), (0.05 * MS, 20 * MS), (10 * MS, 100 * MS)])
+def test_two_steps_and_their_writing_fit_into_the_objective(record_s: float, write_s: float, device: bool) -> None:
+    """Whether the device or the pipeline's own thread is the slower one, and whatever the calibration said."""
+    budget = StepBudget(objective_s=1.0, most=100_000, record_s=MS)
+    records = settled(budget, record_s=record_s, write_s=write_s, device=device)
+    assert pytest.approx(1.0, rel=0.05) == 2 * (records * record_s + write_s)
+
+
+def test_a_longer_objective_takes_on_more() -> None:
+    short, long = (StepBudget(objective_s=s, most=100_000, record_s=MS) for s in (0.2, 2.0))
+    assert 100 == short.records()
+    assert 1000 == long.records()
+
+
+def test_no_objective_is_so_short_that_steps_become_empty() -> None:
+    budget = StepBudget(objective_s=MS, most=100, record_s=10 * MS)
+    assert LEAST_RECORDS == settled(budget, record_s=10 * MS, write_s=50 * MS)
+
+
+@given(st.lists(st.tuples(st.integers(1, 5000), TIMES, TIMES, TIMES), max_size=30), st.integers(1, 5000))
+def test_whatever_it_learns_it_stays_within_its_bounds(steps: list[tuple[int, float, float, float]], most: int) -> None:
+    budget = StepBudget(objective_s=1.0, most=most, record_s=MS)
+    for records, device_s, host_s, write_s in steps:
+        budget.learn(records=records, device_s=device_s, host_s=host_s, write_s=write_s)
+        assert min(LEAST_RECORDS, most) <= budget.records() <= most
+
+
+def test_a_lone_record_now_and_then_teaches_it_little() -> None:
+    """One record takes a whole transaction and a whole forward: a backlog behind it is not to be read in crumbs."""
+    budget = StepBudget(objective_s=1.0, most=100_000, record_s=MS)
+    for _ in range(10):
+        budget.learn(records=1, device_s=10 * MS, host_s=MS, write_s=20 * MS)
+    assert budget.records() > 400

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "worker": {"worker", "model", "schemas"},
     "training": {"training", "model", "schemas.labels"},
 }
-PURE = ("decode", "fingerprint", "entry", "offsets", "encode", "record", "errors", "properties")
+PURE = ("batching", "decode", "fingerprint", "entry", "offsets", "encode", "record", "errors", "properties")
 CLIENTS = ("confluent_kafka", "redis", "structlog", "logging", "os", "time", "socket")
 
 IMPORTING = """

@@ -12,6 +12,7 @@ import pytest
 from model.tagger import EmotionTagger
 from model.tokens import TokenIds
 from worker import pipeline as pipeline_
+from worker.batching import StepBudget
 from worker.cache import NoCache
 from worker.encode import Encoder
 from worker.errors import StepAborted, TransactionFailed
@@ -79,6 +80,7 @@ def made(sink: ScriptedSink, *turns: Turn) -> tuple[Pipeline, ScriptedConsumer]:
         tagger=OneLabel(),
         sink=sink,
         encoder=Encoder({"name": "one"}, "emotions", "dead", "group", "0"),
+        budget=StepBudget(objective_s=1.0, most=256, record_s=0.001),
         settings=Settings(),
         telemetry=Telemetry(),
     )

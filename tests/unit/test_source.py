@@ -22,12 +22,12 @@ def subscribed(
     consumer = ScriptedConsumer([Turn(assigned=[0, 1]), *turns])
     source = source_of(consumer)
     source.subscribe(before_revoke=before_revoke, when_lost=when_lost)
-    assert [] == source.poll(10, timeout_s=0)
+    assert [] == source.poll(10, 1_000_000, timeout_s=0)
     return source, consumer
 
 
 def places(source: Source) -> list[tuple[int, int]]:
-    return [(record.partition, record.offset) for record in source.poll(10, timeout_s=0)]
+    return [(record.partition, record.offset) for record in source.poll(10, 1_000_000, timeout_s=0)]
 
 
 def test_a_record_that_comes_beside_a_failed_revoke_is_read_again() -> None:
@@ -42,7 +42,7 @@ def test_a_record_that_comes_beside_a_failed_revoke_is_read_again() -> None:
         before_revoke=aborted,
     )
     with pytest.raises(errors.StepAborted):
-        source.poll(10, timeout_s=0)
+        source.poll(10, 1_000_000, timeout_s=0)
     assert {1: 7} == consumer.seeks
 
 
@@ -52,7 +52,7 @@ def test_a_record_that_comes_alone_beside_a_failed_revoke_is_read_again_too() ->
 
     source, consumer = subscribed(Turn(revoked=[0], message=ScriptedMessage((1, 8))), before_revoke=aborted)
     with pytest.raises(errors.StepAborted):
-        source.poll(10, timeout_s=0)
+        source.poll(10, 1_000_000, timeout_s=0)
     assert {1: 8} == consumer.seeks
 
 
@@ -100,7 +100,7 @@ def test_an_error_that_will_not_pass_stops_the_worker(code: int, expected: type[
     """The client would ask again for ever, and the worker idle in silence."""
     source, _ = subscribed(Turn(message=ScriptedMessage(failure=KafkaError(code))))
     with pytest.raises(expected):
-        source.poll(10, timeout_s=0)
+        source.poll(10, 1_000_000, timeout_s=0)
 
 
 def test_an_error_that_may_pass_is_logged_and_reading_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ def test_a_refusal_that_only_the_error_callback_hears_stops_the_worker() -> None
     source, _ = subscribed()
     source.note_error(KafkaError(KafkaError._AUTHENTICATION))
     with pytest.raises(errors.StopWorker, match="refuse this client"):
-        source.poll(10, timeout_s=0)
+        source.poll(10, 1_000_000, timeout_s=0)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_only_who_was_replaced_is_told_so(code: int, expected: type[errors.StopW
     failure = KafkaError(code, "for good", True)
     source, _ = subscribed(Turn(message=ScriptedMessage(failure=failure)))
     with pytest.raises(errors.StopWorker) as caught:
-        source.poll(10, timeout_s=0)
+        source.poll(10, 1_000_000, timeout_s=0)
     assert expected is type(caught.value)
 
 
@@ -151,5 +151,12 @@ def test_headers_the_client_cannot_read_are_told_from_none(monkeypatch: pytest.M
 
     monkeypatch.setattr(ScriptedMessage, "headers", unreadable)
     source, _ = subscribed(Turn(message=ScriptedMessage((0, 1))))
-    (record,) = source.poll(10, timeout_s=0)
+    (record,) = source.poll(10, 1_000_000, timeout_s=0)
     assert record.headers is None
+
+
+def test_a_poll_ends_with_the_record_that_fills_the_bytes_of_a_step() -> None:
+    """However few records that is: memory is bounded by what is in them, not by how many they are."""
+    turns = [Turn(message=ScriptedMessage((0, offset), b"x" * 100)) for offset in range(5)]
+    source, _ = subscribed(*turns)
+    assert [3, 2] == [len(source.poll(10, 250, timeout_s=0)) for _ in range(2)]
