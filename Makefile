@@ -29,8 +29,9 @@ demo: $(READY) ## texts through a real broker, model and cache (make demo ARGS="
 	@$(BIN)/emotag demo $(ARGS)
 
 # Two processes, each with a broker of its own: much of the time is spent waiting for brokers, sessions and starts.
+# (Passive: with more processes than cores, torch's threads would spend it spinning at one another's barriers.)
 test: $(READY) check ## every test, real Kafka and real Valkey included
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY) ## types and style
 	$(BIN)/ruff check .

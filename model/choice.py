@@ -23,10 +23,14 @@ from . import artifact
 from .artifact import Artifact
 from .device import DeviceUnknown, installed, processor, usable_cores
 from .engine import ENGINES, PRECISIONS, Engine, engines_here, open_engine
+from .int8 import tolerable
 
 WORTH_ROUNDING = 2.5
 """How much faster bf16 must be to be chosen. It moves probabilities in the third decimal, so a choice that noise could
 turn would give a text other scores after a restart. With AMX it is four times as fast, without it 0.5 to 1.9 times."""
+
+WORTH_INTEGERS = 2.0
+"""The same for int8, which moves them in the second decimal. With VNNI it is about three times as fast as fp32."""
 
 WORTH_TORCH = 1.25
 """How much faster torch must be than OpenVINO on a CPU: it takes four seconds and 400 MB more of every start."""
@@ -74,8 +78,13 @@ def choose(trained: Artifact, *, device: str, engine: str, precision: str) -> Ch
         return Choice("torch", "fp16" if precision == "auto" else precision, {}, "only")
     if precision == "fp16" and engine == "auto" and "torch" in engines:
         return Choice("torch", precision, {}, "only")
-    precisions = ["fp32", "bf16"] if precision == "auto" else [precision]
-    candidates = [(name, given) for name in engines for given in precisions]
+    precisions = ["fp32", "bf16", *(["int8"] if tolerable(trained.metrics) else [])]
+    candidates = [
+        (name, given)
+        for name in engines
+        for given in (precisions if precision == "auto" else [precision])
+        if (name, given) != ("torch", "int8") or (engine, precision) == ("torch", "int8")  # an imitation
+    ]
     if len(candidates) == 1:
         return Choice(*candidates[0], {}, "named" if engine != "auto" else "only")
     memory = _memory(trained, candidates)
@@ -93,7 +102,8 @@ def _best(timings_ms: Timings, candidates: Sequence[tuple[str, str]]) -> tuple[s
 
     def cost(candidate: tuple[str, str]) -> float:
         name, precision = candidate
-        worth = (WORTH_ROUNDING if precision == "bf16" else 1.0) * (WORTH_TORCH if name == "torch" else 1.0)
+        worth = {"bf16": WORTH_ROUNDING, "int8": WORTH_INTEGERS}.get(precision, 1.0)
+        worth *= WORTH_TORCH if name == "torch" else 1.0
         return timings_ms["/".join(candidate)] * worth
 
     timed = [candidate for candidate in candidates if "/".join(candidate) in timings_ms]

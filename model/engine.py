@@ -14,7 +14,7 @@ from .artifact import Artifact
 from .device import DeviceUnknown, installed
 
 ENGINES = ("openvino", "torch")
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
 
 class Engine(Protocol):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .artifact import Artifact
 from .batching import plan_batches
-from .device import DeviceUnknown, usable_cores
+from .device import DeviceUnknown, processor, usable_cores
 from .openvino_graph import build, feed
 from .openvino_runtime import ov
 from .packing import pack
@@ -22,7 +22,8 @@ BATCH_TOKENS = 512
 ROUND_TOKENS = 16
 """A batch is filled up to a multiple of this many tokens: kernels are compiled for a shape, and few shapes are left."""
 
-HINTS = {"fp32": "f32", "bf16": "bf16"}
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""How OpenVINO is to compute what is not said otherwise; in int8 that is all but the trunk's linear layers."""
 
 
 class OpenVinoEngine:
@@ -39,12 +40,11 @@ class OpenVinoEngine:
         self.precision = precision
         self._config = trained.config
         core = ov.Core()
-        capable = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if precision not in HINTS or (precision == "bf16" and "BF16" not in capable):
+        if precision not in HINTS or not self._is_exact(core, precision):
             raise DeviceUnknown(f"OpenVINO cannot do {precision} on this processor")
         cores = usable_cores()
         model = core.compile_model(
-            build(trained.config, trained.weights),
+            build(trained.config, trained.weights, int8=precision == "int8"),
             "CPU",
             {
                 "INFERENCE_NUM_THREADS": cores,
@@ -83,6 +83,14 @@ class OpenVinoEngine:
                 with contextlib.suppress(Exception):
                     request.wait()
         return result_BK
+
+    @staticmethod
+    def _is_exact(core: Any, precision: str) -> bool:
+        """Whether the processor has what the precision needs. Says nothing of whether that is fast."""
+        if precision == "bf16":
+            return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        # Without these, sums of two 8-bit products are cut off at 16 bits.
+        return precision != "int8" or any(name in processor() for name in ("vnni", "amx_int8"))
 
     def recover(self) -> None:
         """As `Engine.recover`; there is nothing to give back."""

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import ModelConfig
+from .int8 import LEAST_OF_GELU, LEVELS, TINY, integers
 from .openvino_runtime import ops, ov
 from .packing import Packed
 from .weights import Array
@@ -39,15 +40,20 @@ def feed(batch: Packed, config: ModelConfig) -> list[npt.NDArray[Any]]:
     ]
 
 
-def build(config: ModelConfig, weights: Mapping[str, Array]) -> ov.Model:
-    """Probabilities [B, K] of packed batches of any shape; rows beyond the batch's texts mean nothing."""
-    return _Graph(config, weights).build()
+def build(config: ModelConfig, weights: Mapping[str, Array], *, int8: bool = False) -> ov.Model:
+    """Probabilities [B, K] of packed batches of any shape; rows beyond the batch's texts mean nothing.
+
+    Args:
+        int8: the trunk's linear layers multiply 8-bit integers.
+    """
+    return _Graph(config, weights, int8=int8).build()
 
 
 class _Graph:
-    def __init__(self, config: ModelConfig, weights: Mapping[str, Array]) -> None:
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Array], *, int8: bool) -> None:
         self._config = config
         self._weights = weights
+        self._multiply = _multiplied_in_int8 if int8 else _multiplied
 
     def build(self) -> ov.Model:
         ids_T = ops.parameter([-1], ov.Type.i32, "ids")
@@ -71,11 +77,12 @@ class _Graph:
             attended_TC = self._linear(context_TC, f"{layer}.attention.out_lin")
             hidden_TC = self._norm(ops.add(attended_TC, hidden_TC), f"{layer}.sa_layer_norm")
             inner_TH = ops.gelu(self._linear(hidden_TC, f"{layer}.ffn.lin1"), "erf")
-            outer_TC = self._linear(inner_TH, f"{layer}.ffn.lin2")
+            outer_TC = self._linear(inner_TH, f"{layer}.ffn.lin2", least=LEAST_OF_GELU)
             hidden_TC = self._norm(ops.add(outer_TC, hidden_TC), f"{layer}.output_layer_norm")
         features_BLF = _rows(self._convolution(hidden_TC, spaced_S), pooled_BL)
         pooled_BF = ops.reduce_max(features_BLF, _ints(1), keep_dims=False)
-        probabilities_BK = ops.sigmoid(self._linear(pooled_BF, "classifier"))
+        logits_BK = _multiplied(pooled_BF, self._weights["classifier.weight"], self._weights["classifier.bias"])
+        probabilities_BK = ops.sigmoid(logits_BK)
         parameters = [ids_T, positions_T, rectangle_BL, back_T, bias_B11L, spaced_S, pooled_BL]
         return ov.Model([probabilities_BK], parameters, "emotag")
 
@@ -84,7 +91,7 @@ class _Graph:
         names = [f"{layer}.attention.{name}_lin" for name in "qkv"]
         weight_3CC = np.concatenate([self._weights[f"{name}.weight"] for name in names])
         bias_3C = np.concatenate([self._weights[f"{name}.bias"] for name in names])
-        qkv_T3C = ops.add(ops.matmul(hidden_TC, _floats(weight_3CC), False, True), _floats(bias_3C))
+        qkv_T3C = self._multiply(hidden_TC, weight_3CC, bias_3C)
         qkv_BL3HD = ops.reshape(_rows(qkv_T3C, rectangle_BL), _ints(0, 0, 3, heads, size), special_zero=True)
         qkv_3BHLD = ops.transpose(qkv_BL3HD, _ints(2, 0, 3, 1, 4))
         q, k, v = (ops.gather(qkv_3BHLD, _int(part), _int(0)) for part in range(3))
@@ -115,8 +122,8 @@ class _Graph:
             summed = ops.add(summed, part)
         return ops.relu(ops.add(summed, self._constant("conv.bias")))
 
-    def _linear(self, x: ov.Node, name: str) -> Any:
-        return ops.add(ops.matmul(x, self._constant(f"{name}.weight"), False, True), self._constant(f"{name}.bias"))
+    def _linear(self, x: ov.Node, name: str, *, least: float | None = None) -> Any:
+        return self._multiply(x, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], least=least)
 
     def _norm(self, x: ov.Node, name: str) -> Any:
         normal = ops.mvn(x, _ints(-1), normalize_variance=True, eps=1e-12, eps_mode="inside_sqrt")
@@ -126,11 +133,37 @@ class _Graph:
         return _floats(self._weights[name])
 
 
+def _multiplied(x_TI: ov.Node, weight_OI: Array, bias_O: Array, *, least: float | None = None) -> Any:
+    return ops.add(ops.matmul(x_TI, _floats(weight_OI), False, True), _floats(bias_O))
+
+
+def _multiplied_in_int8(x_TI: ov.Node, weight_OI: Array, bias_O: Array, *, least: float | None = None) -> Any:
+    """The same by 8-bit integers: each row divided by what is largest in it, and multiplied again behind.
+
+    Args:
+        least: what no value is below, where that is near zero.
+    """
+    if least is None:
+        largest_T1 = ops.reduce_max(ops.abs(x_TI), _ints(1), keep_dims=True)
+        low, levels = -1.0, 2 * LEVELS + 1
+    else:
+        x_TI = ops.subtract(x_TI, _floats(least))
+        largest_T1 = ops.reduce_max(x_TI, _ints(1), keep_dims=True)
+        low, levels = 0.0, 2 * LEVELS + 2
+        bias_O = bias_O + least * weight_OI.sum(axis=1)
+    scale_T1 = ops.maximum(largest_T1, _floats(TINY))
+    bounds = [_floats(bound) for bound in (low, 1.0, low, 1.0)]
+    quantised_TI = ops.fake_quantize(ops.divide(x_TI, scale_T1), *bounds, levels)
+    integers_OI, step_O1 = integers(weight_OI)
+    weights_OI = ops.multiply(ops.convert(ops.constant(integers_OI), "f32"), _floats(step_O1))
+    return ops.add(ops.multiply(ops.matmul(quantised_TI, weights_OI, False, True), scale_T1), _floats(bias_O))
+
+
 def _rows(table: ov.Node, indices: ov.Node) -> Any:
     return ops.gather(table, indices, _int(0))
 
 
-def _floats(values: Array) -> Any:
+def _floats(values: Array | float) -> Any:
     return ops.constant(np.ascontiguousarray(values), ov.Type.f32)
 
 

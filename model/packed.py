@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from .distilbert_cnn import DistilBertCNN, Layer
+from .int8 import LEAST_OF_GELU, LEVELS, TINY, integers
 from .packing import Packed
 
 
@@ -23,13 +24,14 @@ class PackedForward:
 
     Args:
         model: whose weights are used; for inference only, on its device, in its precision.
+        int8: imitate the trunk's linear layers in 8-bit integers: what they cost in quality can be measured anywhere.
     """
 
-    def __init__(self, model: DistilBertCNN) -> None:
+    def __init__(self, model: DistilBertCNN, *, int8: bool = False) -> None:
         self._model = model
         self._gap = model.config.kernel_size // 2
         self._heads = model.config.n_heads
-        self._layers = [_Fused(layer) for layer in model.trunk.transformer.layer]  # type: ignore[arg-type]
+        self._layers = [_Fused(layer, int8=int8) for layer in model.trunk.transformer.layer]  # type: ignore[arg-type]
         # [F, C, k] → [k F, C]: all positions of the kernel as one linear layer.
         self._kernel_KC = model.conv.weight.permute(2, 0, 1).reshape(-1, model.config.dim).contiguous()
 
@@ -69,23 +71,50 @@ class PackedForward:
 class _Fused:
     """One layer, its queries, keys and values computed by one multiplication."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Layer, *, int8: bool) -> None:
         self._layer = layer
-        lin = layer.attention
-        self._weight_3CC = torch.cat([lin.q_lin.weight, lin.k_lin.weight, lin.v_lin.weight])
-        self._bias_3C = torch.cat([lin.q_lin.bias, lin.k_lin.bias, lin.v_lin.bias])
+        linear = _Int8Linear if int8 else _Linear
+        attention = layer.attention
+        projections = (attention.q_lin, attention.k_lin, attention.v_lin)
+        self._qkv = linear(torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections]))
+        self._out = linear(attention.out_lin.weight, attention.out_lin.bias)
+        self._lin1 = linear(layer.ffn.lin1.weight, layer.ffn.lin1.bias)
+        self._lin2 = linear(layer.ffn.lin2.weight, layer.ffn.lin2.bias)
 
     def __call__(self, hidden_TC: Tensor, groups: list[tuple[int, int, int]], heads: int) -> Tensor:
         layer = self._layer
-        qkv_T3C = F.linear(hidden_TC, self._weight_3CC, self._bias_3C)
+        qkv_T3C = self._qkv(hidden_TC)
         context_TC = torch.zeros_like(hidden_TC)  # the filling stays zero
         for start, n, length in groups:
             rows = slice(start, start + n * length)
             q, k, v = qkv_T3C[rows].view(n, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
             context_NHLD = F.scaled_dot_product_attention(q, k, v)
             context_TC[rows] = context_NHLD.transpose(1, 2).reshape(n * length, -1)
-        hidden_TC = layer.sa_layer_norm(layer.attention.out_lin(context_TC) + hidden_TC)
-        return layer.output_layer_norm(layer.ffn(hidden_TC) + hidden_TC)  # type: ignore[no-any-return]
+        hidden_TC = layer.sa_layer_norm(self._out(context_TC) + hidden_TC)
+        inner_TH = F.gelu(self._lin1(hidden_TC))
+        return layer.output_layer_norm(self._lin2(inner_TH, least=LEAST_OF_GELU) + hidden_TC)  # type: ignore[no-any-return]
+
+
+class _Linear:
+    def __init__(self, weight_OI: Tensor, bias_O: Tensor) -> None:
+        self._weight_OI, self._bias_O = weight_OI, bias_O
+
+    def __call__(self, x_TI: Tensor, *, least: float | None = None) -> Tensor:
+        return F.linear(x_TI, self._weight_OI, self._bias_O)
+
+
+class _Int8Linear(_Linear):
+    """What integers would give, in floating point."""
+
+    def __init__(self, weight_OI: Tensor, bias_O: Tensor) -> None:
+        integers_OI, step_O1 = integers(weight_OI.float().numpy())
+        super().__init__(torch.from_numpy(integers_OI * step_O1), bias_O)
+
+    def __call__(self, x_TI: Tensor, *, least: float | None = None) -> Tensor:
+        offset = 0.0 if least is None else least
+        largest_T1 = (x_TI.abs() if least is None else x_TI - offset).amax(dim=1, keepdim=True)
+        step_T1 = largest_T1.clamp(min=TINY) / (LEVELS if least is None else 2 * LEVELS + 1)
+        return F.linear(torch.round((x_TI - offset) / step_T1) * step_T1 + offset, self._weight_OI, self._bias_O)
 
 
 def _equal_lengths(batch: Packed) -> Iterator[tuple[int, int, int]]:

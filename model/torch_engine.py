@@ -14,6 +14,8 @@ from .packed import PackedForward
 from .packing import pack
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+IMITATED = "int8"
+"""On a CPU, to measure what int8 costs in quality; it is slower than fp32, and no start chooses it."""
 
 CPU_BATCH_TOKENS = 2_048
 """Tokens of one forward on a CPU: above it throughput no longer grows, and working memory does."""
@@ -32,18 +34,18 @@ class TorchEngine:
     name = "torch"
 
     def __init__(self, trained: Artifact, *, device: str, precision: str) -> None:
-        if precision not in DTYPES:
-            raise DeviceUnknown(f"torch cannot do {precision}; it takes {', '.join(DTYPES)}")
+        if precision not in DTYPES and not (precision == IMITATED and device == "cpu"):
+            raise DeviceUnknown(f"torch cannot do {precision} on {device}; it takes {', '.join(DTYPES)}")
         self.device = device
         self.precision = precision
         torch.set_num_threads(usable_cores())
-        model = DistilBertCNN.of(trained.config, trained.weights).to(device, DTYPES[precision])
+        model = DistilBertCNN.of(trained.config, trained.weights).to(device, DTYPES.get(precision, torch.float32))
         self._labels = len(trained.config.labels)
         self._fill_id = trained.config.pad_token_id
-        self._forward = PackedForward(model)
+        self._forward = PackedForward(model, int8=precision == IMITATED)
         self._batch_tokens = CPU_BATCH_TOKENS if device == "cpu" else CUDA_BATCH_TOKENS
         # oneDNN compiles a low-precision kernel for every shape it meets; fp32 pays more for the filling.
-        self._round_to = 1 if device == "cpu" and precision == "fp32" else 64
+        self._round_to = 1 if device == "cpu" and precision in ("fp32", IMITATED) else 64
 
     @torch.inference_mode()
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:

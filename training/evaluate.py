@@ -9,10 +9,11 @@ from model.artifact import Artifact
 from model.distilbert_cnn import DistilBertCNN
 from model.thresholds import Thresholds
 from model.tokens import Tokens
+from model.torch_engine import TorchEngine
 
 from .data import Split, shared_rows
 from .fit import probabilities
-from .metrics import Floats, report
+from .metrics import Floats, cross_fitted_macro_f1, report
 
 
 def evaluate(trained: Artifact, split: Split, *, shared_with: Split | None = None) -> dict[str, Any]:
@@ -38,6 +39,24 @@ def predict(trained: Artifact, split: Split) -> Floats:
     tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
     model = DistilBertCNN.of(trained.config, trained.weights)
     return probabilities(model, tokens(split.texts), device=torch.device("cpu"))
+
+
+def cost_of_int8(trained: Artifact, exact_NK: Floats, split: Split) -> dict[str, float]:
+    """What 8-bit integers cost on *split*: thresholds tuned on exact probabilities, applied to both.
+
+    Args:
+        exact_NK: as `predict` gives them.
+    """
+    tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
+    imitation = TorchEngine(trained, device="cpu", precision="int8")
+    rounded_NK = imitation.probabilities([text.ids for text in tokens(split.texts)])
+    exact, _ = cross_fitted_macro_f1(exact_NK, split.targets_NK)
+    rounded, _ = cross_fitted_macro_f1(exact_NK, split.targets_NK, scored_NK=rounded_NK)
+    return {
+        "macro_f1_loss": round(exact - rounded, 4),
+        "largest_difference": round(float(np.abs(exact_NK - rounded_NK).max()), 4),
+        "mean_difference": round(float(np.abs(exact_NK - rounded_NK).mean()), 5),
+    }
 
 
 def figures(

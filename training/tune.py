@@ -6,7 +6,7 @@ from model.artifact import Artifact
 from model.thresholds import Thresholds
 
 from .data import Split
-from .evaluate import figures, predict
+from .evaluate import cost_of_int8, figures, predict
 from .metrics import Floats, best_f1_thresholds
 
 
@@ -25,6 +25,7 @@ def tune(trained: Artifact, dev: Split, policy: str, *, shared_with: Split | Non
     probabilities_NK = predict(trained, dev)
     thresholds = choose_thresholds(probabilities_NK, dev, policy)
     measured = figures(probabilities_NK, thresholds, dev, shared_with=shared_with)
+    measured["int8"] = cost_of_int8(trained, probabilities_NK, dev)
     return replace(trained, thresholds=thresholds, metrics={"dev": measured})
 
 

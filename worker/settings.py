@@ -98,7 +98,7 @@ class ModelSettings(_Section):
     device: str = "auto"
     engine: Literal["auto", "openvino", "torch"] = "auto"
     """auto: measured on a CPU, once for a processor and a model, and remembered; torch on a GPU."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
 
 
 class BatchSettings(_Section):

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +17,15 @@ import torch
 from model import choice, openvino_engine
 from model.artifact import Artifact
 from model.choice import choose, measure_ms
-from model.device import DeviceUnknown
+from model.device import DeviceUnknown, processor
 from model.distilbert_cnn import DistilBertCNN
 from model.engine import Engine, open_engine
+from model.int8 import tolerable
 from model.tokens import Tokens, pad
 from worker.demo import sample_texts
 
 ROOT = Path(__file__).parents[2]
-ON_A_CPU = [("openvino", "fp32"), ("torch", "fp32"), ("torch", "bf16"), ("torch", "fp16")]
+ON_A_CPU = [("openvino", "fp32"), ("torch", "fp32"), ("torch", "bf16"), ("torch", "fp16"), ("torch", "int8")]
 EXACT = [candidate for candidate in ON_A_CPU if candidate[1] == "fp32"]
 Rows = Sequence[Sequence[int]]
 
@@ -31,7 +33,7 @@ Rows = Sequence[Sequence[int]]
 @pytest.fixture(scope="module")
 def rows(shipped: Artifact) -> Rows:
     """The sample texts, one of a single word, and one as long as the model's window."""
-    texts = [*sample_texts(), "yes", "thank you so much " * 60]
+    texts = [*sample_texts()[:60], "yes", "thank you so much " * 60]
     return [text.ids for text in Tokens(shipped.tokenizer, max_tokens=shipped.config.max_tokens)(texts)]
 
 
@@ -73,6 +75,31 @@ def test_in_low_precision_decisions_are_the_references(
     thresholds_K = np.array(shipped.thresholds.values)
     clear = np.abs(expected - thresholds_K) > 1e-2
     assert np.array_equal((expected >= thresholds_K)[clear], (found >= thresholds_K)[clear])
+
+
+def test_int8_gives_what_its_imitation_gives(
+    shipped: Artifact, rows: Rows, expected: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose cost in quality stands in the artifact.
+
+    Without VNNI or AMX a processor cuts off some sums and is refused; here it may show that little else is wrong.
+    """
+    exact = any(name in processor() for name in ("vnni", "amx_int8"))
+    if not exact:
+        with pytest.raises(DeviceUnknown, match="int8"):
+            open_(shipped, ("openvino", "int8"))
+        monkeypatch.setattr(openvino_engine, "processor", lambda: "a processor with avx512_vnni")
+    imitated = open_(shipped, ("torch", "int8")).probabilities(rows)
+    found = open_(shipped, ("openvino", "int8")).probabilities(rows)
+    assert np.abs(expected - imitated).mean() < 2e-3
+    assert np.abs(found - imitated).mean() < (2e-4 if exact else 2e-3)
+
+
+def test_int8_is_taken_only_where_its_cost_is_known_and_small(shipped: Artifact) -> None:
+    assert tolerable({"dev": {"int8": {"macro_f1_loss": 0.0019}}})
+    unknown: list[dict[str, Any]] = [{}, {"dev": {}}, {"dev": {"int8": {}}}]
+    for metrics in [*unknown, {"dev": {"int8": {"macro_f1_loss": 0.002}}}]:
+        assert not tolerable(metrics)
 
 
 @pytest.mark.parametrize("candidate", ON_A_CPU, ids="/".join)
