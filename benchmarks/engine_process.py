@@ -14,12 +14,12 @@ class EngineProcess:
     """A child process with a loaded tagger; ends with its parent, whose pipe it reads.
 
     Attributes:
-        precision: what `auto` chose there; every contestant is told to take the same.
+        precision: the one given, or what `auto` chose there; every contestant is told to take the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, precision: str = "auto") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", __name__, precision],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -54,7 +54,7 @@ class EngineProcess:
 
 
 def main() -> None:
-    tagger = EmotionTagger.load()
+    tagger = EmotionTagger.load(precision=sys.argv[1])
     _say({"precision": tagger.precision})
     for line in sys.stdin:
         asked = json.loads(line)

@@ -139,7 +139,7 @@ def everybody(size: Size, *, quick: bool) -> Iterator[Field]:
     """Servers, the engine and all contestants, started and not yet awaited."""
     with contextlib.ExitStack() as stack:
         broker, cache = stack.enter_context(kafka()), stack.enter_context(valkey())
-        engine = stack.enter_context(EngineProcess())
+        engine = stack.enter_context(EngineProcess("fp32" if quick else "auto"))
         ground = Field(engine, {}, size)
         stack.callback(ground.close)
         for name in QUICK if quick else (COLD, LOOSE, *RIVALS, PINNED):

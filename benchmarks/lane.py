@@ -84,10 +84,15 @@ class Lane:
             "EMOTAG_DLQ__TOPIC": self.dlq,
         }
 
+    def reserve(self, count: int) -> range:
+        """Ids that no message of this lane has had."""
+        ids = range(self._next_id, self._next_id + count)
+        self._next_id = ids.stop
+        return ids
+
     def fill(self, texts: Sequence[str]) -> range:
         """Produce *texts*, one after another to each partition in turn; returns their ids once all are there."""
-        ids = range(self._next_id, self._next_id + len(texts))
-        self._next_id = ids.stop
+        ids = self.reserve(len(texts))
         for value, partition in zip(values(texts, ids.start), itertools.cycle(range(PARTITIONS)), strict=False):
             while True:
                 try:

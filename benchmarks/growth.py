@@ -1,0 +1,138 @@
+"""How speed and memory grow: the engine with the length of texts, the stream with its backlog and with its batch."""
+
+import contextlib
+import random
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from safetensors import safe_open
+
+from model import artifact
+from worker.local import LocalWorker, kafka, valkey
+
+from .contestant import Contestant, resident_mb
+from .engine_process import EngineProcess
+from .lane import Lane
+from .messages import Supply
+from .results import Budget, Goal, Report, Row
+
+LENGTHS = (8, 16, 32, 64, 128, 256, 512)
+WINDOW = 128
+SPECIAL = 2
+"""Tokens of every text that are no words: one at each end."""
+WORDS = ("good", "time", "house", "water", "never", "again", "happy", "world")
+"""One token each."""
+
+BACKLOGS = (1_000, 10_000, 100_000, 1_000_000)
+BATCHES = (16, 64, 256, 1024, 4096)
+KNOWN = 512
+"""Texts that are repeated, each tagged once before."""
+
+MEMORY_GOAL = "resident memory in steady state over model size"
+
+
+def measure(budget: Budget) -> Report:
+    """Lengths, then backlogs, then batches."""
+    until = time.monotonic() + (12.0 if budget.quick else 110.0)
+    with EngineProcess("fp32" if budget.quick else "auto") as engine:
+        rows = _lengths(engine, tokens=512 if budget.quick else 3_072)
+    known = Supply().take(KNOWN // 4 if budget.quick else KNOWN)
+    with kafka() as broker, valkey() as cache:
+        common = {"EMOTAG_CACHE__URL": cache.url, "EMOTAG_MODEL__PRECISION": engine.precision}
+        # The worker whose memory is looked at is started as an operator starts it, with the precision left to itself.
+        usual = {**common, "EMOTAG_MODEL__PRECISION": "fp32" if budget.quick else "auto"}
+        with _worker(broker.bootstrap_servers, usual) as contestant:
+            contestant.warm(known)
+            backlog_rows, missing = _backlogs(contestant, known, until)
+            resident = resident_mb(contestant.server.pid)
+        rows += backlog_rows
+        with contextlib.ExitStack() as stack:
+            batches = BATCHES[3:4] if budget.quick else BATCHES
+            workers = {
+                batch: stack.enter_context(
+                    _worker(broker.bootstrap_servers, {**common, "EMOTAG_BATCH__MAX_RECORDS": str(batch)})
+                )
+                for batch in batches
+            }
+            for contestant in workers.values():
+                contestant.warm(known)
+            for batch, contestant in workers.items():
+                rows.append(_batch(contestant, batch, known, 2_000 if budget.quick else 10_000))
+    return Report(rows, [_memory_goal(resident)], missing)
+
+
+@contextlib.contextmanager
+def _worker(bootstrap_servers: str, environment: Mapping[str, str]) -> Iterator[Contestant]:
+    """Started, not awaited."""
+    lane = Lane(bootstrap_servers)
+    contestant = Contestant("emotag run", LocalWorker({**lane.environment(), **environment}), lane)
+    contestant.server.launch()
+    try:
+        yield contestant
+    finally:
+        contestant.close()
+
+
+def _lengths(engine: EngineProcess, tokens: int) -> list[Row]:
+    """Texts a second against tokens a text, about as many tokens at each length."""
+    rows = []
+    for length in LENGTHS:
+        count = max(8, tokens // min(length, WINDOW))
+        words = random.Random(length)  # noqa: S311  (the same every time)
+        texts = [" ".join(words.choices(WORDS, k=length - SPECIAL)) for _ in range(count)]
+        engine.seconds(texts[:8])
+        took = sorted(engine.seconds(texts) for _ in range(2))
+        note = f"{count * min(length, WINDOW) / took[0]:,.0f} tokens/s"
+        if length > WINDOW:
+            note += f"; a text is cut to the model's window of {WINDOW} tokens, the rest costs its tokenising"
+        low, high = count / took[1], count / took[0]
+        rows.append(Row("growth", f"engine, {length} tokens a text", high, "texts/s", low, high, note=note))
+    return rows
+
+
+def _backlogs(contestant: Contestant, known: list[str], until: float) -> tuple[list[Row], list[str]]:
+    """Messages a second and memory against what lies there when the worker begins to read."""
+    rows: list[Row] = []
+    missing: list[str] = []
+    rate = 2_000.0
+    for backlog in BACKLOGS:
+        name = f"stream, a backlog of {backlog:,}"
+        needed_s = backlog / rate * 1.2
+        if rows and time.monotonic() + needed_s > until:
+            missing.append(f"{name}: at {rate:,.0f} messages/s it takes {needed_s:,.0f} s, more than there is")
+            continue
+        texts = random.Random(backlog).choices(known, k=backlog)  # noqa: S311  (the same every time)
+        outcome, _ = contestant.run(texts)
+        rate = outcome.rate
+        note = f"all repeats, from the cache; resident memory then {resident_mb(contestant.server.pid):,.0f} MB"
+        if outcome.lost or outcome.duplicated:
+            note = f"LOST {outcome.lost}, {outcome.duplicated} TWICE; {note}"
+        rows.append(Row("growth", name, rate, "messages/s", rate, rate, note=note))
+    return rows, missing
+
+
+def _batch(contestant: Contestant, batch: int, known: list[str], messages: int) -> Row:
+    """Messages a second and memory against the most records of one step."""
+    texts = random.Random(batch).choices(known, k=messages)  # noqa: S311  (the same every time)
+    rates = sorted(contestant.run(texts)[0].rate for _ in range(2))
+    resident = resident_mb(contestant.server.pid)
+    note = f"{messages:,} messages, all repeats, from the cache; resident memory then {resident:,.0f} MB"
+    name = f"stream, batches of up to {batch:,} records"
+    return Row("growth", name, statistics.median(rates), "messages/s", rates[0], rates[1], note=note)
+
+
+def _memory_goal(resident: float) -> Goal:
+    weights = artifact.DEFAULT / "model.safetensors"
+    parameters_mb, artifact_mb = 4 * _parameters(weights) / 1e6, weights.stat().st_size / 1e6
+    why = (
+        f"{resident:,.0f} MB after the backlogs; model size is its parameters in fp32, {parameters_mb:.0f} MB; "
+        f"it is {resident / artifact_mb:.1f} times the file of {artifact_mb:.0f} MB"
+    )
+    return Goal(MEMORY_GOAL, resident / parameters_mb, 3.0, 2.0, higher_is_better=False, why=why)
+
+
+def _parameters(weights: Path) -> int:
+    with safe_open(weights, framework="numpy") as tensors:
+        return sum(tensors.get_tensor(name).size for name in tensors.keys())  # noqa: SIM118  (it is no mapping)

@@ -1,0 +1,153 @@
+"""From produced to read as committed: milliseconds at a load that goes on whatever the worker does, and alone.
+
+Arrivals are an open loop: a Poisson process with a fixed seed says when each message is due, and its latency counts
+from then, so a worker that falls behind does not hold back the messages that would show it.
+"""
+
+import itertools
+import random
+import statistics
+import time
+from collections.abc import Sequence
+
+from confluent_kafka import Consumer, Producer
+
+from worker.local import LocalWorker, kafka
+
+from .contestant import Contestant
+from .engine_process import EngineProcess
+from .lane import PARTITIONS, QUIET, Lane
+from .messages import Supply, id_in, values
+from .results import Budget, Goal, Report, Row
+
+LOADS = (0.1, 0.5, 0.8)
+GRACE_S = 30.0
+"""How long after the last arrival answers are waited for."""
+
+LONE_GOAL = "lone message, produce to read_committed, above one forward plus one empty transaction"
+
+
+class Sender:
+    """Sends one message at a time into a lane, without waiting for company, and sees its answer."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._producer = Producer(
+            {"bootstrap.servers": lane.bootstrap_servers, "linger.ms": 0, "enable.idempotence": True}, logger=QUIET
+        )
+        self._partitions = itertools.cycle(range(PARTITIONS))
+
+    def latencies(self, texts: Sequence[str], due_s: Sequence[float]) -> list[float]:
+        """Send each of *texts* when it is due, seconds from now; how long after that its answer was there.
+
+        Messages that were not answered in time have no latency in what is returned.
+        """
+        ids = self._lane.reserve(len(texts))
+        began, sent = time.monotonic(), 0
+        found: dict[int, float] = {}
+        records = values(texts, ids.start)
+        until = due_s[-1] + GRACE_S
+        while len(found) < len(texts) and (now := time.monotonic() - began) < until:
+            while sent < len(texts) and due_s[sent] <= now:
+                self._producer.produce(self._lane.input, records[sent], partition=next(self._partitions))
+                sent += 1
+            self._producer.poll(0)
+            next_s = due_s[sent] - now if sent < len(texts) else 0.1
+            message = self._lane.consumer.poll(max(0.0, min(0.1, next_s)))
+            if message is not None and message.error() is None:
+                name = id_in(message.value() or b"")
+                if name in ids:
+                    found.setdefault(name, time.monotonic() - began - due_s[name - ids.start])
+        return list(found.values())
+
+
+class EmptyTransactions:
+    """Transactions with nothing in them but offsets: what a broker asks for exactly once, whatever is written."""
+
+    def __init__(self, lane: Lane) -> None:
+        servers = {"bootstrap.servers": lane.bootstrap_servers}
+        self._consumer = Consumer({**servers, "group.id": lane.group, "enable.auto.commit": False}, logger=QUIET)
+        self._consumer.subscribe([lane.input])
+        while not self._consumer.assignment():
+            self._consumer.poll(0.1)
+        self._producer = Producer({**servers, "transactional.id": f"{lane.group}-empty"}, logger=QUIET)
+        self._producer.init_transactions()
+        self._offsets = self._consumer.assignment()
+        for place in self._offsets:
+            place.offset = 0
+
+    def seconds(self) -> float:
+        """How long one takes."""
+        self._consumer.poll(0)
+        began = time.perf_counter()
+        self._producer.begin_transaction()
+        self._producer.send_offsets_to_transaction(self._offsets, self._consumer.consumer_group_metadata())
+        self._producer.commit_transaction()
+        return time.perf_counter() - began
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+
+def measure(budget: Budget) -> Report:
+    """The worker alone with its broker: first its capacity, then shares of that, then single messages."""
+    load_s, singles, warm = (4.0, 6, 128) if budget.quick else (14.0, 30, 512)
+    supply, rows = Supply(), []
+    with kafka() as broker, EngineProcess("fp32" if budget.quick else "auto") as engine:
+        lane, idle = Lane(broker.bootstrap_servers), Lane(broker.bootstrap_servers)
+        worker = Contestant(
+            "emotag run", LocalWorker({**lane.environment(), "EMOTAG_MODEL__PRECISION": engine.precision}), lane
+        )
+        try:
+            worker.server.launch()
+            empty = EmptyTransactions(idle)
+            worker.warm(supply.take(64))
+            outcome, _ = worker.run(supply.take(warm))
+            sender = Sender(lane)
+            for share in LOADS:
+                rows += _under_load(sender, supply, outcome.rate, share, load_s)
+            alone = _alone(sender, supply, engine, empty, singles)
+            empty.close()
+        finally:
+            worker.close()
+            idle.close()
+    rows += [
+        Row("latency", name, statistics.median(ms), "ms", min(ms), max(ms), note=f"median of {len(ms)}")
+        for name, ms in alone.items()
+    ]
+    above = [lone - forward - nothing for lone, forward, nothing in zip(*alone.values(), strict=True)]
+    medians = [statistics.median(ms) for ms in alone.values()]
+    why = "median of the differences; the medians are {:.1f} ms, {:.1f} ms and {:.1f} ms".format(*medians)
+    return Report(rows, [Goal(LONE_GOAL, statistics.median(above), 15.0, 5.0, higher_is_better=False, why=why)])
+
+
+def _under_load(sender: Sender, supply: Supply, capacity: float, share: float, load_s: float) -> list[Row]:
+    rate = capacity * share
+    count = max(10, round(rate * load_s))
+    arrivals = random.Random(round(100 * share))  # noqa: S311  (the same every time)
+    due_s = list(itertools.accumulate(arrivals.expovariate(rate) for _ in range(count)))
+    found = sender.latencies(supply.take(count), due_s)
+    ms = sorted(1000 * each for each in found)
+    name = f"at {share:.0%} of its capacity"
+    note = f"{count} new texts at {rate:.0f} a second on average, capacity {capacity:.0f}"
+    if len(ms) < count:
+        note += f"; {count - len(ms)} were not answered {GRACE_S:.0f} s later"
+    cuts = statistics.quantiles(ms, n=100, method="inclusive")
+    return [
+        Row("latency", f"p{percent}, {name}", cuts[percent - 1], "ms", ms[0], ms[-1], note=note) for percent in (50, 99)
+    ]
+
+
+def _alone(
+    sender: Sender, supply: Supply, engine: EngineProcess, empty: EmptyTransactions, singles: int
+) -> dict[str, list[float]]:
+    """Milliseconds of one message in an idle worker, one forward of the same text, one empty transaction, in turn."""
+    found: dict[str, list[float]] = {"one lone message": [], "one forward": [], "one empty transaction": []}
+    for text in supply.take(singles):
+        time.sleep(0.2)
+        found["one lone message"] += [1000 * each for each in sender.latencies([text], [0.0])]
+        time.sleep(0.2)
+        found["one forward"].append(1000 * engine.seconds([text]))
+        found["one empty transaction"].append(1000 * empty.seconds())
+    return found

@@ -1,0 +1,107 @@
+"""From the start of a process to its first result, with everything it reads in the page cache."""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+
+from worker.local import LocalWorker, kafka
+
+from .contestant import resident_mb
+from .lane import Lane
+from .results import Budget, Goal, Report, Row
+
+TEXT = "I'm so excited about this new opportunity!"
+TAG = ["-m", "worker.cli", "tag", TEXT]
+
+START_GOAL = "process start to first result, warm page cache"
+TOLD = 6
+"""How many packages with the longest imports are listed."""
+
+IMPORTED = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)")
+
+
+def measure(budget: Budget) -> Report:
+    """`emotag tag`, `emotag run` until it is ready, and where the time of the first goes."""
+    repeats = 1 if budget.quick else 3
+    _tag()  # whatever was not in the page cache is now
+    tags = [_tag() for _ in range(repeats)]
+    seconds, memory = [each[0] for each in tags], [each[1] for each in tags]
+    rows = [
+        Row("start", "emotag tag, to its result", *_spread(seconds), note="one text, the precision measured (auto)"),
+        Row("start", "emotag tag, most resident memory", statistics.median(memory), "MB", min(memory), max(memory)),
+    ]
+    if not budget.quick:
+        fixed = [_tag("--precision", "fp32")[0] for _ in range(repeats)]
+        rows.append(
+            Row("start", "emotag tag --precision fp32", *_spread(fixed), note="without measuring the precision")
+        )
+    rows += _imports() + _ready(repeats)
+    why = "" if rows[0].value <= 5 else _why(rows)
+    return Report(rows, [Goal(START_GOAL, rows[0].value, 5.0, 1.5, higher_is_better=False, why=why)])
+
+
+def _why(rows: list[Row]) -> str:
+    imports = next(row for row in rows if row.name == "all imports")
+    return f"of a like start {imports.note}, most of it torch"
+
+
+def _spread(seconds: list[float]) -> tuple[float, str, float, float]:
+    return statistics.median(seconds), "s", min(seconds), max(seconds)
+
+
+def _tag(*options: str) -> tuple[float, float]:
+    """Seconds from the start of the process until its answer is there, and its highest resident memory in MB."""
+    began = time.monotonic()
+    process = subprocess.Popen([sys.executable, *TAG, *options], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    first = process.stdout.readline()
+    took_s = time.monotonic() - began
+    process.stdout.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode or not first:
+        raise OSError(f"emotag tag ended with {process.returncode}")
+    return took_s, usage.ru_maxrss * 1024 / 1e6
+
+
+def _imports() -> list[Row]:
+    """Seconds of importing by package, of one run of `emotag tag --precision fp32`; timing the imports slows them down a little."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *TAG, "--precision", "fp32"], capture_output=True, text=True, check=True
+    )
+    whole_s = time.monotonic() - began
+    spent: Counter[str] = Counter()
+    for microseconds, module in IMPORTED.findall(done.stderr):
+        spent[module.partition(".")[0]] += int(microseconds)
+    total_s = sum(spent.values()) / 1e6
+    share = f"{total_s:.1f} s of {whole_s:.1f} s are imports"
+    rows = [Row("start", "all imports", total_s, "s", total_s, total_s, note=share)]
+    for package, microseconds in spent.most_common(TOLD):
+        took_s = microseconds / 1e6
+        rows.append(Row("start", f"importing {package}", took_s, "s", took_s, took_s, note=f"{took_s / whole_s:.0%}"))
+    return rows
+
+
+def _ready(repeats: int) -> list[Row]:
+    """`emotag run` until `/readyz` says so: model loaded, group joined."""
+    seconds, memory = [], []
+    with kafka() as broker:
+        for _ in range(repeats):
+            lane = Lane(broker.bootstrap_servers)
+            with LocalWorker(lane.environment()) as worker:
+                began = time.monotonic()
+                worker.start()
+                seconds.append(time.monotonic() - began)
+                memory.append(resident_mb(worker.pid, peak=True))
+                worker.kill()
+            lane.close()
+    return [
+        Row("start", "emotag run, to ready", *_spread(seconds), note="model loaded, precision measured, group joined"),
+        Row("start", "emotag run, most resident memory", statistics.median(memory), "MB", min(memory), max(memory)),
+    ]
