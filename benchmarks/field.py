@@ -39,7 +39,7 @@ RIVALS = {
 }
 """Module, the package it needs, exactly once."""
 
-QUICK = (COLD, PINNED, PLAIN_EO, FASTSTREAM)
+QUICK = (COLD, PINNED, FASTSTREAM)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import contextlib
 import random
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from safetensors import safe_open
@@ -26,6 +26,7 @@ WORDS = ("good", "time", "house", "water", "never", "again", "happy", "world")
 """One token each."""
 
 BACKLOGS = (1_000, 10_000, 100_000, 1_000_000)
+BATCHES_MESSAGES = 10_000
 BATCHES = (16, 64, 256, 1024, 4096)
 KNOWN = 512
 """Texts that are repeated, each tagged once before."""
@@ -37,7 +38,7 @@ def measure(budget: Budget) -> Report:
     """Lengths, then backlogs, then batches."""
     until = time.monotonic() + (12.0 if budget.quick else 110.0)
     with EngineProcess("fp32" if budget.quick else "auto") as engine:
-        rows = _lengths(engine, tokens=512 if budget.quick else 3_072)
+        rows = _lengths(engine, LENGTHS[::3] if budget.quick else LENGTHS, tokens=512 if budget.quick else 3_072)
     known = Supply().take(KNOWN // 4 if budget.quick else KNOWN)
     with kafka() as broker, valkey() as cache:
         common = {"EMOTAG_CACHE__URL": cache.url, "EMOTAG_MODEL__PRECISION": engine.precision}
@@ -45,21 +46,11 @@ def measure(budget: Budget) -> Report:
         usual = {**common, "EMOTAG_MODEL__PRECISION": "fp32" if budget.quick else "auto"}
         with _worker(broker.bootstrap_servers, usual) as contestant:
             contestant.warm(known)
-            backlog_rows, missing = _backlogs(contestant, known, until)
+            backlog_rows, missing = _backlogs(contestant, known, BACKLOGS[:1] if budget.quick else BACKLOGS, until)
             resident = resident_mb(contestant.server.pid)
         rows += backlog_rows
-        with contextlib.ExitStack() as stack:
-            batches = BATCHES[3:4] if budget.quick else BATCHES
-            workers = {
-                batch: stack.enter_context(
-                    _worker(broker.bootstrap_servers, {**common, "EMOTAG_BATCH__MAX_RECORDS": str(batch)})
-                )
-                for batch in batches
-            }
-            for contestant in workers.values():
-                contestant.warm(known)
-            for batch, contestant in workers.items():
-                rows.append(_batch(contestant, batch, known, 2_000 if budget.quick else 10_000))
+        if not budget.quick:
+            rows += _batches(broker.bootstrap_servers, common, known)
     return Report(rows, [_memory_goal(resident)], missing)
 
 
@@ -75,29 +66,32 @@ def _worker(bootstrap_servers: str, environment: Mapping[str, str]) -> Iterator[
         contestant.close()
 
 
-def _lengths(engine: EngineProcess, tokens: int) -> list[Row]:
+def _lengths(engine: EngineProcess, lengths: Sequence[int], tokens: int) -> list[Row]:
     """Texts a second against tokens a text, about as many tokens at each length."""
     rows = []
-    for length in LENGTHS:
+    for length in lengths:
         count = max(8, tokens // min(length, WINDOW))
         words = random.Random(length)  # noqa: S311  (the same every time)
         texts = [" ".join(words.choices(WORDS, k=length - SPECIAL)) for _ in range(count)]
         engine.seconds(texts[:8])
-        took = sorted(engine.seconds(texts) for _ in range(2))
-        note = f"{count * min(length, WINDOW) / took[0]:,.0f} tokens/s"
+        rates = [count / engine.seconds(texts) for _ in range(2)]
+        rate = statistics.median(rates)
+        note = f"{rate * min(length, WINDOW):,.0f} tokens/s"
         if length > WINDOW:
             note += f"; a text is cut to the model's window of {WINDOW} tokens, the rest costs its tokenising"
-        low, high = count / took[1], count / took[0]
-        rows.append(Row("growth", f"engine, {length} tokens a text", high, "texts/s", low, high, note=note))
+        name = f"engine, {length} tokens a text"
+        rows.append(Row("growth", name, rate, "texts/s", min(rates), max(rates), note=note))
     return rows
 
 
-def _backlogs(contestant: Contestant, known: list[str], until: float) -> tuple[list[Row], list[str]]:
+def _backlogs(
+    contestant: Contestant, known: list[str], backlogs: Sequence[int], until: float
+) -> tuple[list[Row], list[str]]:
     """Messages a second and memory against what lies there when the worker begins to read."""
     rows: list[Row] = []
     missing: list[str] = []
     rate = 2_000.0
-    for backlog in BACKLOGS:
+    for backlog in backlogs:
         name = f"stream, a backlog of {backlog:,}"
         needed_s = backlog / rate * 1.2
         if rows and time.monotonic() + needed_s > until:
@@ -113,14 +107,29 @@ def _backlogs(contestant: Contestant, known: list[str], until: float) -> tuple[l
     return rows, missing
 
 
-def _batch(contestant: Contestant, batch: int, known: list[str], messages: int) -> Row:
-    """Messages a second and memory against the most records of one step."""
-    texts = random.Random(batch).choices(known, k=messages)  # noqa: S311  (the same every time)
-    rates = sorted(contestant.run(texts)[0].rate for _ in range(2))
-    resident = resident_mb(contestant.server.pid)
-    note = f"{messages:,} messages, all repeats, from the cache; resident memory then {resident:,.0f} MB"
-    name = f"stream, batches of up to {batch:,} records"
-    return Row("growth", name, statistics.median(rates), "messages/s", rates[0], rates[1], note=note)
+def _batches(bootstrap_servers: str, common: Mapping[str, str], known: list[str]) -> list[Row]:
+    """Messages a second and memory against the most records of one step, each in a worker of its own."""
+    rows = []
+    texts = random.Random(1).choices(known, k=BATCHES_MESSAGES)  # noqa: S311  (the same every time)
+    with contextlib.ExitStack() as stack:
+        workers = {
+            batch: stack.enter_context(_worker(bootstrap_servers, {**common, "EMOTAG_BATCH__MAX_RECORDS": str(batch)}))
+            for batch in BATCHES
+        }
+        for worker in workers.values():
+            worker.warm(known)
+        rates: dict[int, list[float]] = {batch: [] for batch in BATCHES}
+        for _ in range(2):
+            for batch, worker in workers.items():
+                rates[batch].append(worker.run(texts)[0].rate)
+        for batch, worker in workers.items():
+            found = rates[batch]
+            note = (
+                f"{len(texts):,} messages, all repeats; resident memory then {resident_mb(worker.server.pid):,.0f} MB"
+            )
+            name = f"stream, batches of up to {batch:,} records"
+            rows.append(Row("growth", name, statistics.median(found), "messages/s", min(found), max(found), note=note))
+    return rows
 
 
 def _memory_goal(resident: float) -> Goal:
