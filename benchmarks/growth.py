@@ -100,9 +100,10 @@ def _backlogs(
         texts = random.Random(backlog).choices(known, k=backlog)  # noqa: S311  (the same every time)
         outcome, _ = contestant.run(texts)
         rate = outcome.rate
-        note = f"all repeats, from the cache; resident memory then {resident_mb(contestant.server.pid):,.0f} MB"
         if outcome.lost or outcome.duplicated:
-            note = f"LOST {outcome.lost}, {outcome.duplicated} TWICE; {note}"
+            missing.append(f"{name}: it lost {outcome.lost}, and {outcome.duplicated} came twice")
+            continue
+        note = f"all repeats, from the cache; resident memory then {resident_mb(contestant.server.pid):,.0f} MB"
         rows.append(Row("growth", name, rate, "messages/s", rate, rate, note=note))
     return rows, missing
 

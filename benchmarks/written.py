@@ -1,7 +1,6 @@
 """Steps read and written as the worker does it, each call timed: poll, produce, offsets, commit."""
 
 import contextlib
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from worker import clients, settings
 from worker.offsets import next_offsets
 from worker.sink import DeliveryFailures
 from worker.source import Source
-from worker.telemetry import CLIENT_LOG, Telemetry
+from worker.telemetry import Telemetry, configure_logging
 
 from .lane import Lane
 from .messages import Supply
@@ -40,7 +39,7 @@ class WrittenSteps:
         self._size = size
         self._lane = lane
         self.seconds: dict[str, list[float]] = defaultdict(list)
-        logging.getLogger(CLIENT_LOG).addHandler(logging.NullHandler())
+        configure_logging(settings.LogSettings(level="error"))  # what a worker tells of its group is no news here
         chosen = settings.load(flags={"kafka": {"bootstrap_servers": lane.bootstrap_servers, "group_id": lane.group}})
         lane.fill(Supply().take(size * steps))
         self._source = Source(lane.input, deadline_s=60, telemetry=Telemetry())
