@@ -91,7 +91,7 @@ class Field:
         for name in names[shift:] + names[:shift]:
             if name in (ENGINE, STEPS):
                 taken_s = self.engine.seconds(texts, step=BATCH if name == STEPS else None)
-                self.tally.add(name, number, messages / taken_s)
+                self._add(name, number, messages, taken_s, self.engine.spent_s)
             else:
                 self._run(name, name, number, texts)
         shuffled = random.Random(number)  # noqa: S311  (that every run is the same is the point)
@@ -106,7 +106,8 @@ class Field:
     def notes(self) -> dict[str, str]:
         """What a reader should know of each row."""
         return {
-            row: f"{count:,} messages, each answered once; {self.spent.median(row):,.0f} µs of processor a message"
+            row: f"{count:,} messages, each answered once; " * (row not in (ENGINE, STEPS))
+            + f"{self.spent.median(row):,.0f} µs of processor a message"
             for row, count in self.counts.items()
         }
 
@@ -125,11 +126,14 @@ class Field:
                 raise LocalError(
                     f"of {outcome.messages} messages it lost {outcome.lost}, and {outcome.duplicated} came twice"
                 )
-            self.tally.add(row, number, outcome.rate)
-            self.spent.add(row, number, 1e6 * spent_s / outcome.messages)
-            self.counts[row] = outcome.messages
+            self._add(row, number, outcome.messages, outcome.seconds, spent_s)
 
         self._try(name, run, row)
+
+    def _add(self, row: str, number: int, messages: int, taken_s: float, spent_s: float) -> None:
+        self.tally.add(row, number, messages / taken_s)
+        self.spent.add(row, number, 1e6 * spent_s / messages)
+        self.counts[row] = messages
 
     def _try(self, name: str, call: Callable[[], None], *rows: str) -> None:
         try:

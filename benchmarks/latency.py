@@ -92,7 +92,7 @@ class EmptyTransactions:
 
 def measure(budget: Budget) -> Report:
     """The worker alone with its broker: first its capacity, then shares of that, then single messages."""
-    load_s, singles, warm = (2.5, 4, 64) if budget.quick else (14.0, 30, 512)
+    load_s, singles, warm = (2.5, 4, 64) if budget.quick else (12.0, 30, 512)
     supply, rows = Supply(), []
     with kafka() as broker, EngineProcess("fp32" if budget.quick else "auto") as engine:
         lane, idle = Lane(broker.bootstrap_servers), Lane(broker.bootstrap_servers)

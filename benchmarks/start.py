@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from worker.local import LocalWorker, kafka
 
@@ -18,6 +19,9 @@ TEXT = "I'm so excited about this new opportunity!"
 TAG = ["-m", "worker.cli", "tag", TEXT]
 
 START_GOAL = "process start to first result, warm page cache"
+ENOUGH_S = 8.0
+"""After so many seconds nothing is begun once more: most of them are the same imports each time."""
+
 TOLD = 6
 """How many packages with the longest imports are listed."""
 
@@ -26,29 +30,31 @@ IMPORTED = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)")
 
 def measure(budget: Budget) -> Report:
     """`emotag tag`, `emotag run` until it is ready, and where the time of the first goes."""
-    repeats = 1 if budget.quick else 3
     if not budget.quick:
-        _tag()  # whatever was not in the page cache is now
-    tags = [_tag() for _ in range(repeats)]
+        _tag("--precision", "fp32")  # whatever was not in the page cache is now
+    tags = _repeated(_tag, most=1 if budget.quick else 3)
     seconds, memory = [each[0] for each in tags], [each[1] for each in tags]
     rows = [
         Row("start", "emotag tag, to its result", *_spread(seconds), note="one text, the precision measured (auto)"),
         Row("start", "emotag tag, most resident memory", statistics.median(memory), "MB", min(memory), max(memory)),
     ]
+    fixed = [each[0] for each in _repeated(lambda: _tag("--precision", "fp32"), most=1 if budget.quick else 3)]
+    rows.append(Row("start", "emotag tag --precision fp32", *_spread(fixed), note="without measuring the precision"))
     if not budget.quick:
-        fixed = [_tag("--precision", "fp32")[0] for _ in range(repeats)]
-        rows.append(
-            Row("start", "emotag tag --precision fp32", *_spread(fixed), note="without measuring the precision")
-        )
-        rows += _ready(repeats)
-    rows += _imports()
-    why = "" if rows[0].value <= 5 else _why(rows)
-    return Report(rows, [Goal(START_GOAL, rows[0].value, 5.0, 1.5, higher_is_better=False, why=why)])
+        rows += _ready()
+    imports = _imports()
+    why = f"{statistics.median(fixed):.1f} s with --precision fp32; then {imports[0].note}"
+    goal = Goal(START_GOAL, rows[0].value, 5.0, 1.5, higher_is_better=False, why=why)
+    return Report([*rows, *imports], [goal])
 
 
-def _why(rows: list[Row]) -> str:
-    imports = next(row for row in rows if row.name == "all imports")
-    return f"of a like start {imports.note}, most of it torch"
+def _repeated(call: Callable[[], tuple[float, float]], *, most: int) -> list[tuple[float, float]]:
+    """Up to *most* times, and no longer than it is worth."""
+    until = time.monotonic() + ENOUGH_S
+    found = [call()]
+    while len(found) < most and time.monotonic() < until:
+        found.append(call())
+    return found
 
 
 def _spread(seconds: list[float]) -> tuple[float, str, float, float]:
@@ -90,19 +96,22 @@ def _imports() -> list[Row]:
     return rows
 
 
-def _ready(repeats: int) -> list[Row]:
+def _ready() -> list[Row]:
     """`emotag run` until `/readyz` says so: model loaded, group joined."""
-    seconds, memory = [], []
     with kafka() as broker:
-        for _ in range(repeats):
+
+        def once() -> tuple[float, float]:
             lane = Lane(broker.bootstrap_servers)
             with LocalWorker(lane.environment()) as worker:
                 began = time.monotonic()
                 worker.start()
-                seconds.append(time.monotonic() - began)
-                memory.append(resident_mb(worker.pid, peak=True))
+                found = time.monotonic() - began, resident_mb(worker.pid, peak=True)
                 worker.kill()
             lane.close()
+            return found
+
+        runs = _repeated(once, most=3)
+    seconds, memory = [each[0] for each in runs], [each[1] for each in runs]
     return [
         Row("start", "emotag run, to ready", *_spread(seconds), note="model loaded, precision measured, group joined"),
         Row("start", "emotag run, most resident memory", statistics.median(memory), "MB", min(memory), max(memory)),

@@ -31,10 +31,9 @@ def measure(budget: Budget) -> Report:
             round_began = time.monotonic()
             ground.round(number, messages)
             longest_s = max(longest_s, time.monotonic() - round_began)
-    notes = ground.notes() | {
-        ENGINE: f"{ground.supply.origin}, {messages} texts at once, {ground.engine.precision}",
-        STEPS: "texts of like length find one another only within a step",
-    }
+    notes = ground.notes()
+    notes[ENGINE] += f"; {ground.supply.origin}, {messages} texts at once, {ground.engine.precision}"
+    notes[STEPS] += "; texts of like length find one another only within a step"
     return Report(ground.tally.rows(against=ENGINE, notes=notes), goals(ground.tally, notes), ground.missing)
 
 
