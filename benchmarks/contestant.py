@@ -12,6 +12,7 @@ from worker.local.server import LocalError, LocalServer
 
 from .lane import Lane, Outcome
 from .rivals.job import Job
+from .threads import PASSIVE
 
 PIN = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execv(sys.argv[2], sys.argv[2:])"
 """Takes one core for itself and becomes the command that follows: every thread of it inherits that."""
@@ -43,7 +44,7 @@ class Rival(LocalServer):
 
     def _process_environment(self) -> Mapping[str, str] | None:
         # Its state folders go where its log is.
-        return {**os.environ, "Quix__State__Dir": str(self.folder / "state")}
+        return {**os.environ, **PASSIVE, "Quix__State__Dir": str(self.folder / "state")}
 
     def _answers(self) -> bool:
         return True

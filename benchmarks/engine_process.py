@@ -1,6 +1,7 @@
 """The engine alone in a process of its own: lists of texts in, seconds out. No broker, no JSON of records, no cache."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -8,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from model.tagger import EmotionTagger
+
+from .threads import PASSIVE
 
 
 class EngineProcess:
@@ -21,6 +24,7 @@ class EngineProcess:
     def __init__(self, precision: str = "auto") -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, precision],
+            env={**os.environ, **PASSIVE},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

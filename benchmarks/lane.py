@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from .messages import id_in, values
+from .threads import PASSIVE
 
 QUIET = logging.getLogger("librdkafka.benchmarks")
 """What clients say of a broker that is being shut down is no news."""
@@ -77,6 +78,7 @@ class Lane:
     def environment(self) -> dict[str, str]:
         """What `emotag run` needs to work in this lane."""
         return {
+            **PASSIVE,
             "EMOTAG_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "EMOTAG_KAFKA__GROUP_ID": self.group,
             "EMOTAG_INPUT__TOPIC": self.input,

@@ -23,6 +23,7 @@ from worker.record import Record
 from worker.telemetry import Telemetry
 
 from .contestant import Contestant
+from .engine_process import EngineProcess
 from .lane import Lane
 from .messages import Supply, values
 from .results import Budget, Report, Row
@@ -41,11 +42,11 @@ class Stages:
         self.rows: list[Row] = []
         self._steps = steps
 
-    def time(self, name: str, call: Callable[[], Any], *, note: str = "", steps: int | None = None) -> None:
+    def time(self, name: str, call: Callable[[], Any], *, note: str = "") -> None:
         """Time *call*, which does a step's worth."""
         call()
         took = []
-        for _ in range(steps or self._steps):
+        for _ in range(self._steps):
             began = time.perf_counter()
             call()
             took.append(time.perf_counter() - began)
@@ -61,7 +62,12 @@ def measure(budget: Budget) -> Report:
     """Stages first, in this process; then a whole worker."""
     stages = Stages(steps=3 if budget.quick else 15)
     with kafka() as broker, valkey() as cache:
-        _alone(stages, cache.url, *(("fp32", 1) if budget.quick else ("auto", 3)))
+        with EngineProcess("fp32" if budget.quick else "auto") as engine:
+            texts = Supply().take(STEP)
+            engine.seconds(texts[:16])
+            took = [engine.seconds(texts) for _ in range(1 if budget.quick else 3)]
+        _alone(stages, cache.url, engine.precision)
+        stages.add("tokenise and forward", took, note=f"{engine.precision}, all cores, beside it nothing")
         lane = Lane(broker.bootstrap_servers)
         steps = 4 if budget.quick else 16
         written = WrittenSteps(lane, size=STEP, steps=steps)
@@ -76,7 +82,7 @@ def measure(budget: Budget) -> Report:
         return Report(stages.rows + _profile(broker.bootstrap_servers, cache.url, 30_000), [])
 
 
-def _alone(stages: Stages, cache_url: str, precision: str, forwards: int) -> None:
+def _alone(stages: Stages, cache_url: str, precision: str) -> None:
     """The stages that need no Kafka."""
     chosen = settings_.load(flags={"cache": {"url": cache_url, "timeout_ms": 1000}})
     tagger = EmotionTagger.load(precision=precision)
@@ -105,7 +111,6 @@ def _alone(stages: Stages, cache_url: str, precision: str, forwards: int) -> Non
     stages.time("tokenise", lambda: tagger.tokenise(texts))
     lengths = [len(text.ids) for text in tokens]
     stages.time("batch plan", lambda: plan_batches(lengths, max_tokens=tagger.batch_tokens))
-    stages.time("forward", lambda: tagger.probabilities(tokens), note=f"{tagger.precision}, all cores", steps=forwards)
     stages.time("thresholds to emotions", lambda: [tagger.emotions(row_K) for row_K in rows_BK])
     _encode(stages, tagger, records, decoded, [as_pairs(tagger.emotions(row_K)) for row_K in rows_BK])
 

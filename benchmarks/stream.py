@@ -3,7 +3,7 @@
 Everybody is a process that has its model loaded and its group joined and has answered some messages. It is stopped
 (SIGSTOP) while its input topic is filled; the clock runs from when it goes on until a read_committed consumer has every
 answer. Everybody has the same model through the same `EmotionTagger`, the same batch, and gets the same texts once a
-round, so that what differs is the stream.
+round, so that what differs is the stream. Threads of the model wait passively (`OMP_WAIT_POLICY`), everybody's.
 """
 
 import time
