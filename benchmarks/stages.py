@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from model.batching import plan_batches
+from model.openvino_engine import BATCH_TOKENS
 from model.tagger import EmotionTagger
 from worker import settings as settings_
 from worker.cache import RedisCache
 from worker.decode import Decoded, decode
-from worker.encode import Answer, Encoder, as_pairs
+from worker.encode import Answer, Encoder
 from worker.entry import Entry, quantise
 from worker.fingerprint import Fingerprint
 from worker.local import kafka, valkey
@@ -110,9 +111,9 @@ def _alone(stages: Stages, cache_url: str, precision: str) -> None:
     cache.close()
     stages.time("tokenise", lambda: tagger.tokenise(texts))
     lengths = [len(text.ids) for text in tokens]
-    stages.time("batch plan", lambda: plan_batches(lengths, max_tokens=tagger.batch_tokens))
-    stages.time("thresholds to emotions", lambda: [tagger.emotions(row_K) for row_K in rows_BK])
-    _encode(stages, tagger, records, decoded, [as_pairs(tagger.emotions(row_K)) for row_K in rows_BK])
+    stages.time("batch plan", lambda: plan_batches(lengths, max_tokens=BATCH_TOKENS))
+    stages.time("thresholds to emotions", lambda: tagger.emotions(rows_BK))
+    _encode(stages, tagger, records, decoded, tagger.emotions(rows_BK))
 
 
 def _encode(
@@ -120,7 +121,7 @@ def _encode(
     tagger: EmotionTagger,
     records: Sequence[Record],
     decoded: Sequence[Decoded],
-    emotions: Sequence[list[tuple[str, float]]],
+    emotions: Sequence[Sequence[tuple[str, float]]],
 ) -> None:
     names = {"name": tagger.name, "version": tagger.version, "thresholds": tagger.thresholds_version}
     encoder = Encoder(names, "emotions", "texts.dlq", "emotag", "0")

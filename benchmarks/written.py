@@ -19,6 +19,9 @@ from .messages import Supply
 FETCHED_S = 1.0
 """By then the client has fetched what is there, so that a poll takes from its queue and does not wait for a broker."""
 
+ALL_BYTES = 2**30
+"""A step's records are counted here, not its bytes."""
+
 RESTED_S = 0.1
 """By then the broker has written the markers of a small transaction."""
 
@@ -47,7 +50,7 @@ class WrittenSteps:
         self._producer = clients.producer(chosen, self._source.note_error, DeliveryFailures())
         self._producer.init_transactions(60)
         self._source.subscribe(before_revoke=lambda: None, when_lost=lambda: None)
-        while not self._source.poll(1, timeout_s=1):
+        while not self._source.poll(1, ALL_BYTES, timeout_s=1):
             pass
         time.sleep(FETCHED_S)
 
@@ -60,7 +63,7 @@ class WrittenSteps:
         if not at_once:
             time.sleep(RESTED_S)
         with self._timed("poll"):
-            records = self._source.poll(self._size, timeout_s=1)
+            records = self._source.poll(self._size, ALL_BYTES, timeout_s=1)
         offsets = [TopicPartition(*place, offset) for place, offset in next_offsets(records).items()]
         self._producer.begin_transaction()
         with self._timed("produce"):

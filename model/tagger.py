@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,7 @@ class DeviceFailed(Exception):
     """The device cannot run the model at all, not even on a harmless text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Emotion:
+class Emotion(NamedTuple):
     """One label and its probability in [0, 1]."""
 
     label: str
@@ -120,19 +119,25 @@ class EmotionTagger:
         tokens = self.tokenise(texts)
         probabilities_BK = self.probabilities(tokens)
         return [
-            Tagging(self.emotions(row_K), dict(zip(self.labels, row_K.tolist(), strict=True)), text.truncated)
-            for row_K, text in zip(probabilities_BK, tokens, strict=True)
+            Tagging(emotions, dict(zip(self.labels, row_K.tolist(), strict=True)), text.truncated)
+            for emotions, row_K, text in zip(self.emotions(probabilities_BK), probabilities_BK, tokens, strict=True)
         ]
 
     def tokenise(self, texts: Sequence[str]) -> list[TokenIds]:
         """Token ids of each text, in order; needs no device."""
         return self._tokens(texts) if texts else []
 
-    def emotions(self, probabilities_K: npt.NDArray[np.float32]) -> tuple[Emotion, ...]:
-        """The labels of one text at or over their own threshold, best first."""
-        chosen = np.flatnonzero(self.thresholds.decide(probabilities_K[None])[0])
-        best_first = chosen[np.argsort(-probabilities_K[chosen], kind="stable")]
-        return tuple(Emotion(self.labels[k], float(probabilities_K[k])) for k in best_first)
+    def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[Emotion, ...]]:
+        """The labels of each text at or over their own threshold, best first."""
+        found: list[list[Emotion]] = [[] for _ in probabilities_BK]
+        texts, labels = np.nonzero(self.thresholds.decide(probabilities_BK))
+        scores = probabilities_BK[texts, labels]
+        best_first = np.lexsort((labels, -scores))
+        for b, k, score in zip(
+            texts[best_first].tolist(), labels[best_first].tolist(), scores[best_first].tolist(), strict=True
+        ):
+            found[b].append(Emotion(self.labels[k], score))
+        return [tuple(emotions) for emotions in found]
 
     def probabilities(self, texts: Sequence[TokenIds]) -> npt.NDArray[np.float32]:
         """Probability of every label for each text, [B, K], in order; any number of texts."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Final, Self
 
@@ -26,7 +27,10 @@ CE_HEADERS: Final[Mapping[str, str | None]] = MappingProxyType(
 )
 """A result's CloudEvents headers in the order they are written, and what each says; None: each event's own."""
 
+_CE_BYTES = tuple((name, None if value is None else value.encode()) for name, value in CE_HEADERS.items())
 
+
+@lru_cache(maxsize=16)  # all results of a batch have one
 def rfc3339(time: datetime) -> str:
     """A time as `2026-11-23T07:00:00.123Z`, in UTC, milliseconds cut."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -124,5 +128,5 @@ def cloudevents_headers(event_id: str, *, source: str, time: datetime) -> list[t
         source: a URI reference.
         time: when the text was tagged.
     """
-    own = {"ce_id": event_id, "ce_source": source, "ce_time": rfc3339(time)}
-    return [(name, (own[name] if value is None else value).encode()) for name, value in CE_HEADERS.items()]
+    own = {"ce_id": event_id.encode(), "ce_source": source.encode(), "ce_time": rfc3339(time).encode()}
+    return [(name, own[name] if value is None else value) for name, value in _CE_BYTES]

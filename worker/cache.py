@@ -128,11 +128,8 @@ class RedisCache:
             self._failed(error)
             return {}
         self._succeeded()
-        entries = {
-            key: unpack(value, labels=self._labels)
-            for key, value in zip(keys, values, strict=True)
-            if value is not None
-        }
+        there = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+        entries = dict(zip(there, unpack(list(there.values()), labels=self._labels), strict=True))
         good = {key: entry for key, entry in entries.items() if entry is not None}
         self._telemetry.cache_rubbish(len(entries) - len(good))
         return good

@@ -1,7 +1,6 @@
 """A record's bytes to the text in it, or the reason why there is none."""
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -28,8 +27,7 @@ MAX_ID_BYTES = 1024
 TYPES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True):
     """The text of one record, and what its result repeats of it.
 
     Attributes:

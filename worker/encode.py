@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
 
+import msgspec
 from pydantic_core import to_json
 
 from schemas.dead_letter import DeadLetterHeaders
@@ -19,8 +20,7 @@ REPLACED = frozenset(CE_HEADERS)
 """Headers of the input that speak of the input's own event and value; the result has its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What one text's result says.
 
     Attributes:
@@ -101,13 +101,14 @@ class Encoder:
 
 def rfc3339_of(timestamp_ms: int) -> str | None:
     """A record's timestamp as RFC 3339; None where it lies outside the years a date can have."""
+    seconds, ms = divmod(timestamp_ms, 1000)
+    second = _second(seconds)
+    return second and f"{second}.{ms:03}Z"
+
+
+@lru_cache(maxsize=1024)  # records that are read together were mostly written together
+def _second(seconds: int) -> str | None:
     try:
-        seconds, rest = divmod(timestamp_ms, 1000)
-        return rfc3339(datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000))
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
     except (OverflowError, ValueError, OSError):
         return None
-
-
-def as_pairs(emotions: Sequence[Any]) -> list[tuple[str, float]]:
-    """The tagger's emotions as (label, score)."""
-    return [(emotion.label, emotion.score) for emotion in emotions]

@@ -5,8 +5,9 @@ version (1) · flags (1) · one 16-bit fraction per label (2 K) · CRC-32 of all
 
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -16,8 +17,7 @@ STEPS = 65_535
 """Probabilities are kept in 65,536 steps: 8e-6 off at most, far below what rounding of the weights costs."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One text's answer, thresholds not yet applied."""
 
     probabilities_K: npt.NDArray[np.float32]
@@ -36,11 +36,21 @@ def pack(entry: Entry) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-def unpack(raw: bytes, *, labels: int) -> Entry | None:
-    """The entry in *raw*; None where the bytes are anything else: another version, cut short, rubbish."""
-    if len(raw) != 2 + 2 * labels + 4 or raw[0] != VERSION or raw[1] > TRUNCATED:
-        return None
-    if zlib.crc32(raw[:-4]) != struct.unpack("<I", raw[-4:])[0]:
-        return None
-    probabilities_K = np.frombuffer(raw[2:-4], dtype="<u2").astype(np.float32) / np.float32(STEPS)
-    return Entry(probabilities_K, bool(raw[1] & TRUNCATED))
+def unpack(raw: Sequence[bytes], *, labels: int) -> list[Entry | None]:
+    """The entries in *raw*; None where the bytes are anything else: another version, cut short, rubbish."""
+    good = [_is_entry(value, labels) for value in raw]
+    kept = b"".join(value[2:-4] for value, is_good in zip(raw, good, strict=True) if is_good)
+    rows = iter(np.frombuffer(kept, dtype="<u2").reshape(-1, labels).astype(np.float32) / np.float32(STEPS))
+    return [
+        Entry(next(rows), bool(value[1] & TRUNCATED)) if is_good else None
+        for value, is_good in zip(raw, good, strict=True)
+    ]
+
+
+def _is_entry(raw: bytes, labels: int) -> bool:
+    return (
+        len(raw) == 2 + 2 * labels + 4
+        and raw[0] == VERSION
+        and raw[1] <= TRUNCATED
+        and zlib.crc32(raw[:-4]) == int.from_bytes(raw[-4:], "little")
+    )

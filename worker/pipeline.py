@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
 
+import numpy as np
+
 from model.tagger import DeviceFailed, EmotionTagger
 from model.tokens import TokenIds
 
@@ -23,7 +25,7 @@ from .background import Background
 from .batching import StepBudget
 from .cache import Cache
 from .decode import Decoded, decode
-from .encode import Answer, Encoder, as_pairs
+from .encode import Answer, Encoder
 from .entry import Entry, quantise
 from .errors import BadRecord, DeviceLost, DeviceRejected, StepAborted, TransactionFailed
 from .fingerprint import Fingerprint
@@ -243,27 +245,36 @@ class Pipeline:
         """A result or a dead letter for every record, in the input's order."""
         now = datetime.now(UTC)
         written = Written()
+        answers = self._answers(step.known, cached=True)
+        answers |= self._answers({k: found for k, found in computed.items() if isinstance(found, Entry)}, cached=False)
         answered: set[str] = set()
         for record, text, key in zip(step.records, step.texts, step.keys, strict=True):
-            found = text if isinstance(text, BadRecord) else step.known.get(key) or computed[key]
-            if isinstance(found, BadRecord):
-                written.records.append(self._encoder.dead_letter(record, found, now))
-                written.dead_letters[type(found).__name__] += 1
+            if isinstance(text, BadRecord) or key not in answers:
+                refusal = text if isinstance(text, BadRecord) else computed[key]
+                assert isinstance(refusal, BadRecord)  # what was computed and has no answer was refused
+                written.records.append(self._encoder.dead_letter(record, refusal, now))
+                written.dead_letters[type(refusal).__name__] += 1
                 continue
-            assert isinstance(text, Decoded)  # what has an entry has a text
-            cached = key in step.known
-            written.records.append(self._encoder.result(record, text, self._answer(found, cached=cached), now))
-            written.origins["cache" if cached else "repeat" if key in answered else "computed"] += 1
-            written.truncated += found.truncated
+            answer = answers[key]
+            written.records.append(self._encoder.result(record, text, answer, now))
+            written.origins["cache" if answer.cached else "repeat" if key in answered else "computed"] += 1
+            written.truncated += answer.truncated
             answered.add(key)
         return written
 
-    def _answer(self, entry: Entry, *, cached: bool) -> Answer:
-        scores = None
+    def _answers(self, entries: Mapping[str, Entry], *, cached: bool) -> dict[str, Answer]:
+        """What is said of each text, by cache key."""
+        if not entries:
+            return {}
+        probabilities_BK = np.stack([entry.probabilities_K for entry in entries.values()])
+        emotions = self._tagger.emotions(probabilities_BK)
+        scores: list[dict[str, float] | None] = [None] * len(entries)
         if self._settings.output.all_scores:
-            scores = dict(zip(self._tagger.labels, entry.probabilities_K.tolist(), strict=True))
-        emotions = as_pairs(self._tagger.emotions(entry.probabilities_K))
-        return Answer(emotions, scores, truncated=entry.truncated, cached=cached)
+            scores = [dict(zip(self._tagger.labels, row, strict=True)) for row in probabilities_BK.tolist()]
+        return {
+            key: Answer(emotions[row], scores[row], truncated=entry.truncated, cached=cached)
+            for row, (key, entry) in enumerate(entries.items())
+        }
 
     def _read_again(self, error: StepAborted) -> None:
         """After an abort: everything under way is read anew, from the first record that was not committed."""

@@ -86,6 +86,9 @@ def producer_properties(settings: Settings) -> dict[str, Any]:
         "compression.type": "lz4",
         # Only until the step's last record is handed over: the commit flushes.
         "linger.ms": 5,
+        # A transaction that begins while the broker still finishes the one before is told to try again: after
+        # librdkafka's own 100 ms that would double the time of a step.
+        "retry.backoff.ms": 10,
         # As Java's producers place keys, so that topics keyed alike can be joined.
         "partitioner": "murmur2_random",
     }

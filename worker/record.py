@@ -1,13 +1,12 @@
 """A record: what comes from a topic, and what goes to one."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from schemas.dead_letter import Headers as Headers  # said once, where a consumer has it too
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record as it was read."""
+class Record(msgspec.Struct, frozen=True):
+    """A record as it was read. (A struct, since that takes a fifth of the time that making a frozen dataclass does.)"""
 
     topic: str
     partition: int
@@ -20,12 +19,11 @@ class Record:
     """Milliseconds since 1970, UTC; None where the producer gave none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """A record to be written. Without a timestamp the broker's clock gives one."""
 
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Headers = field(default=())
+    headers: Headers = ()
     timestamp_ms: int | None = None
