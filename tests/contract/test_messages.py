@@ -43,7 +43,7 @@ def test_a_result_of_a_later_version_with_more_fields_is_still_read() -> None:
 def test_the_worker_writes_what_the_contract_says() -> None:
     """Built by hand in the worker, for speed; held to the published model and schema here."""
     record = Record("texts", 3, 1234, b"k", b"", [("a", b"1"), ("Content-Type", b"text/plain")], 1_795_417_199_000)
-    answer = Answer([("excitement", 0.91204), ("joy", 0.447)], None, truncated=False, cached=False)
+    answer = Answer((("excitement", 0.91204), ("joy", 0.447)), None, truncated=False, cached=False)
     written = ENCODER.result(record, Decoded("a", "m-1"), answer, NOW)
     value = json.loads(written.value or b"")
     schema("emotion-result").validate(value)
@@ -55,7 +55,7 @@ def test_the_worker_writes_what_the_contract_says() -> None:
 
 def test_metadata_is_repeated_as_it_came() -> None:
     decoded = Decoded("a", "m", b'{"z":1e3,"a":[null]}')
-    written = ENCODER.result(Record("t", 0, 0, None, b""), decoded, Answer([], None, truncated=False, cached=True), NOW)
+    written = ENCODER.result(Record("t", 0, 0, None, b""), decoded, Answer((), None, truncated=False, cached=True), NOW)
     assert (written.value or b"").endswith(b'"metadata":{"z":1e3,"a":[null]}}')
     assert "neutral" == json.loads(written.value or b"")["sentiment"]
 
@@ -63,7 +63,7 @@ def test_metadata_is_repeated_as_it_came() -> None:
 @pytest.mark.parametrize("timestamp_ms", [None, -1, 0, 253_402_300_800_000, 9_223_372_036_854_775_807])
 def test_a_timestamp_that_is_no_date_does_not_stop_the_stream(timestamp_ms: int | None) -> None:
     record = Record("t", 0, 0, None, b"", timestamp_ms=timestamp_ms)
-    written = ENCODER.result(record, Decoded("a", "m"), Answer([], None, truncated=False, cached=False), NOW)
+    written = ENCODER.result(record, Decoded("a", "m"), Answer((), None, truncated=False, cached=False), NOW)
     EmotionResult.from_json(written.value or b"")
 
 
@@ -89,7 +89,7 @@ def test_the_headers_that_are_written_are_those_that_are_published() -> None:
 def test_a_header_that_speaks_of_the_inputs_own_event_is_not_repeated(name: str) -> None:
     """In whatever case it came: its value would stand beside the result's own."""
     record = Record("t", 0, 0, None, b"", [(name, b"the input's"), (name.title(), b"the input's")])
-    written = ENCODER.result(record, Decoded("a", "m"), Answer([], None, truncated=False, cached=False), NOW)
+    written = ENCODER.result(record, Decoded("a", "m"), Answer((), None, truncated=False, cached=False), NOW)
     assert list(CE_HEADERS) == [header for header, _ in written.headers]
 
 
