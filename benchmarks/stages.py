@@ -129,7 +129,7 @@ def _encode(
     def encode() -> None:
         now = datetime.now(UTC)
         for record, text, pairs in zip(records, decoded, emotions, strict=True):
-            encoder.result(record, text, Answer(pairs, None, truncated=False, cached=True), now)
+            encoder.result(record, text, Answer(tuple(pairs), None, truncated=False, cached=True), now)
 
     stages.time("encode", encode)
 
