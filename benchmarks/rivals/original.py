@@ -1,0 +1,24 @@
+"""The way of the model that this one is modelled on: torch in float32, 32 texts in the order they come, padded to 128."""
+
+import torch
+
+from . import Rival, Setting
+from .batches import Ids, Logits, Mask, in_batches, one_by_one
+
+NAME = "the original's way"
+SIZE = 32
+
+
+def build(setting: Setting) -> Rival:
+    """The reference forward, batch by batch."""
+    model = setting.exports.trained.model.eval()
+
+    @torch.inference_mode()
+    def forward(ids_BL: Ids, mask_BL: Mask) -> Logits:
+        logits_BK: Logits = model(torch.from_numpy(ids_BL), torch.from_numpy(mask_BL)).numpy()
+        return logits_BK
+
+    run = in_batches(one_by_one(forward), size=SIZE, sort=False, width=model.config.max_tokens)
+    run(setting.tokens[:SIZE])
+    note = f"torch, float32, padded to {model.config.max_tokens}, {SIZE} at a time as they come"
+    return Rival(NAME, "tokens", run, note)  # type: ignore[arg-type]
