@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from . import machine, plots, readme, report, results
+from . import gpu_goals, machine, plots, readme, report, results
 from .results import Budget, Report, Results
 
 TABLES = tuple(report.SECTIONS)
@@ -51,7 +51,7 @@ def _gathered(reports: Sequence[Report], failed: Sequence[str], asked: argparse.
         machine=machine.describe(),
         command=command.strip(),
         rows=[row for found in reports for row in found.rows],
-        goals=[goal for found in reports for goal in found.goals],
+        goals=[*(goal for found in reports for goal in found.goals), *gpu_goals.recorded()],
         missing=[*(line for found in reports for line in found.missing), *failed],
     )
 

@@ -11,6 +11,9 @@ from model.distilbert_cnn import ModelConfig
 SIZES = ((512, 384, 1536), (2048, 384, 1536), (2048, 1536, 384), (1024, 1024, 1024), (2048, 2048, 2048))
 """Rows, inner and columns: the model's own layers, and squares that suit the library best."""
 
+MEASURABLE = (*PRECISIONS, "int8")
+"""Precisions in which torch multiplies matrices."""
+
 GPU_SIZES = ((8192, 8192, 8192), (16384, 8192, 8192), (65536, 768, 3072))
 
 
@@ -60,16 +63,17 @@ def _rate(size: tuple[int, int, int], precision: str, device: str, seconds: floa
     else:
         raise ValueError(f"nothing multiplies matrices in {precision} here")
     multiply(left, right)
-    _wait(device)
+    wait(device)
     done, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
         for _ in range(20 if device.startswith("cuda") else 1):
             multiply(left, right)
             done += 1
-        _wait(device)
+        wait(device)
     return 2 * rows * inner * columns * done / (time.perf_counter() - began)
 
 
-def _wait(device: str) -> None:
+def wait(device: str) -> None:
+    """Until *device* has done all it was given."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)

@@ -28,7 +28,8 @@ RUN_S = 600.0
 ENDING_S = 30.0
 """How long the end of its process is waited for."""
 
-SINGLE_FORWARD = {"TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1", "NNCF_TELEMETRY": "0"}
+ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1"}
+"""Nothing is fetched, and tokenizers may use all cores though they were imported before the process was forked."""
 
 
 class Unable(Exception):
@@ -47,15 +48,28 @@ class Competitor:
     """One module's `build`, called in a process of its own, which then waits to be asked.
 
     Attributes:
-        name, takes, note: as in `Rival`.
+        module: in this package.
+        name, takes, note: as in `Rival`, once `wait` has returned.
     """
 
+    name: str
+    takes: str
+    note: str
+
     def __init__(self, module: str, sample: Sample, *, quick: bool) -> None:
+        self.module = module
         context = server()
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, module, sample, quick), daemon=True)
         self._process.start()
         theirs.close()
+
+    def wait(self) -> None:
+        """Until it is ready.
+
+        Raises:
+            Unable: it cannot run here.
+        """
         self.name, self.takes, self.note = self._answer(READY_S)
 
     def run(self, tokens: Sequence[TokenIds], texts: Sequence[str]) -> tuple[Probabilities, float]:
@@ -97,7 +111,7 @@ def _serve(connection: Connection, module: str, sample: Sample, quick: bool) -> 
     """In the process: build, then run what comes until nothing more does."""
     import torch
 
-    os.environ.update(SINGLE_FORWARD)
+    os.environ.update(ENVIRONMENT)
     cores = usable_cores()
     torch.set_num_threads(cores)
     try:

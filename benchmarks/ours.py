@@ -10,6 +10,6 @@ def build(setting: Setting) -> Rival:
     from model.tagger import EmotionTagger
 
     tagger = EmotionTagger.load()
-    tagger.probabilities(setting.tokens)  # type: ignore[arg-type]
+    tagger.probabilities(setting.tokens)
     note = f"{tagger.precision} on {tagger.device}"
     return Rival(NAME, "tokens", tagger.probabilities, note)  # type: ignore[arg-type]

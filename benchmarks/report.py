@@ -14,15 +14,17 @@ SECTIONS = {
 }
 """Each table's heading, in the order in which they are run and shown."""
 
+HEADINGS = {**SECTIONS, "gpu": "The engine on the device", "host": "The host beside it, without a broker"}
+
 ABBREVIATIONS = {"avx512f": "AVX-512", "avx512_vnni": "AVX-512 VNNI", "avx512_bf16": "AVX-512 bf16"}
 
 
 def render(results: Results) -> str:
     """The whole report."""
-    parts = ["# What was measured", machine(results), goals(results.goals)]
-    for name in [*SECTIONS, *sorted({row.table for row in results.rows} - SECTIONS.keys())]:
+    parts = ["# What was measured", machine(results), *([goals(results.goals)] if results.goals else [])]
+    for name, heading in HEADINGS.items():
         if rows := results.table(name):
-            parts.append(f"## {SECTIONS.get(name, name)}")
+            parts.append(f"## {heading}")
             parts.append(table(rows))
     if results.missing:
         parts.append("## Not run")
@@ -35,9 +37,11 @@ def machine(results: Results) -> str:
     found = results.machine
     instructions = ", ".join(ABBREVIATIONS.get(name, name.replace("_", "-").upper()) for name in found["instructions"])
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    cores = f"{found['cores']} cores ({instructions or 'no matrix instructions'})"
+    device = f"{found['device']}, " if "device" in found else ""
+    when = f"{found['date'][:10]}, commit {found['commit'] or 'unknown'}"
     return (
-        f"`{results.command}` on {found['processor']}, {found['cores']} cores ({instructions or 'no matrix instructions'}), "
-        f"{found['memory_gb']:g} GB, {found['date'][:10]}, commit {found['commit'] or 'unknown'}. "
+        f"`{results.command}` on {found['processor']}, {cores}, {found['memory_gb']:g} GB, {device}{when}. "
         f"{found['os']}, Python {found['python']}, {versions}."
     )
 

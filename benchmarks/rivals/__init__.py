@@ -7,9 +7,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.exports import Exports
 from model.tokens import TokenIds
-
-from ..exports import Exports
 
 Probabilities = npt.NDArray[np.float32]
 

@@ -1,4 +1,4 @@
-"""CTranslate2, int8: the trunk as it converts a DistilBERT, and the head in torch, since it has no convolution to offer."""
+"""CTranslate2, int8: the trunk as it converts a DistilBERT; the head in torch, since it offers no convolution."""
 
 from collections.abc import Sequence
 from importlib.metadata import version

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from benchmarks.exports import Exports
 from model.artifact import Artifact
-
-from ..exports import Exports
 
 MODELING = Path(__file__).with_name("modeling_emotag.py")
 

@@ -11,7 +11,7 @@ from transformers import DistilBertModel, DistilBertPreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 
-class EmotagForSequenceClassification(DistilBertPreTrainedModel):  # type: ignore[misc]
+class EmotagForSequenceClassification(DistilBertPreTrainedModel):  # type: ignore[no-untyped-call]
     """A DistilBERT encoder, a convolution, a global max pool, a linear layer; padding masked as in emotag."""
 
     def __init__(self, config: Any) -> None:
@@ -19,7 +19,7 @@ class EmotagForSequenceClassification(DistilBertPreTrainedModel):  # type: ignor
         self.distilbert = DistilBertModel(config)
         self.conv = nn.Conv1d(config.dim, config.channels, config.kernel_size, padding=config.kernel_size // 2)
         self.classifier = nn.Linear(config.channels, config.num_labels)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **_: Any) -> SequenceClassifierOutput:
         """Logits of every label."""

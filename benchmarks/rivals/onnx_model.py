@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from ..exports import Exports
+from benchmarks.exports import Exports
 
 
 def path(exports: Exports) -> Path:

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from ..exports import Exports
+from benchmarks.exports import Exports
+
 from . import Rival, Setting
 from .batches import Forwards, Logits, fastest
 

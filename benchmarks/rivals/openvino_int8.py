@@ -8,6 +8,9 @@ inputs have the longest tails, stay in float.
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks import texts
+from model.tokens import Tokens
+
 from . import Rival, Setting, openvino_float
 from .batches import fastest, rectangle
 
@@ -29,7 +32,9 @@ def _quantise(setting: Setting, folder: Path) -> None:
     import nncf
     import openvino
 
-    rows = [text.ids for text in setting.tokens[:CALIBRATION_TEXTS]]
+    trained = setting.exports.trained
+    tokenise = Tokens(trained.tokenizer, max_tokens=trained.model.config.max_tokens)
+    rows = [text.ids for text in tokenise(texts.load().take(CALIBRATION_TEXTS).texts)]
     quantised = nncf.quantize(
         openvino.Core().read_model(openvino_float.path(setting.exports)),
         nncf.Dataset(rows, lambda row: list(rectangle([row]))),

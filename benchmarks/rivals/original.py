@@ -1,4 +1,4 @@
-"""The way of the model that this one is modelled on: torch in float32, 32 texts in the order they come, padded to 128."""
+"""The original's way: torch in float32, 32 texts at a time in the order they come, each padded to 128 tokens."""
 
 import torch
 
