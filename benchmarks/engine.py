@@ -25,8 +25,14 @@ from .texts import Texts
 TABLE = "engine"
 MATMUL = engine_goals.MATMUL
 
-WARM_TEXTS, TIMED_TEXTS, ROUNDS = 192, 512, 5
+WARM_TEXTS, TIMED_TEXTS, ROUNDS = 128, 384, 5
 QUICK_TEXTS, QUICK_ROUNDS = 64, 2
+
+FEW = 16
+"""One text in so many is answered by everyone, to see who rounds."""
+
+SAME = 1e-4
+"""Probabilities so close to the reference's cross a threshold once in some ten thousand decisions, if ever."""
 
 
 def measure(budget: Budget) -> Report:
@@ -81,6 +87,7 @@ def _timed(
     def rate(competitor: Competitor) -> float:
         return len(texts) / competitor.run(tokens, texts)[1]
 
+    _say("  rounds …")
     contenders: dict[str, Callable[[], float]] = {each.name: partial(rate, each) for each in competitors}
     if precision in ceiling.MEASURABLE:
         contenders[MATMUL] = partial(ceiling.matmul_rate, precision)
@@ -90,19 +97,20 @@ def _timed(
 def _judged(
     competitors: Sequence[Competitor], trained: Artifact, tokens: Sequence[TokenIds], judged: Texts, *, quick: bool
 ) -> dict[str, Quality]:
-    """What each answers beside the reference forward; macro F1 only where all of dev is answered."""
+    """What each answers beside the reference forward."""
     _say("  qualities …")
     reference_NK = probabilities(trained.model, tokens, device=torch.device("cpu"))
     targets_NK = None if quick else judged.targets_NK
+    some = range(0, len(tokens), 1 if quick else FEW)
     found = {}
     for competitor in competitors:
-        # The original's way is the reference's own forward at a tenth of its speed: some texts tell as much.
-        rows = range(0, len(tokens), 16) if competitor.name == original.NAME and not quick else range(len(tokens))
-        answers_NK, _ = competitor.run([tokens[row] for row in rows], [judged.texts[row] for row in rows])
-        few = len(rows) < len(tokens)
-        found[competitor.name] = judge(
-            answers_NK, reference_NK[list(rows)], trained.thresholds, None if few else targets_NK
-        )
+        answers_NK, _ = competitor.run([tokens[row] for row in some], [judged.texts[row] for row in some])
+        quality = judge(answers_NK, reference_NK[list(some)], trained.thresholds, None)
+        # Whoever says the same as the reference has its macro F1 too: minutes are for those that round.
+        if targets_NK is not None and (quality.difference > SAME or competitor.name == ours.NAME):
+            answers_NK, _ = competitor.run(tokens, judged.texts)
+            quality = judge(answers_NK, reference_NK, trained.thresholds, targets_NK)
+        found[competitor.name] = quality
     return found
 
 

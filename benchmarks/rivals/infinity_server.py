@@ -32,7 +32,8 @@ async def _best_size(config: dict[str, Any]) -> int:
         return int(config["sizes"][0])
     taken_s: dict[int, float] = {}
     for size in config["sizes"]:
-        async with _engine(config["model"], size) as engine:
+        engine = _engine(config["model"], size)
+        async with engine:  # which gives nothing to name
             await engine.classify(sentences=config["texts"])
             began = time.perf_counter()
             await engine.classify(sentences=config["texts"])
