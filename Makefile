@@ -64,7 +64,8 @@ lock: ## compile the tested versions, with hashes, from the ranges in pyproject.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --extra dev --extra train --extra local --custom-compile-command "make lock" pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --extra dev --extra train --extra local --extra bench --custom-compile-command "make lock" pyproject.toml \
+	  --extra dev --extra train --extra local --extra bench --override requirements/bench-overrides.txt \
+	  --custom-compile-command "make lock" pyproject.toml \
 	  -o requirements/bench.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --override requirements/infinity-without.txt --custom-compile-command "make lock" requirements/infinity.in \

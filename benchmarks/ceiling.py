@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import torch
 
-from model.device import PRECISIONS
-from model.distilbert_cnn import ModelConfig
+from model.config import ModelConfig
+from model.torch_engine import DTYPES
 
 SIZES = ((512, 384, 1536), (2048, 384, 1536), (2048, 1536, 384), (1024, 1024, 1024), (2048, 2048, 2048))
 """Rows, inner and columns: the model's own layers, and squares that suit the library best."""
 
-MEASURABLE = (*PRECISIONS, "int8")
+MEASURABLE = (*DTYPES, "int8")
 """Precisions in which torch multiplies matrices."""
 
 GPU_SIZES = ((8192, 8192, 8192), (16384, 8192, 8192), (65536, 768, 3072))
@@ -56,9 +56,9 @@ def _rate(size: tuple[int, int, int], precision: str, device: str, seconds: floa
         left = torch.randint(-100, 100, (rows, inner), dtype=torch.int8, device=device)
         right = torch.randint(-100, 100, (inner, columns), dtype=torch.int8, device=device)
         multiply = torch._int_mm
-    elif precision in PRECISIONS:
-        left = torch.randn(rows, inner, device=device, dtype=PRECISIONS[precision])
-        right = torch.randn(inner, columns, device=device, dtype=PRECISIONS[precision])
+    elif precision in DTYPES:
+        left = torch.randn(rows, inner, device=device, dtype=DTYPES[precision])
+        right = torch.randn(inner, columns, device=device, dtype=DTYPES[precision])
         multiply = torch.mm
     else:
         raise ValueError(f"nothing multiplies matrices in {precision} here")

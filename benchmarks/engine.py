@@ -10,6 +10,7 @@ import torch
 
 from model import artifact
 from model.artifact import Artifact
+from model.distilbert_cnn import DistilBertCNN
 from model.tagger import EmotionTagger
 from model.tokens import TokenIds
 from training.fit import probabilities
@@ -48,7 +49,7 @@ def measure(budget: Budget) -> Report:
         tokens = tagger.tokenise(timed.texts)
         rates = _timed(competitors, tokens, timed.texts, tagger.precision, budget)
         qualities = _judged(competitors, trained, tagger.tokenise(judged.texts), judged, quick=budget.quick)
-    work = ceiling.flops(trained.model.config, [len(text.ids) for text in tokens]) / len(tokens)
+    work = ceiling.flops(trained.config, [len(text.ids) for text in tokens]) / len(tokens)
     rows = _rows(competitors, rates, qualities)
     if MATMUL in rates:
         rows += _ceiling_rows(rates, work, tagger.precision)
@@ -99,7 +100,8 @@ def _judged(
 ) -> dict[str, Quality]:
     """What each answers beside the reference forward."""
     _say("  qualities …")
-    reference_NK = probabilities(trained.model, tokens, device=torch.device("cpu"))
+    reference = DistilBertCNN.of(trained.config, trained.weights)
+    reference_NK = probabilities(reference, tokens, device=torch.device("cpu"))
     targets_NK = None if quick else judged.targets_NK
     some = range(0, len(tokens), 1 if quick else FEW)
     found = {}

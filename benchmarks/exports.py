@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from model.artifact import Artifact
+from model.distilbert_cnn import DistilBertCNN
 
 
 class Exports:
@@ -15,6 +16,10 @@ class Exports:
         self.trained = trained
         root = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emotag" / "benchmarks"
         self.folder = root / trained.version.removeprefix("sha256:")[:12]
+
+    def model(self) -> DistilBertCNN:
+        """The reference, in torch."""
+        return DistilBertCNN.of(self.trained.config, self.trained.weights)
 
     def once(self, name: str, make: Callable[[Path], None]) -> Path:
         """The export called *name*; *make* writes it to the path it is given, if it is not there yet.

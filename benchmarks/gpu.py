@@ -22,10 +22,12 @@ from benchmarks import ceiling, gpu_goals, host, machine, report, results
 from benchmarks.results import Results, Row
 from model import artifact
 from model.artifact import Artifact
-from model.device import PRECISIONS, usable_cores
-from model.distilbert_cnn import DistilBertCNN, ModelConfig
+from model.config import ModelConfig
+from model.device import usable_cores
+from model.distilbert_cnn import DistilBertCNN
 from model.tagger import EmotionTagger
 from model.tokens import TokenIds
+from model.torch_engine import DTYPES
 
 TABLE = "gpu"
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,21 +65,21 @@ def measure(device: str, *, quick: bool) -> Results:
         large = _full_size(shipped, layers=1 if quick else 6)
         artifact.save(large, Path(folder), card="Random weights, to measure speed with.\n")
         models = {
-            "emotag-mini": (EmotionTagger.load(on=device, precision=precision), shipped.model),
+            "emotag-mini": (EmotionTagger.load(on=device, engine="torch", precision=precision), shipped),
             gpu_goals.LARGE if not quick else "one layer": (
-                EmotionTagger.load(folder, on=device, precision=precision),
-                large.model,
+                EmotionTagger.load(folder, on=device, engine="torch", precision=precision),
+                large,
             ),
         }
     peaks = _peaks(device, on_gpu=on_gpu, seconds=seconds / 3, quick=quick)
     rows = [*peaks.values()]
     peak = peaks["bf16" if on_gpu else "fp32"]
-    for name, (tagger, model) in models.items():
-        short = _short(model.config, 64 if quick else 8_192)
+    for name, (tagger, trained) in models.items():
+        short = _short(trained.config, 64 if quick else 8_192)
         for kind, tokens in ((gpu_goals.SHORT, short), ("real lengths", tagger.tokenise(texts))):
             _say(f"{name}, {kind} …")
-            rows += _engine(f"{name}, {kind}", tagger, model.config, tokens, peak, seconds=seconds, quick=quick)
-        rows.append(_forward(f"{name}, {gpu_goals.SHORT}, forward alone", model, tagger, short, peak, quick=quick))
+            rows += _engine(f"{name}, {kind}", tagger, trained.config, tokens, peak, seconds=seconds, quick=quick)
+        rows.append(_forward(f"{name}, {gpu_goals.SHORT}, forward alone", trained, tagger, short, peak, quick=quick))
     missing = []
     for name, (tagger, _) in models.items():
         _say(f"{name}, host …")
@@ -139,7 +141,7 @@ def _engine(
 def _host(name: str, tagger: EmotionTagger, texts: Sequence[str], *, seconds: float, quick: bool) -> list[Row]:
     """The worker without a broker, in small and in large steps."""
     rows = []
-    for step in STEPS[:1] if quick or tagger.device.type == "cpu" else STEPS:
+    for step in STEPS[:1] if quick or tagger.device == "cpu" else STEPS:
         some = texts[:8] if quick else (list(texts) * (1 + step * 4 // len(texts)))[: step * 4]
         rows += host.measure(tagger, some, step=min(step, max(4, len(some) // 4)), repeats=2 if quick else 5)
     return [Row(row.table, f"{name}: {row.name}", row.value, row.unit, row.low, row.high) for row in rows]
@@ -147,25 +149,23 @@ def _host(name: str, tagger: EmotionTagger, texts: Sequence[str], *, seconds: fl
 
 @torch.inference_mode()
 def _forward(
-    name: str, model: DistilBertCNN, tagger: EmotionTagger, tokens: Sequence[TokenIds], peak: Row, *, quick: bool
+    name: str, trained: Artifact, tagger: EmotionTagger, tokens: Sequence[TokenIds], peak: Row, *, quick: bool
 ) -> Row:
     """The reference forward with its batch on the device already: what of the engine's time is the device's own."""
     some = tokens[: 4 if quick else 3_072]
     ids_BL = torch.tensor([text.ids for text in some], device=tagger.device)
     mask_BL = torch.ones_like(ids_BL, dtype=torch.bool)
-    copy = DistilBertCNN(model.config)
-    copy.load_state_dict(model.state_dict())
-    copy.to(tagger.device, PRECISIONS[tagger.precision]).eval()
-    copy(ids_BL, mask_BL)
+    model = DistilBertCNN.of(trained.config, trained.weights).to(tagger.device, DTYPES[tagger.precision])
+    model(ids_BL, mask_BL)
     repeats = 1 if quick else 20
     rates = []
     for _ in range(3):
-        ceiling.wait(str(tagger.device))
+        ceiling.wait(tagger.device)
         began = time.perf_counter()
         for _ in range(repeats):
-            copy(ids_BL, mask_BL)
-        ceiling.wait(str(tagger.device))
-        work = repeats * ceiling.flops(model.config, [SHORT_TOKENS] * len(some)) / 1e12
+            model(ids_BL, mask_BL)
+        ceiling.wait(tagger.device)
+        work = repeats * ceiling.flops(trained.config, [SHORT_TOKENS] * len(some)) / 1e12
         rates.append(work / (time.perf_counter() - began))
     median = statistics.median(rates)
     return Row(TABLE, name, median, "TFLOP/s", min(rates), max(rates), median / peak.value, peak.name)
@@ -173,10 +173,10 @@ def _forward(
 
 def _full_size(shipped: Artifact, *, layers: int) -> Artifact:
     """The dimensions of distilbert-base and random weights: speed does not ask what they say."""
-    shape = {**vars(shipped.model.config), "dim": 768, "n_layers": layers, "n_heads": 12, "hidden_dim": 3072}
+    shape = {**vars(shipped.config), "dim": 768, "n_layers": layers, "n_heads": 12, "hidden_dim": 3072}
     torch.manual_seed(0)
-    model = DistilBertCNN(ModelConfig(**shape)).eval()
-    return Artifact("distilbert-size", model, shipped.tokenizer, shipped.thresholds, {}, {})
+    model = DistilBertCNN(ModelConfig(**shape))
+    return Artifact("distilbert-size", model.config, model.weights(), shipped.tokenizer, shipped.thresholds, {}, {})
 
 
 def _short(config: ModelConfig, count: int) -> list[TokenIds]:

@@ -46,7 +46,6 @@ class Host:
         self._decode: Any = decode.decode
         self._fingerprint = fingerprint.Fingerprint(model="benchmark")
         self._answer: Any = encode.Answer
-        self._as_pairs = encode.as_pairs
         names = {"name": tagger.name, "version": "sha256:0", "thresholds": "sha256:0"}
         self._encoder = encode.Encoder(names, "emotions", "texts.dlq", "emotag", "0")
         self.spent_s: dict[str, float] = defaultdict(float)
@@ -72,7 +71,7 @@ class Host:
         """Probabilities to the records that would be written."""
         now = datetime.now(UTC)
         with self._clock("emotions"):
-            emotions = [self._as_pairs(self._tagger.emotions(row_K)) for row_K in found_BK]
+            emotions = self._tagger.emotions(found_BK)
         with self._clock("encode"):
             return [
                 self._encoder.result(

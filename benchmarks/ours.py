@@ -11,5 +11,5 @@ def build(setting: Setting) -> Rival:
 
     tagger = EmotionTagger.load()
     tagger.probabilities(setting.tokens)
-    note = f"{tagger.precision} on {tagger.device}"
+    note = f"{tagger.engine}, {tagger.precision} on {tagger.device}"
     return Rival(NAME, "tokens", tagger.probabilities, note)  # type: ignore[arg-type]

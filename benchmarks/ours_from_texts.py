@@ -17,4 +17,4 @@ def build(setting: Setting) -> Rival:
         return tagger.probabilities(tagger.tokenise(texts))
 
     run(setting.texts)
-    return Rival(NAME, "texts", run, f"{tagger.precision} on {tagger.device}")  # type: ignore[arg-type]
+    return Rival(NAME, "texts", run, f"{tagger.engine}, {tagger.precision} on {tagger.device}")  # type: ignore[arg-type]

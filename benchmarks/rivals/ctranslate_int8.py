@@ -52,7 +52,7 @@ def _forwards(setting: Setting, folder: Path, *, at_a_time: int) -> Forwards:
 
     threads = max(1, setting.cores // at_a_time)
     encoder: Any = ctranslate2.Encoder(str(folder), compute_type="int8", inter_threads=at_a_time, intra_threads=threads)
-    model = setting.exports.trained.model
+    model = setting.exports.model()
 
     @torch.inference_mode()
     def forward(ids_BL: Ids, mask_BL: Mask) -> Logits:

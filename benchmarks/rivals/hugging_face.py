@@ -17,7 +17,7 @@ def build(setting: Setting) -> Rival:
 
     folder = str(hugging_face_folder.path(setting.exports))
     classify: Any = pipeline("text-classification", model=folder, device="cpu", trust_remote_code=True, top_k=None)
-    labels = setting.exports.trained.model.config.labels
+    labels = setting.exports.trained.config.labels
 
     def run(texts: Sequence[str]) -> Probabilities:
         return scores(classify(list(texts), batch_size=SIZE, truncation=True), labels)

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 
 from benchmarks.exports import Exports
@@ -19,7 +20,7 @@ def path(exports: Exports) -> Path:
 
 def _write(trained: Artifact, folder: Path) -> None:
     folder.mkdir()
-    weights = trained.model.state_dict()
+    weights = {name: torch.from_numpy(values) for name, values in trained.weights.items()}
     save_file(
         {name.replace("trunk.", "distilbert.", 1): tensor.contiguous() for name, tensor in weights.items()},
         folder / "model.safetensors",
@@ -31,7 +32,7 @@ def _write(trained: Artifact, folder: Path) -> None:
     trained.tokenizer.save(str(folder / "tokenizer.json"))
     tokenizer = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": trained.model.config.max_tokens,
+        "model_max_length": trained.config.max_tokens,
         "model_input_names": ["input_ids", "attention_mask"],
         "pad_token": "[PAD]",
         "unk_token": "[UNK]",
@@ -43,7 +44,7 @@ def _write(trained: Artifact, folder: Path) -> None:
 
 
 def _config(trained: Artifact) -> dict[str, object]:
-    config = trained.model.config
+    config = trained.config
     kind = "EmotagForSequenceClassification"
     return {
         "model_type": "distilbert",

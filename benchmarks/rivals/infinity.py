@@ -34,7 +34,7 @@ def build(setting: Setting) -> Rival:
     sizes = (USUAL_SIZE,) if setting.quick else SIZES
     config = {
         "model": str(hugging_face_folder.path(setting.exports)),
-        "labels": setting.exports.trained.model.config.labels,
+        "labels": setting.exports.trained.config.labels,
         "threads": setting.cores,
         "sizes": sizes,
         "texts": setting.texts,

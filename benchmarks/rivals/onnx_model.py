@@ -15,7 +15,7 @@ def path(exports: Exports) -> Path:
 
 def _export(exports: Exports, path: Path) -> None:
     torch.onnx.export(
-        exports.trained.model.eval(),
+        exports.model(),
         (torch.full((2, 16), 100), torch.ones(2, 16, dtype=torch.bool)),
         str(path),
         input_names=["ids", "mask"],

@@ -53,5 +53,5 @@ def _convert(exports: Exports, folder: Path) -> None:
     import openvino
 
     example = (torch.full((2, 16), 100), torch.ones(2, 16, dtype=torch.bool))
-    converted = openvino.convert_model(exports.trained.model.eval(), example_input=example)
+    converted = openvino.convert_model(exports.model(), example_input=example)
     openvino.save_model(converted, folder / "model.xml", compress_to_fp16=False)

@@ -33,7 +33,7 @@ def _quantise(setting: Setting, folder: Path) -> None:
     import openvino
 
     trained = setting.exports.trained
-    tokenise = Tokens(trained.tokenizer, max_tokens=trained.model.config.max_tokens)
+    tokenise = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
     rows = [text.ids for text in tokenise(texts.load().take(CALIBRATION_TEXTS).texts)]
     quantised = nncf.quantize(
         openvino.Core().read_model(openvino_float.path(setting.exports)),

@@ -11,7 +11,7 @@ SIZE = 32
 
 def build(setting: Setting) -> Rival:
     """The reference forward, batch by batch."""
-    model = setting.exports.trained.model.eval()
+    model = setting.exports.model()
 
     @torch.inference_mode()
     def forward(ids_BL: Ids, mask_BL: Mask) -> Logits:

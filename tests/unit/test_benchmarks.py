@@ -13,7 +13,8 @@ from benchmarks.exports import Exports
 from benchmarks.results import Goal, Results, Row
 from model import artifact
 from model.artifact import Artifact
-from model.distilbert_cnn import DistilBertCNN, ModelConfig
+from model.config import ModelConfig
+from model.distilbert_cnn import DistilBertCNN
 
 MACHINE = {
     "processor": "A Processor",
@@ -115,7 +116,7 @@ def test_the_work_of_a_forward_is_what_torch_counts(lengths: list[int]) -> None:
 
 
 def test_the_shipped_model_needs_22_million_operations_a_token() -> None:
-    config = artifact.load(artifact.DEFAULT).model.config
+    config = artifact.load(artifact.DEFAULT).config
     assert pytest.approx(21.7e6, rel=0.01) == ceiling.flops(config, [1] * 100) / 100
 
 
