@@ -27,7 +27,8 @@ def _quantise(source: Path, path: Path, *, reduce: bool) -> None:
 
     prepared = path.with_suffix(".prepared")
     try:
-        shape_inference.quant_pre_process(source, prepared)  # as its documentation asks for
+        # As its documentation asks for; its inference of symbolic shapes does not get to the end of this graph.
+        shape_inference.quant_pre_process(source, prepared, skip_symbolic_shape=True)
         quantize_dynamic(prepared, path, per_channel=True, reduce_range=reduce, weight_type=QuantType.QInt8)
     finally:
         prepared.unlink(missing_ok=True)
