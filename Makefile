@@ -48,7 +48,8 @@ unit: $(READY) ## only the tests that need no server (seconds)
 $(BENCH_READY): requirements/bench.txt requirements/infinity.txt pyproject.toml
 	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.6"
-	$(BENCH)/bin/uv pip install --quiet --python $(BENCH)/bin/python --require-hashes -r requirements/bench.txt
+	$(BENCH)/bin/uv pip install --quiet --python $(BENCH)/bin/python --no-deps --require-hashes \
+	  -r requirements/bench.txt
 	$(BENCH)/bin/uv pip install --quiet --python $(BENCH)/bin/python --no-deps -e .
 	$(BENCH)/bin/uv pip install --quiet --python $(BENCH)/bin/python --no-deps --require-hashes \
 	  --target $(BENCH)/infinity -r requirements/infinity.txt

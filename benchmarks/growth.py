@@ -108,14 +108,18 @@ def _backlogs(
     return rows, missing
 
 
+def _steps_of(records: int) -> dict[str, str]:
+    """Settings by which nothing but this number bounds a step."""
+    return {"EMOTAG_BATCH__MAX_RECORDS": str(records), "EMOTAG_LATENCY_SLO_MS": "60000"}
+
+
 def _batches(bootstrap_servers: str, common: Mapping[str, str], known: list[str]) -> list[Row]:
     """Messages a second and memory against the most records of one step, each in a worker of its own."""
     rows = []
     texts = random.Random(1).choices(known, k=BATCHES_MESSAGES)  # noqa: S311  (the same every time)
     with contextlib.ExitStack() as stack:
         workers = {
-            batch: stack.enter_context(_worker(bootstrap_servers, {**common, "EMOTAG_BATCH__MAX_RECORDS": str(batch)}))
-            for batch in BATCHES
+            batch: stack.enter_context(_worker(bootstrap_servers, {**common, **_steps_of(batch)})) for batch in BATCHES
         }
         for worker in workers.values():
             worker.warm(known)

@@ -5,6 +5,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from .lane import Lane
 from .results import Budget, Goal, Report, Row
 
 TEXT = "I'm so excited about this new opportunity!"
+NAMED = ["--engine", "openvino", "--precision", "fp32"]
 TAG = ["-m", "worker.cli", "tag", TEXT]
 
 START_GOAL = "process start to first result, warm page cache"
@@ -30,20 +32,27 @@ IMPORTED = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)")
 
 def measure(budget: Budget) -> Report:
     """`emotag tag`, `emotag run` until it is ready, and where the time of the first goes."""
-    if not budget.quick:
-        _tag("--precision", "fp32")  # whatever was not in the page cache is now
+    with tempfile.TemporaryDirectory() as folder:
+        first = _tag(cache=folder)
+    _tag()  # whatever was not in the page cache is now, and what is fastest is remembered
     tags = _repeated(_tag, most=1 if budget.quick else 3)
     seconds, memory = [each[0] for each in tags], [each[1] for each in tags]
     rows = [
-        Row("start", "emotag tag, to its result", *_spread(seconds), note="one text, the precision measured (auto)"),
+        Row(
+            "start",
+            "emotag tag, to its result",
+            *_spread(seconds),
+            note="what is fastest is remembered",
+        ),
+        Row("start", "emotag tag, the first time", first[0], "s", first[0], first[0], note="measures what is fastest"),
         Row("start", "emotag tag, most resident memory", statistics.median(memory), "MB", min(memory), max(memory)),
     ]
-    fixed = [each[0] for each in _repeated(lambda: _tag("--precision", "fp32"), most=1 if budget.quick else 3)]
-    rows.append(Row("start", "emotag tag --precision fp32", *_spread(fixed), note="without measuring the precision"))
+    fixed = [each[0] for each in _repeated(lambda: _tag(*NAMED), most=1 if budget.quick else 3)]
+    rows.append(Row("start", f"emotag tag {' '.join(NAMED)}", *_spread(fixed), note="nothing to measure"))
     if not budget.quick:
         rows += _ready()
     imports = _imports()
-    why = f"{statistics.median(fixed):.1f} s with --precision fp32; then {imports[0].note}"
+    why = f"{statistics.median(fixed):.1f} s with engine and precision named; then {imports[0].note}"
     goal = Goal(START_GOAL, rows[0].value, 5.0, 1.5, higher_is_better=False, why=why)
     return Report([*rows, *imports], [goal])
 
@@ -61,10 +70,15 @@ def _spread(seconds: list[float]) -> tuple[float, str, float, float]:
     return statistics.median(seconds), "s", min(seconds), max(seconds)
 
 
-def _tag(*options: str) -> tuple[float, float]:
-    """Seconds from the start of the process until its answer is there, and its highest resident memory in MB."""
+def _tag(*options: str, cache: str = "") -> tuple[float, float]:
+    """Seconds from the start of the process until its answer is there, and its highest resident memory in MB.
+
+    Args:
+        cache: the folder of what is remembered, where that is not to be the user's.
+    """
+    environment = {**os.environ, "XDG_CACHE_HOME": cache} if cache else None
     began = time.monotonic()
-    process = subprocess.Popen([sys.executable, *TAG, *options], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, *TAG, *options], stdout=subprocess.PIPE, env=environment)
     assert process.stdout is not None
     process.stdout.readline()
     first = process.stdout.readline()
@@ -81,7 +95,7 @@ def _imports() -> list[Row]:
     """Seconds of importing by package, of one run of `emotag tag`; timing the imports slows them down a little."""
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", *TAG, "--precision", "fp32"], capture_output=True, text=True, check=True
+        [sys.executable, "-X", "importtime", *TAG, *NAMED], capture_output=True, text=True, check=True
     )
     whole_s = time.monotonic() - began
     spent: Counter[str] = Counter()
@@ -113,6 +127,6 @@ def _ready() -> list[Row]:
         runs = _repeated(once, most=3)
     seconds, memory = [each[0] for each in runs], [each[1] for each in runs]
     return [
-        Row("start", "emotag run, to ready", *_spread(seconds), note="model loaded, precision measured, group joined"),
+        Row("start", "emotag run, to ready", *_spread(seconds), note="model loaded, group joined"),
         Row("start", "emotag run, most resident memory", statistics.median(memory), "MB", min(memory), max(memory)),
     ]

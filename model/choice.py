@@ -22,7 +22,7 @@ from pathlib import Path
 from . import artifact
 from .artifact import Artifact
 from .device import DeviceUnknown, installed, processor, usable_cores
-from .engine import ENGINES, PRECISIONS, Engine, engines_here, open_engine
+from .engine import ENGINES, PRECISIONS, Engine, engines_here, open_engine, possible
 from .int8 import tolerable
 
 WORTH_ROUNDING = 2.5
@@ -78,15 +78,19 @@ def choose(trained: Artifact, *, device: str, engine: str, precision: str) -> Ch
         return Choice("torch", "fp16" if precision == "auto" else precision, {}, "only")
     if precision == "fp16" and engine == "auto" and "torch" in engines:
         return Choice("torch", precision, {}, "only")
+    if "auto" not in (engine, precision):
+        return Choice(engine, precision, {}, "named")
     precisions = ["fp32", "bf16", *(["int8"] if tolerable(trained.metrics) else [])]
     candidates = [
         (name, given)
         for name in engines
         for given in (precisions if precision == "auto" else [precision])
-        if (name, given) != ("torch", "int8") or (engine, precision) == ("torch", "int8")  # an imitation
+        if possible(name, given)
     ]
+    if not candidates:
+        raise DeviceUnknown(f"precision {precision!r} is not to be had on this processor with {' or '.join(engines)}")
     if len(candidates) == 1:
-        return Choice(*candidates[0], {}, "named" if engine != "auto" else "only")
+        return Choice(*candidates[0], {}, "only")
     memory = _memory(trained, candidates)
     timings_ms = _remembered(memory)
     if timings_ms is not None:

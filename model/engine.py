@@ -39,6 +39,15 @@ def engines_here(device: str) -> list[str]:
     return [name for name in ENGINES if installed(name) and (name == "torch" or device == "cpu")]
 
 
+def possible(engine: str, precision: str) -> bool:
+    """Whether an engine that is installed can do this precision on this CPU; says nothing of whether that is fast."""
+    if engine == "openvino":
+        from .openvino_engine import is_exact
+
+        return is_exact(precision)
+    return precision != "int8"  # torch only imitates it
+
+
 def open_engine(trained: Artifact, *, engine: str, device: str, precision: str) -> Engine:
     """The engine of that name, ready.
 

@@ -26,6 +26,15 @@ HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """How OpenVINO is to compute what is not said otherwise; in int8 that is all but the trunk's linear layers."""
 
 
+def is_exact(precision: str) -> bool:
+    """Whether the processor has what the precision needs. Says nothing of whether that is fast."""
+    if precision == "bf16":
+        return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if precision == "int8":  # without these, sums of two 8-bit products are cut off at 16 bits
+        return any(name in processor() for name in ("vnni", "amx_int8"))
+    return precision in HINTS
+
+
 class OpenVinoEngine:
     """A model's weights in OpenVINO's own layout.
 
@@ -40,7 +49,7 @@ class OpenVinoEngine:
         self.precision = precision
         self._config = trained.config
         core = ov.Core()
-        if precision not in HINTS or not self._is_exact(core, precision):
+        if not is_exact(precision):
             raise DeviceUnknown(f"OpenVINO cannot do {precision} on this processor")
         cores = usable_cores()
         model = core.compile_model(
@@ -83,14 +92,6 @@ class OpenVinoEngine:
                 with contextlib.suppress(Exception):
                     request.wait()
         return result_BK
-
-    @staticmethod
-    def _is_exact(core: Any, precision: str) -> bool:
-        """Whether the processor has what the precision needs. Says nothing of whether that is fast."""
-        if precision == "bf16":
-            return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        # Without these, sums of two 8-bit products are cut off at 16 bits.
-        return precision != "int8" or any(name in processor() for name in ("vnni", "amx_int8"))
 
     def recover(self) -> None:
         """As `Engine.recover`; there is nothing to give back."""
