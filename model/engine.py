@@ -18,11 +18,16 @@ PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
 
 class Engine(Protocol):
-    """A model's weights on one device, in one precision. Serves one thread at a time."""
+    """A model's weights on one device, in one precision.
+
+    Attributes:
+        concurrency: calls at a time that it gains from; one that gains from no second serves one thread at a time.
+    """
 
     name: str
     device: str
     precision: str
+    concurrency: int
 
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """Probabilities [B, K] of texts given as their token ids, in order; any number of texts.

@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections import deque
 from collections.abc import Sequence
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class OpenVinoEngine:
 
     name = "openvino"
     device = "cpu"
+    concurrency = 2
 
     def __init__(self, trained: Artifact, *, precision: str) -> None:
         self.precision = precision
@@ -63,34 +65,41 @@ class OpenVinoEngine:
                 "ENABLE_CPU_PINNING": False,
             },
         )
-        self._requests = [model.create_infer_request() for _ in range(cores)]
+        self._streams = cores
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(cores):
+            self._idle.put(model.create_infer_request())
 
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        """As `Engine.probabilities`."""
+        """As `Engine.probabilities`. A second call at the same time begins where the first has no more to begin."""
         result_BK = np.empty((len(rows), len(self._config.labels)), np.float32)
-        free, busy = deque(self._requests), deque[tuple[Any, list[int]]]()
+        busy = deque[tuple[Any, list[int]]]()
 
-        def collect() -> None:
-            request, texts = busy.popleft()
+        def finished() -> Any:
+            """The oldest of our requests, its results taken."""
+            request, texts = busy[0]
             request.wait()
             result_BK[texts] = request.get_output_tensor(0).data[: len(texts)]
-            free.append(request)
+            busy.popleft()
+            return request
 
         try:
             for texts in plan_batches([len(row) for row in rows], max_tokens=self._budget(rows)):
                 packed = pack([rows[text] for text in texts], round_to=ROUND_TOKENS, fill_id=self._config.pad_token_id)
                 given = feed(packed, self._config)
-                if not free:
-                    collect()
-                request = free.popleft()
-                request.start_async(given)
+                try:
+                    request = self._idle.get(block=not busy)
+                except Empty:
+                    request = finished()
                 busy.append((request, texts))
+                request.start_async(given)
             while busy:
-                collect()
+                self._idle.put(finished())
         finally:
             for request, _ in busy:  # after a failure: the others are to be at rest before they are given new work
                 with contextlib.suppress(Exception):
                     request.wait()
+                self._idle.put(request)
         return result_BK
 
     def recover(self) -> None:
@@ -98,6 +107,6 @@ class OpenVinoEngine:
 
     def _budget(self, rows: Sequence[Sequence[int]]) -> int:
         """Tokens a batch, such that the streams finish about together."""
-        streams, total = len(self._requests), sum(map(len, rows))
+        streams, total = self._streams, sum(map(len, rows))
         rounds = math.ceil(total / (BATCH_TOKENS * streams))
         return max(1, math.ceil(total / max(1, rounds * streams) * 1.05))

@@ -64,7 +64,7 @@ class Tagging:
 class EmotionTagger:
     """A trained model on one device, ready to tag.
 
-    Use `EmotionTagger.load`. One instance serves one thread at a time.
+    Use `EmotionTagger.load`. One instance serves `concurrency` threads at a time.
 
     Attributes:
         labels: label names, in the order of the probabilities' columns.
@@ -80,6 +80,7 @@ class EmotionTagger:
         self.engine = engine.name
         self.device = engine.device
         self.precision = engine.precision
+        self.concurrency = engine.concurrency
         self.choice = choice
         self._engine = engine
         self._tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)

@@ -32,6 +32,7 @@ class TorchEngine:
     """
 
     name = "torch"
+    concurrency = 1
 
     def __init__(self, trained: Artifact, *, device: str, precision: str) -> None:
         if precision not in DTYPES and not (precision == IMITATED and device == "cpu"):

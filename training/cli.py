@@ -229,6 +229,7 @@ def _show(console: Console, figures: dict[str, Any]) -> None:
     table.add_row("mean average precision", f"{figures['mean_average_precision']:.4f}")
     for at in ("at_0.51", "at_0.3", "own_thresholds"):
         table.add_row(f"macro F1, {at.replace('_', ' ')}", f"{figures[at]['macro_f1']:.4f}")
+    table.add_row("macro F1 lost in int8", f"{figures['int8']['macro_f1_loss']:.4f}")
     table.add_row("MCC flattened, at 0.51", f"{figures['at_0.51']['mcc_flattened']:.4f}")
     console.print(table)
 

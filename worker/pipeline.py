@@ -5,7 +5,8 @@
 The order is the delivery guarantee. This module owns that order and nothing else.
 
 The device never waits for Kafka, JSON or Redis: step N+1 is polled, looked up and tokenised before step N is
-collected, and step N is written and committed while the device is at step N+1.
+collected, and step N is written and committed while the device is at step N+1. An engine that gains from it begins
+step N+1 where step N has no more to begin.
 """
 
 import time
@@ -79,7 +80,7 @@ class Step:
     keys: Sequence[str]
     known: Mapping[str, Entry]
     tokens: int
-    computing: Future[tuple[Computed, float]]
+    computing: Future[tuple[Computed, float, float]]
     began: float
     submitted: float
 
@@ -112,7 +113,8 @@ class Pipeline:
             model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.precision}",
             key=settings.cache.key.get_secret_value() if settings.cache.key else "",
         )
-        self._device = Background("device")
+        self._device = Background("device", threads=tagger.concurrency)
+        self._device_free_at = 0.0
         self._under_way: deque[Step] = deque()
         self._aborts = 0
 
@@ -192,9 +194,12 @@ class Pipeline:
         # It stays under way until it is committed: an aborted step is among those that are read again.
         step = self._under_way[0]
         try:
-            computed, device_s = step.computing.result()
+            computed, computing_from, computing_until = step.computing.result()
         except DeviceFailed as error:
             raise DeviceLost(str(error)) from error
+        # Steps overlap on the device where one has no more to begin: each is charged what it added.
+        device_s = computing_until - max(computing_from, self._device_free_at)
+        self._device_free_at = computing_until
         collecting = time.monotonic()
         self._cache.remember({key: entry for key, entry in computed.items() if isinstance(entry, Entry)})
         written = self._encode(step, computed)
@@ -228,18 +233,18 @@ class Pipeline:
         except BadRecord as error:
             return error
 
-    def _compute(self, keys: Sequence[str], tokens: Sequence[TokenIds]) -> tuple[Computed, float]:
-        """In the device's thread: entries for *keys*, and the seconds it took."""
+    def _compute(self, keys: Sequence[str], tokens: Sequence[TokenIds]) -> tuple[Computed, float, float]:
+        """In the device's thread: entries for *keys*, and from when until when it was at them."""
         began = time.monotonic()
         if not keys:
-            return {}, 0.0
+            return {}, began, began
         probabilities_BK, errors = self._tagger.probabilities_or_errors(tokens)
         rows_BK = quantise(probabilities_BK)
         computed: Computed = {
             key: DeviceRejected(errors[row]) if row in errors else Entry(rows_BK[row], tokens[row].truncated)
             for row, key in enumerate(keys)
         }
-        return computed, time.monotonic() - began
+        return computed, began, time.monotonic()
 
     def _encode(self, step: Step, computed: Computed) -> Written:
         """A result or a dead letter for every record, in the input's order."""

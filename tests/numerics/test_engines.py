@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,16 @@ def test_the_number_of_cores_changes_no_result(
     assert np.abs(expected - open_(shipped, ("openvino", "fp32")).probabilities(rows)).max() < 1e-5
 
 
+def test_calls_at_the_same_time_do_not_mix(shipped: Artifact, rows: Rows, expected: npt.NDArray[np.float32]) -> None:
+    """As many as an engine says it gains from, and then some."""
+    engine = open_(shipped, ("openvino", "fp32"))
+    parts = [list(range(start, len(rows), 5)) for start in range(5)] * 3
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        answers = list(threads.map(lambda part: engine.probabilities([rows[row] for row in part]), parts))
+    for part, found in zip(parts, answers, strict=True):
+        assert np.abs(expected[part] - found).max() < 1e-5
+
+
 def test_no_texts_give_no_rows(shipped: Artifact) -> None:
     assert (0, 28) == open_(shipped, ("openvino", "fp32")).probabilities([]).shape
 
@@ -241,7 +252,7 @@ def test_an_unknown_engine_or_precision_is_refused_with_what_there_is(shipped: A
 class Slow:
     """Counts what it is asked for."""
 
-    name, device, precision = "slow", "cpu", "fp32"
+    name, device, precision, concurrency = "slow", "cpu", "fp32", 1
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

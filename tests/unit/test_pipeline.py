@@ -32,6 +32,7 @@ class OneLabel(EmotionTagger):
 
     name, version, thresholds_version, precision = "one", "sha256:0", "sha256:1", "fp32"
     labels = ("joy",)
+    concurrency = 1
 
     def __init__(self) -> None:
         pass
