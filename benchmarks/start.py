@@ -18,7 +18,7 @@ from .results import Budget, Goal, Report, Row
 
 TEXT = "I'm so excited about this new opportunity!"
 NAMED = ["--engine", "openvino", "--precision", "fp32"]
-TAG = ["-m", "worker.cli", "tag", TEXT]
+TAG = ["-m", "worker.cli", "tag"]
 
 START_GOAL = "process start to first result, warm page cache"
 ENOUGH_S = 8.0
@@ -78,24 +78,28 @@ def _tag(*options: str, cache: str = "") -> tuple[float, float]:
     """
     environment = {**os.environ, "XDG_CACHE_HOME": cache} if cache else None
     began = time.monotonic()
-    process = subprocess.Popen([sys.executable, *TAG, *options], stdout=subprocess.PIPE, env=environment)
-    assert process.stdout is not None
-    process.stdout.readline()
-    first = process.stdout.readline()
-    took_s = time.monotonic() - began
-    process.stdout.close()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(
+        [sys.executable, *TAG, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{TEXT}\n".encode())
+        process.stdin.flush()  # and left open: the process is looked at while it waits for more
+        process.stdout.readline()
+        first = process.stdout.readline()
+        took_s = time.monotonic() - began
+        memory_mb = resident_mb(process.pid, peak=True) if first else 0.0
+        process.stdin.close()
     if process.returncode or not first:
         raise OSError(f"emotag tag ended with {process.returncode}")
-    return took_s, usage.ru_maxrss * 1024 / 1e6
+    return took_s, memory_mb
 
 
 def _imports() -> list[Row]:
     """Seconds of importing by package, of one run of `emotag tag`; timing the imports slows them down a little."""
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", *TAG, *NAMED], capture_output=True, text=True, check=True
+        [sys.executable, "-X", "importtime", *TAG, *NAMED, TEXT], capture_output=True, text=True, check=True
     )
     whole_s = time.monotonic() - began
     spent: Counter[str] = Counter()

@@ -71,6 +71,8 @@ def consumer_properties(settings: Settings) -> dict[str, Any]:
     }
     defaults: dict[str, Any] = {
         "auto.offset.reset": "earliest",
+        # What is read ahead of the pipeline. librdkafka's own 64 MB are a third of what a worker otherwise needs.
+        "queued.max.messages.kbytes": 16_384,
     }
     if given.get("group.protocol") != "consumer":  # there the broker assigns
         # Only the partitions that move are stopped.
