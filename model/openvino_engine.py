@@ -1,11 +1,9 @@
 """The model on a CPU by OpenVINO: one stream of work a core, so that no core waits for another."""
 
-import contextlib
 import math
-from collections import deque
+import threading
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import numpy.typing as npt
@@ -66,41 +64,29 @@ class OpenVinoEngine:
             },
         )
         self._streams = cores
-        self._idle: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(cores):
-            self._idle.put(model.create_infer_request())
+        self._model = model
+        self._request = threading.local()
+        # First come, first served: a second call's batches begin where the first has no more to begin.
+        self._threads = ThreadPoolExecutor(max_workers=cores, thread_name_prefix="openvino")
 
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        """As `Engine.probabilities`. A second call at the same time begins where the first has no more to begin."""
+        """As `Engine.probabilities`."""
         result_BK = np.empty((len(rows), len(self._config.labels)), np.float32)
-        busy = deque[tuple[Any, list[int]]]()
-
-        def finished() -> Any:
-            """The oldest of our requests, its results taken."""
-            request, texts = busy[0]
-            request.wait()
-            result_BK[texts] = request.get_output_tensor(0).data[: len(texts)]
-            busy.popleft()
-            return request
-
-        try:
-            for texts in plan_batches([len(row) for row in rows], max_tokens=self._budget(rows)):
-                packed = pack([rows[text] for text in texts], round_to=ROUND_TOKENS, fill_id=self._config.pad_token_id)
-                given = feed(packed, self._config)
-                try:
-                    request = self._idle.get(block=not busy)
-                except Empty:
-                    request = finished()
-                busy.append((request, texts))
-                request.start_async(given)
-            while busy:
-                self._idle.put(finished())
-        finally:
-            for request, _ in busy:  # after a failure: the others are to be at rest before they are given new work
-                with contextlib.suppress(Exception):
-                    request.wait()
-                self._idle.put(request)
+        plan = plan_batches([len(row) for row in rows], max_tokens=self._budget(rows))
+        batches = [(texts, self._threads.submit(self._infer, [rows[text] for text in texts])) for texts in plan]
+        wait([answer for _, answer in batches])  # all, so that none is still at work when one is raised for another
+        for texts, answer in batches:
+            result_BK[texts] = answer.result()
         return result_BK
+
+    def _infer(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        """One batch, in a thread that has a request of its own."""
+        if not hasattr(self._request, "mine"):
+            self._request.mine = self._model.create_infer_request()
+        batch = pack(rows, round_to=ROUND_TOKENS, fill_id=self._config.pad_token_id)
+        self._request.mine.infer(feed(batch, self._config))
+        found_BK: npt.NDArray[np.float32] = self._request.mine.get_output_tensor(0).data[: len(rows)].copy()
+        return found_BK
 
     def recover(self) -> None:
         """As `Engine.recover`; there is nothing to give back."""

@@ -198,8 +198,8 @@ class Pipeline:
         except DeviceFailed as error:
             raise DeviceLost(str(error)) from error
         # Steps overlap on the device where one has no more to begin: each is charged what it added.
-        device_s = computing_until - max(computing_from, self._device_free_at)
-        self._device_free_at = computing_until
+        device_s = max(0.0, computing_until - max(computing_from, self._device_free_at))
+        self._device_free_at = max(computing_until, self._device_free_at)
         collecting = time.monotonic()
         self._cache.remember({key: entry for key, entry in computed.items() if isinstance(entry, Entry)})
         written = self._encode(step, computed)
