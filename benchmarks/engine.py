@@ -26,7 +26,7 @@ from .texts import Texts
 TABLE = "engine"
 MATMUL = engine_goals.MATMUL
 
-WARM_TEXTS, TIMED_TEXTS, ROUNDS = 128, 384, 5
+WARM_TEXTS, TIMED_TEXTS, ROUNDS = 96, 384, 5
 QUICK_TEXTS, QUICK_ROUNDS = 64, 2
 
 FEW = 16
