@@ -66,7 +66,9 @@ class Contestant:
         """
         outcome = self.lane.await_answers(self.lane.fill(texts), began=time.monotonic())
         if outcome.lost:
-            raise LocalError(f"{self.name} answers nothing; its log ends with:\n{self.server.log_tail()}")
+            raise LocalError(
+                f"{self.name} answers nothing; its log ends with: {self.server.log_tail().splitlines()[-1:]}"
+            )
 
     def run(self, texts: Sequence[str]) -> tuple[Outcome, float]:
         """Answer *texts*, which lie there in full when it begins to read.

@@ -110,7 +110,7 @@ def _backlogs(
 
 def _steps_of(records: int) -> dict[str, str]:
     """Settings by which nothing but this number bounds a step."""
-    return {"EMOTAG_BATCH__MAX_RECORDS": str(records), "EMOTAG_LATENCY_SLO_MS": "60000"}
+    return {"EMOTAG_BATCH__MAX_RECORDS": str(records), "EMOTAG_LATENCY_SLO_MS": "60000", "EMOTAG_DRAIN_S": "120"}
 
 
 def _batches(bootstrap_servers: str, common: Mapping[str, str], known: list[str]) -> list[Row]:

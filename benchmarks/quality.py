@@ -31,7 +31,7 @@ class Quality:
     @property
     def comparable(self) -> bool:
         """Whether its speed may be compared. Without ratings, whether no probability moves by more than a hundredth."""
-        return self.difference < 0.01 if self.lost is None else abs(self.lost) <= COMPARABLE
+        return self.difference < 0.01 if self.lost is None else self.lost <= COMPARABLE
 
     def __str__(self) -> str:
         f1 = "" if self.macro_f1 is None else f"macro F1 {self.macro_f1:.4f}, "

@@ -1,4 +1,4 @@
-"""The directory of a trained model. The only reading and writing of files in this room.
+"""The directory of a trained model. Whoever reads or writes one does it here.
 
     config.json         format, name, the shape of the model, its labels in order
     model.safetensors   weights (fp16 as shipped); nothing here is ever unpickled

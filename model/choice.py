@@ -16,13 +16,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import artifact
 from .artifact import Artifact
-from .device import DeviceUnknown, installed, processor, usable_cores
-from .engine import ENGINES, PRECISIONS, Engine, engines_here, open_engine, possible
+from .device import DeviceUnknown, processor, usable_cores
+from .engine import ENGINES, PRECISIONS, Engine, engines_here, open_engine, possible, require
 from .int8 import tolerable
 
 WORTH_ROUNDING = 2.5
@@ -38,8 +38,9 @@ WORTH_TORCH = 1.25
 FAR_BEHIND = 2.0
 """How many times the best time a candidate's own may be before it is not measured further."""
 
-PATIENCE_S = 120.0
-"""Longest wait for the measuring: seconds even where torch is imported from a cold disk. Then fp32 it is."""
+PATIENCE_S = 20.0
+"""Longest wait for the measuring, which takes seconds; then the first candidate is taken, and the next start measures
+again. Below the worker's drain budget: a signal that comes meanwhile is heeded behind it."""
 
 Timings = Mapping[str, float]
 """Milliseconds of the same work by candidate, `openvino/fp32`."""
@@ -51,7 +52,8 @@ class Choice:
 
     Attributes:
         timings_ms: what was measured for each candidate; empty where nothing was.
-        how: `named` by the operator, the `only` one there is, `measured`, `remembered` from an earlier start.
+        how: `named` by the operator, the `only` one there is, `measured`, `remembered` from an earlier start; or
+            `unmeasured`, where that failed and the first candidate was taken.
     """
 
     engine: str
@@ -70,14 +72,18 @@ def choose(trained: Artifact, *, device: str, engine: str, precision: str) -> Ch
         raise DeviceUnknown(f"engine {engine!r} is unknown; it takes auto, {', '.join(ENGINES)}")
     if precision != "auto" and precision not in PRECISIONS:
         raise DeviceUnknown(f"precision {precision!r} is unknown; it takes auto, {', '.join(PRECISIONS)}")
+    if engine != "auto":
+        require(engine, device)
     engines = engines_here(device) if engine == "auto" else [engine]
     if not engines:
-        raise DeviceUnknown("neither OpenVINO nor torch is installed: pip install 'emotag[cpu]' or 'emotag[cuda]'")
+        raise DeviceUnknown("neither OpenVINO nor torch is installed: pip install openvino, or 'emotag[cuda]'")
     if device != "cpu":
         # Tensor cores run fp16 as fast as bf16, and it keeps probabilities ten times closer to fp32's.
         return Choice("torch", "fp16" if precision == "auto" else precision, {}, "only")
     if precision == "fp16" and engine == "auto" and "torch" in engines:
         return Choice("torch", precision, {}, "only")
+    if (engine, precision) == ("torch", "int8"):
+        raise DeviceUnknown("engine torch only imitates int8, to measure what it costs; OpenVINO does it")
     if "auto" not in (engine, precision):
         return Choice(engine, precision, {}, "named")
     precisions = ["fp32", "bf16", *(["int8"] if tolerable(trained.metrics) else [])]
@@ -98,7 +104,7 @@ def choose(trained: Artifact, *, device: str, engine: str, precision: str) -> Ch
     timings_ms = _measured(trained.path, candidates) if trained.path else {}
     if timings_ms:
         _remember(memory, timings_ms)
-    return Choice(*_best(timings_ms, candidates), timings_ms, "measured")
+    return Choice(*_best(timings_ms, candidates), timings_ms, "measured" if timings_ms else "unmeasured")
 
 
 def _best(timings_ms: Timings, candidates: Sequence[tuple[str, str]]) -> tuple[str, str]:
@@ -116,7 +122,7 @@ def _best(timings_ms: Timings, candidates: Sequence[tuple[str, str]]) -> tuple[s
 
 def _measured(path: Path, candidates: Sequence[tuple[str, str]]) -> Timings:
     """By a process of its own; nothing where it fails, which is no reason not to start."""
-    command = [sys.executable, "-m", __name__, str(path), *("/".join(candidate) for candidate in candidates)]
+    command = [sys.executable, "-m", __name__, str(path.resolve()), *("/".join(candidate) for candidate in candidates)]
     try:
         done = subprocess.run(  # noqa: S603
             command,
@@ -131,13 +137,13 @@ def _measured(path: Path, candidates: Sequence[tuple[str, str]]) -> Timings:
         return {}
 
 
-def measure_ms(engines: Mapping[str, Engine], *, texts: int, tokens: int = 24, repeats: int = 5) -> dict[str, float]:
+def measure_ms(engines: Mapping[str, Engine], *, texts: int, repeats: int = 5) -> dict[str, float]:
     """Best milliseconds of one batch by each engine, interleaved: what a neighbour slows down does not count.
 
     One that is far behind after two tries is tried no more: bf16 that a processor only imitates takes a second of every
     start to lose.
     """
-    rows = [[1] * tokens] * texts
+    rows = [[1] * (4 + 7 * number % 41) for number in range(texts)]  # 4 to 44 tokens, 24 on average
     for engine in engines.values():
         engine.probabilities(rows)  # kernels are compiled for a shape at its first use
     timings: dict[str, list[float]] = {name: [] for name in engines}
@@ -153,11 +159,17 @@ def measure_ms(engines: Mapping[str, Engine], *, texts: int, tokens: int = 24, r
 
 def _memory(trained: Artifact, candidates: Sequence[tuple[str, str]]) -> Path:
     """The file that keeps what was measured for this processor, model and versions."""
-    versions = {name: importlib.metadata.version(name) for name in ENGINES if installed(name)}
-    known = [processor(), usable_cores(), trained.version, asdict(trained.config), versions, list(candidates)]
+    known = [processor(), usable_cores(), trained.version, *map(_version, ENGINES), list(candidates)]
     digest = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:16]
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    root = os.environ.get("XDG_CACHE_HOME") or f"{os.environ.get('HOME', '')}/.cache"
     return Path(root) / "emotag" / f"engine-{digest}.json"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # not installed, or distributed under another name
+        return ""
 
 
 def _remembered(memory: Path) -> Timings | None:
@@ -182,7 +194,7 @@ def _main(path: str, *candidates: str) -> None:
         name, precision = candidate.split("/")
         with contextlib.suppress(DeviceUnknown):
             engines[candidate] = open_engine(trained, engine=name, device="cpu", precision=precision)
-    print(json.dumps(measure_ms(engines, texts=8 * usable_cores())))  # noqa: T201
+    print(json.dumps(measure_ms(engines, texts=20 * usable_cores())))  # noqa: T201
 
 
 if __name__ == "__main__":

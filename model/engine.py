@@ -44,6 +44,19 @@ def engines_here(device: str) -> list[str]:
     return [name for name in ENGINES if installed(name) and (name == "torch" or device == "cpu")]
 
 
+def require(engine: str, device: str) -> None:
+    """See that the engine can run on *device*.
+
+    Raises:
+        DeviceUnknown: it is for other devices, or not installed.
+    """
+    if not installed(engine):
+        package = "'emotag[cuda]'" if engine == "torch" else engine
+        raise DeviceUnknown(f"engine {engine} is not installed: pip install {package}")
+    if engine not in engines_here(device):
+        raise DeviceUnknown(f"engine {engine} does not run on {device}; torch does")
+
+
 def possible(engine: str, precision: str) -> bool:
     """Whether an engine that is installed can do this precision on this CPU; says nothing of whether that is fast."""
     if engine == "openvino":
@@ -57,14 +70,9 @@ def open_engine(trained: Artifact, *, engine: str, device: str, precision: str) 
     """The engine of that name, ready.
 
     Raises:
-        DeviceUnknown: it is not installed, or cannot do this precision on this device.
+        DeviceUnknown: it is not installed, or cannot do this precision, or not on this device.
     """
-    if engine not in engines_here(device):
-        extra = "cpu" if engine == "openvino" else "cuda"
-        raise DeviceUnknown(
-            f"engine {engine} cannot run on {device} here"
-            + ("" if installed(engine) else f"; it is not installed: pip install 'emotag[{extra}]'")
-        )
+    require(engine, device)
     if engine == "openvino":
         from .openvino_engine import OpenVinoEngine
 

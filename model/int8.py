@@ -34,5 +34,7 @@ def integers(weight_OI: Array) -> tuple[npt.NDArray[np.int8], Array]:
 
 def tolerable(metrics: Mapping[str, Any]) -> bool:
     """Whether an artifact's metrics say what int8 costs, and that it is little enough."""
-    loss = metrics.get("dev", {}).get("int8", {}).get("macro_f1_loss")
-    return isinstance(loss, int | float) and loss < TOLERATED_LOSS
+    try:
+        return float(metrics["dev"]["int8"]["macro_f1_loss"]) < TOLERATED_LOSS
+    except (KeyError, TypeError, ValueError):
+        return False

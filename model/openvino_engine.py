@@ -3,12 +3,13 @@
 import math
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 
 import numpy as np
 import numpy.typing as npt
 
 from .artifact import Artifact
+from .background import Background
 from .batching import plan_batches
 from .device import DeviceUnknown, processor, usable_cores
 from .openvino_graph import build, feed
@@ -67,7 +68,7 @@ class OpenVinoEngine:
         self._model = model
         self._request = threading.local()
         # First come, first served: a second call's batches begin where the first has no more to begin.
-        self._threads = ThreadPoolExecutor(max_workers=cores, thread_name_prefix="openvino")
+        self._threads = Background("openvino", threads=cores)
 
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """As `Engine.probabilities`."""

@@ -143,6 +143,7 @@ def _multiplied_in_int8(x_TI: ov.Node, weight_OI: Array, bias_O: Array, *, least
     Args:
         least: what no value is below, where that is near zero.
     """
+    integers_OI, step_O1 = integers(weight_OI)
     if least is None:
         largest_T1 = ops.reduce_max(ops.abs(x_TI), _ints(1), keep_dims=True)
         low, levels = -1.0, 2 * LEVELS + 1
@@ -150,11 +151,10 @@ def _multiplied_in_int8(x_TI: ov.Node, weight_OI: Array, bias_O: Array, *, least
         x_TI = ops.subtract(x_TI, _floats(least))
         largest_T1 = ops.reduce_max(x_TI, _ints(1), keep_dims=True)
         low, levels = 0.0, 2 * LEVELS + 2
-        bias_O = bias_O + least * weight_OI.sum(axis=1)
+        bias_O = bias_O + least * (integers_OI * step_O1).sum(axis=1)
     scale_T1 = ops.maximum(largest_T1, _floats(TINY))
     bounds = [_floats(bound) for bound in (low, 1.0, low, 1.0)]
     quantised_TI = ops.fake_quantize(ops.divide(x_TI, scale_T1), *bounds, levels)
-    integers_OI, step_O1 = integers(weight_OI)
     weights_OI = ops.multiply(ops.convert(ops.constant(integers_OI), "f32"), _floats(step_O1))
     return ops.add(ops.multiply(ops.matmul(quantised_TI, weights_OI, False, True), scale_T1), _floats(bias_O))
 

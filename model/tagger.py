@@ -89,13 +89,13 @@ class EmotionTagger:
     def load(
         cls, path: str | Path | None = None, *, on: str = "auto", engine: str = "auto", precision: str = "auto"
     ) -> Self:
-        """Load an artifact and get it ready: checked, on its device, kernels warm.
+        """Load an artifact and get it ready: checked, on its device, proven on one text.
 
         Args:
             path: the artifact's directory; the model that ships with emotag where none is given.
             on: `auto` (a CUDA GPU where there is one), `cpu`, `cuda`, `cuda:N`.
             engine: `auto` (on a CPU measured once, and remembered), `openvino`, `torch`.
-            precision: `auto` (likewise), `fp32`, `bf16`, `fp16`.
+            precision: `auto` (likewise), `fp32`, `bf16`, `int8`, `fp16`.
 
         Raises:
             ArtifactError: the directory is not an artifact that can be trusted; says which file and why.

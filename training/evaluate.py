@@ -55,7 +55,7 @@ def cost_of_int8(trained: Artifact, exact_NK: Floats, split: Split) -> dict[str,
     exact, _ = cross_fitted_macro_f1(exact_NK, split.targets_NK)
     rounded, _ = cross_fitted_macro_f1(exact_NK, split.targets_NK, scored_NK=rounded_NK)
     return {
-        "macro_f1_loss": round(exact - rounded, 4),
+        "macro_f1_loss": round(exact - rounded, 4) + 0.0,  # never -0.0
         "largest_difference": round(float(np.abs(exact_NK - rounded_NK).max()), 4),
         "mean_difference": round(float(np.abs(exact_NK - rounded_NK).mean()), 5),
     }

@@ -22,13 +22,14 @@ class StepBudget:
     Args:
         objective_s: longest time from a record's poll to its commit, under load.
         most: upper bound, whatever the objective.
-        record_s: what a record costs, to begin with.
+        record_s: what a record costs, to begin with: a new text's time on the device.
     """
 
     def __init__(self, *, objective_s: float, most: int, record_s: float) -> None:
         self._objective_s = objective_s
         self._most = most
         self._record_s = record_s
+        self._new_s = record_s
         self._write_s = 0.0
 
     def records(self) -> int:
@@ -36,10 +37,20 @@ class StepBudget:
         step_s = self._objective_s / STEPS_IN_FLIGHT - self._write_s
         return max(min(LEAST_RECORDS, self._most), min(self._most, int(step_s / self._record_s)))
 
-    def learn(self, *, records: int, device_s: float, host_s: float, write_s: float) -> None:
+    def new_texts(self) -> int:
+        """How many texts that no cache knows one step may take on; what is beyond them is left for the next.
+
+        Twice what the objective allows, so that it only binds where repeats turn into new texts from one step to the
+        next: the cache is gone, or the input has changed.
+        """
+        step_s = self._objective_s / STEPS_IN_FLIGHT - self._write_s
+        return max(LEAST_RECORDS, int(2 * step_s / self._new_s))
+
+    def learn(self, *, records: int, new: int, device_s: float, host_s: float, write_s: float) -> None:
         """Take a finished step into account.
 
         Args:
+            new: texts of it that the device was given.
             device_s, host_s: what the device and the pipeline's own thread spent on it; they work side by side, so the
                 slower one decides.
             write_s: its transaction, which takes about the same whatever is in it.
@@ -48,4 +59,7 @@ class StepBudget:
         weight = WEIGHT * min(1.0, records / self.records())
         record_s = max(device_s, host_s) / records
         self._record_s += weight * (max(record_s, 1e-7) - self._record_s)
+        if new:
+            weight = WEIGHT * min(1.0, new / self.new_texts())
+            self._new_s += weight * (max(device_s / new, 1e-7) - self._new_s)
         self._write_s += WEIGHT * (write_s - self._write_s)

@@ -17,7 +17,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .background import Background
+from model.background import Background
+
 from .entry import Entry, pack, unpack
 from .settings import CacheSettings
 from .telemetry import Telemetry

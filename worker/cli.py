@@ -40,7 +40,7 @@ Set = Annotated[
 ModelDir = Annotated[Path | None, typer.Option("--model", help="an artifact's directory; the shipped one if not given")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N")]
 Engine = Annotated[str, typer.Option(help="auto (measured once), openvino, torch")]
-Precision = Annotated[str, typer.Option(help="auto (measured), fp32, bf16, fp16")]
+Precision = Annotated[str, typer.Option(help="auto (measured once), fp32, bf16, int8, fp16")]
 
 TAG_BATCH = 256
 

@@ -19,10 +19,10 @@ from threading import Event
 
 import numpy as np
 
+from model.background import Background
 from model.tagger import DeviceFailed, EmotionTagger
 from model.tokens import TokenIds
 
-from .background import Background
 from .batching import StepBudget
 from .cache import Cache
 from .decode import Decoded, decode
@@ -72,13 +72,16 @@ class Step:
         texts: per record the text in it, or why there is none.
         keys: per record its cache key; empty where there is no text.
         known: entries that the cache had, by key.
-        computing: what the device is at.
+        new, tokens: texts that the device was given, and their tokens.
+        computing: what the device finds, and from when until when it was at it.
+        began, submitted: when the records were there, and when the device had been given what is new of them.
     """
 
     records: Sequence[Record]
     texts: Sequence[Decoded | BadRecord]
     keys: Sequence[str]
     known: Mapping[str, Entry]
+    new: int
     tokens: int
     computing: Future[tuple[Computed, float, float]]
     began: float
@@ -178,12 +181,17 @@ class Pipeline:
         wanted = {key: text.text for key, text in zip(keys, texts, strict=True) if isinstance(text, Decoded)}
         known = self._cache.lookup(list(wanted))
         new = [key for key in wanted if key not in known]
+        if len(new) > (most := self._budget.new_texts()):
+            kept = keys.index(new[most])  # up to the first record whose text is too many
+            self._source.rewind(first_offsets(records[kept:]))
+            records, texts, keys, new = records[:kept], texts[:kept], keys[:kept], new[:most]
         tokens = self._tagger.tokenise([wanted[key] for key in new])
         return Step(
             records,
             texts,
             keys,
             known,
+            new=len(new),
             tokens=sum(len(text.ids) for text in tokens),
             computing=self._device.submit(self._compute, new, tokens),
             began=began,
@@ -210,6 +218,7 @@ class Pipeline:
         now = time.monotonic()
         self._budget.learn(
             records=len(step.records),
+            new=step.new,
             device_s=device_s,
             host_s=step.submitted - step.began + writing - collecting,
             write_s=now - writing,

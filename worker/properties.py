@@ -71,7 +71,7 @@ def consumer_properties(settings: Settings) -> dict[str, Any]:
     }
     defaults: dict[str, Any] = {
         "auto.offset.reset": "earliest",
-        # What is read ahead of the pipeline. librdkafka's own 64 MB are a third of what a worker otherwise needs.
+        # What is read ahead of the pipeline: many steps, where librdkafka's own 64 MB would be memory for nothing.
         "queued.max.messages.kbytes": 16_384,
     }
     if given.get("group.protocol") != "consumer":  # there the broker assigns

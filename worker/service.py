@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from model import artifact
 from model.device import DeviceUnknown, choose_device
+from model.engine import require
 from model.tagger import EmotionTagger
 
 from . import clients
@@ -84,7 +85,9 @@ def check(settings: Settings) -> None:
     clients.consumer(settings, lambda error: None).close()
     clients.producer(settings, lambda error: None, DeliveryFailures())
     with _device_mistakes_named():
-        choose_device(settings.model.device)
+        device = choose_device(settings.model.device)
+        if settings.model.engine != "auto":
+            require(settings.model.engine, device)
     labels = artifact.load(settings.model.path or artifact.DEFAULT).config.labels
     _cache(settings, len(labels), Telemetry()).close()
 

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from .background import Background
+from model.background import Background
+
 from .broker_errors import REFUSALS, REPLACED, fatal, stop_if_denied
 from .errors import BrokerUnavailable, DeliveryRefused, FlushIncomplete, StepAborted, StopWorker
 from .offsets import Partition

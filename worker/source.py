@@ -14,7 +14,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from .background import Background
+from model.background import Background
+
 from .broker_errors import ABSENT, DENIED, GROUP_REFUSED, fatal, stop_if_denied
 from .errors import BrokerUnavailable, GroupRefused, OffsetGone, StopWorker, TopicMissing
 from .offsets import Partition, first_offsets

@@ -249,6 +249,20 @@ def test_an_unknown_engine_or_precision_is_refused_with_what_there_is(shipped: A
         chosen(shipped, **asked)
 
 
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_openvino_is_not_asked_to_use_a_gpu(shipped: Artifact, precision: str) -> None:
+    with pytest.raises(DeviceUnknown, match="does not run on cuda"):
+        chosen(shipped, device="cuda", engine="openvino", precision=precision)
+
+
+def test_an_engine_that_is_not_installed_is_named_with_what_to_install(
+    shipped: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.engine.installed", lambda package: package == "openvino")
+    with pytest.raises(DeviceUnknown, match=r"pip install 'emotag\[cuda\]'"):
+        chosen(shipped, engine="torch")
+
+
 class Slow:
     """Counts what it is asked for."""
 

@@ -16,6 +16,7 @@ def settled(budget: StepBudget, *, record_s: float, write_s: float, device: bool
         spent = budget.records() * record_s
         budget.learn(
             records=budget.records(),
+            new=budget.records() if device else 0,
             device_s=spent if device else 0.0,
             host_s=0.0 if device else spent,
             write_s=write_s,
@@ -47,7 +48,7 @@ def test_no_objective_is_so_short_that_steps_become_empty() -> None:
 def test_whatever_it_learns_it_stays_within_its_bounds(steps: list[tuple[int, float, float, float]], most: int) -> None:
     budget = StepBudget(objective_s=1.0, most=most, record_s=MS)
     for records, device_s, host_s, write_s in steps:
-        budget.learn(records=records, device_s=device_s, host_s=host_s, write_s=write_s)
+        budget.learn(records=records, new=records // 2, device_s=device_s, host_s=host_s, write_s=write_s)
         assert min(LEAST_RECORDS, most) <= budget.records() <= most
 
 
@@ -55,5 +56,13 @@ def test_a_lone_record_now_and_then_teaches_it_little() -> None:
     """One record takes a whole transaction and a whole forward: a backlog behind it is not to be read in crumbs."""
     budget = StepBudget(objective_s=1.0, most=100_000, record_s=MS)
     for _ in range(10):
-        budget.learn(records=1, device_s=10 * MS, host_s=MS, write_s=20 * MS)
+        budget.learn(records=1, new=1, device_s=10 * MS, host_s=MS, write_s=20 * MS)
     assert budget.records() > 400
+
+
+def test_what_repeats_cost_says_nothing_of_new_texts() -> None:
+    """After a long time of repeats, a step takes on no more new texts than about twice what fits the objective."""
+    budget = StepBudget(objective_s=1.0, most=100_000, record_s=4 * MS)
+    before = budget.new_texts()
+    assert budget.records() < 1_000 < settled(budget, record_s=0.05 * MS, write_s=0.0, device=False)
+    assert before == budget.new_texts() == 250

@@ -164,3 +164,15 @@ def test_a_device_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Monkey
     advance(pipeline, 2)
     pipeline.close()
     released.set()
+
+
+def test_new_texts_beyond_what_a_step_may_take_on_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the cache knew everything a moment ago, a step may hold thousands."""
+    monkeypatch.setattr(StepBudget, "new_texts", lambda _: 2)
+    sink = ScriptedSink()
+    turns = [message(0, 1, "a"), message(1, 7, "b"), message(0, 2, "a"), message(0, 3, "c"), message(1, 8, "a")]
+    pipeline, consumer = made(sink, *turns)
+    advance(pipeline, 2)
+    assert {0: 3, 1: 8} == consumer.seeks
+    pipeline.finish()
+    assert [(["emotions"] * 3, {(TOPIC, 0): 3, (TOPIC, 1): 8})] == sink.written
