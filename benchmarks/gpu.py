@@ -36,7 +36,7 @@ SAMPLES = ROOT / "worker" / "samples.txt"
 SHORT_TOKENS = gpu_goals.SHORT_TOKENS
 MOST_TEXTS = 131_072
 STEPS = (256, 8_192)
-"""Records of one step: the worker's default, and what keeps a GPU busy."""
+"""Records of one step: few, and what keeps a GPU busy."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

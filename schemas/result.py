@@ -27,7 +27,7 @@ CE_HEADERS: Final[Mapping[str, str | None]] = MappingProxyType(
 )
 """A result's CloudEvents headers in the order they are written, and what each says; None: each event's own."""
 
-_SPECVERSION, _TYPE, _CONTENT_TYPE = CE_SPECVERSION.encode(), CE_TYPE.encode(), CONTENT_TYPE.encode()
+_CE_BYTES = tuple((name, None if value is None else value.encode()) for name, value in CE_HEADERS.items())
 
 
 @lru_cache(maxsize=16)  # all results of a batch have one
@@ -128,11 +128,5 @@ def cloudevents_headers(event_id: str, *, source: str, time: datetime) -> list[t
         source: a URI reference.
         time: when the text was tagged.
     """
-    return [
-        ("ce_specversion", _SPECVERSION),
-        ("ce_id", event_id.encode()),
-        ("ce_source", source.encode()),
-        ("ce_type", _TYPE),
-        ("ce_time", rfc3339(time).encode()),
-        ("content-type", _CONTENT_TYPE),
-    ]
+    own = {"ce_id": event_id.encode(), "ce_source": source.encode(), "ce_time": rfc3339(time).encode()}
+    return [(name, own[name] if value is None else value) for name, value in _CE_BYTES]

@@ -47,7 +47,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
         stack.callback(cache.close)
         names = {"name": tagger.name, "version": tagger.version, "thresholds": tagger.thresholds_version}
         budget = StepBudget(
-            objective_s=settings.latency_slo_ms / 1000,
+            objective_s=min(settings.latency_slo_ms / 1000, settings.drain_s / 2),
             most=settings.batch.max_records,
             record_s=tagger.seconds_per_text(),
         )

@@ -144,7 +144,8 @@ class Settings(BaseSettings):
     admin: AdminSettings = AdminSettings()
     latency_slo_ms: Annotated[int, Field(ge=1)] = 1000
     """Longest time from a record's poll to its commit under load: a step takes on no more records than that allows.
-    Larger steps cost fewer transactions. Below the drain budget, or no drain under load would succeed."""
+    Larger steps cost fewer transactions. Half the drain budget counts where that is less: what is under way when the
+    signal comes must be committed by then."""
     drain_s: Annotated[float, Field(gt=0)] = 25.0
     """Longest time from SIGTERM to exit. Below Kubernetes' terminationGracePeriodSeconds (30), or it kills first."""
     log: LogSettings = LogSettings()
@@ -155,13 +156,6 @@ class Settings(BaseSettings):
         topics = {"input.topic": self.input.topic, "output.topic": self.output.topic, "dlq.topic": self.dlq.topic}
         if len(set(topics.values())) < len(topics):
             raise ValueError(f"{', '.join(topics)} are to be three different topics")
-        return self
-
-    @model_validator(mode="after")
-    def _steps_fit_into_the_drain(self) -> Self:
-        # What is under way when the signal comes takes as long as the objective allows, and must be committed by then.
-        if self.latency_slo_ms >= self.drain_s * 1000:
-            raise ValueError("latency_slo_ms (EMOTAG_LATENCY_SLO_MS) is to be below drain_s (EMOTAG_DRAIN_S)")
         return self
 
     @classmethod

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from model.artifact import Artifact
 from model.choice import choose, measure_ms
 from model.device import DeviceUnknown, processor
 from model.distilbert_cnn import DistilBertCNN
-from model.engine import Engine, open_engine
+from model.engine import Engine, open_engine, possible
 from model.int8 import tolerable
 from model.tokens import Tokens, pad
 from worker.demo import sample_texts
 
 ROOT = Path(__file__).parents[2]
+ON_SOME = [("openvino", "bf16"), ("openvino", "int8")]
 ON_A_CPU = [("openvino", "fp32"), ("torch", "fp32"), ("torch", "bf16"), ("torch", "fp16"), ("torch", "int8")]
 EXACT = [candidate for candidate in ON_A_CPU if candidate[1] == "fp32"]
 Rows = Sequence[Sequence[int]]
@@ -93,7 +95,27 @@ def test_int8_gives_what_its_imitation_gives(
     imitated = open_(shipped, ("torch", "int8")).probabilities(rows)
     found = open_(shipped, ("openvino", "int8")).probabilities(rows)
     assert np.abs(expected - imitated).mean() < 2e-3
-    assert np.abs(found - imitated).mean() < (2e-4 if exact else 2e-3)
+    off = np.abs(found - imitated).mean()
+    assert off < (2e-4 if exact else 2e-3)
+    assert off < np.abs(found - expected).mean()  # nearer to what it imitates than to what it rounds
+
+
+def test_a_relative_path_is_measured_too(
+    shipped: Artifact, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever folder the worker was started in."""
+    monkeypatch.setattr(choice, "PATIENCE_S", 120.0)
+    assert shipped.path is not None
+    monkeypatch.chdir(shipped.path.parent)
+    relative = replace(shipped, path=Path(shipped.path.name))
+    assert "measured" == chosen(relative, engine="torch", precision="auto").how
+
+
+def test_what_cannot_be_measured_is_said_so(shipped: Artifact, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "_measured", lambda *_: {})
+    found = chosen(shipped)
+    assert ("unmeasured", "openvino", "fp32") == (found.how, found.engine, found.precision)
+    assert not cache.exists()
 
 
 def test_int8_is_taken_only_where_its_cost_is_known_and_small(shipped: Artifact) -> None:
@@ -103,11 +125,13 @@ def test_int8_is_taken_only_where_its_cost_is_known_and_small(shipped: Artifact)
         assert not tolerable(metrics)
 
 
-@pytest.mark.parametrize("candidate", ON_A_CPU, ids="/".join)
+@pytest.mark.parametrize("candidate", [*ON_A_CPU, *ON_SOME], ids="/".join)
 def test_a_text_is_judged_alike_in_any_company_and_order(
     shipped: Artifact, rows: Rows, candidate: tuple[str, str]
 ) -> None:
     """To 1e-3, in bf16 to 5e-3: alone, among others, and backwards."""
+    if candidate in ON_SOME and not possible(*candidate):
+        pytest.skip(f"this processor cannot do {candidate[1]}")
     engine = open_(shipped, candidate)
     few = rows[-12:]
     tolerance = 5e-3 if candidate[1] == "bf16" else 1e-3
@@ -199,8 +223,11 @@ def chosen(trained: Artifact, **asked: str) -> choice.Choice:
     return choose(trained, **{"device": "cpu", "engine": "auto", "precision": "auto", **asked})
 
 
-def test_what_is_fastest_is_measured_once_and_remembered(shipped: Artifact, cache: Path) -> None:
+def test_what_is_fastest_is_measured_once_and_remembered(
+    shipped: Artifact, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By a start before, for this processor, model and versions."""
+    monkeypatch.setattr(choice, "PATIENCE_S", 120.0)
     first = chosen(shipped)
     assert "measured" == first.how
     assert {"openvino/fp32", "torch/fp32"} <= set(first.timings_ms)
