@@ -111,7 +111,7 @@ class Lane:
         times = bytearray(len(ids))
         missing, last, quiet_at = len(ids), began, time.monotonic() + QUIET_S
         while missing and time.monotonic() < quiet_at:
-            for name in self._read(0.1):
+            for name in self._read(0.02):
                 if name not in ids:
                     self._stray += 1
                     continue

@@ -40,7 +40,7 @@ def describe() -> dict[str, Any]:
         "instructions": instructions(),
         "cores": usable_cores(),
         "memory_gb": round(_memory_bytes() / 1e9, 1),
-        "os": platform.platform(),
+        "os": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "versions": {name: found for name in LIBRARIES if (found := _version(name))},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

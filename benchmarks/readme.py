@@ -8,7 +8,6 @@ from .results import Results
 README = Path(__file__).parents[1] / "README.md"
 LATEST = results.FOLDER / "latest.json"
 BEGIN, END = "<!-- performance -->", "<!-- /performance -->"
-UNITS_OF_SPEED = ("texts/s", "messages/s")
 
 EMPTY = (
     "`make bench` measures emotag against other libraries and against what the machine can do. No run is recorded yet, "
