@@ -96,7 +96,7 @@ def test_int8_gives_what_its_imitation_gives(
     found = open_(shipped, ("openvino", "int8")).probabilities(rows)
     assert np.abs(expected - imitated).mean() < 2e-3
     off = np.abs(found - imitated).mean()
-    assert off < (2e-4 if exact else 2e-3)
+    assert off < (5e-4 if exact else 2e-3)
     assert off < np.abs(found - expected).mean()  # nearer to what it imitates than to what it rounds
 
 
@@ -129,12 +129,12 @@ def test_int8_is_taken_only_where_its_cost_is_known_and_small(shipped: Artifact)
 def test_a_text_is_judged_alike_in_any_company_and_order(
     shipped: Artifact, rows: Rows, candidate: tuple[str, str]
 ) -> None:
-    """To 1e-3, in bf16 to 5e-3: alone, among others, and backwards."""
+    """To 1e-3, in bf16 to 1e-2: alone, among others, and backwards."""
     if candidate in ON_SOME and not possible(*candidate):
         pytest.skip(f"this processor cannot do {candidate[1]}")
     engine = open_(shipped, candidate)
     few = rows[-12:]
-    tolerance = 5e-3 if candidate[1] == "bf16" else 1e-3
+    tolerance = 1e-2 if candidate[1] == "bf16" else 1e-3
     together = engine.probabilities(few)
     assert np.abs(together - engine.probabilities(few[::-1])[::-1]).max() < tolerance
     for row, found_K in zip(few, together, strict=True):
