@@ -12,10 +12,9 @@ from multiprocessing.context import ForkServerContext
 from typing import Any
 
 from model import artifact
-from model.device import usable_cores
+from model.device import instructions, usable_cores
 from model.tokens import TokenIds
 
-from . import machine
 from .exports import Exports
 from .rivals import Probabilities, Setting
 
@@ -116,7 +115,7 @@ def _serve(connection: Connection, module: str, sample: Sample, quick: bool) -> 
     torch.set_num_threads(cores)
     try:
         exports = Exports(artifact.load(artifact.DEFAULT))
-        setting = Setting(exports, sample.tokens, sample.texts, cores, machine.instructions(), quick)
+        setting = Setting(exports, sample.tokens, sample.texts, cores, instructions(), quick)
         rival = importlib.import_module(f"{__package__}.{module}").build(setting)
         connection.send((rival.name, rival.takes, rival.note))
     except BaseException as error:  # whatever it is, it is why this one is missing  # noqa: BLE001

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from . import machine, ours, ours_from_texts
+from model.device import instructions
+
+from . import ours, ours_from_texts
 from .competitor import Competitor
 from .quality import COMPARABLE, Quality
 from .results import Goal
@@ -28,7 +30,7 @@ def goals(
         flops_a_text: of the texts that were timed, on average.
     """
     return [
-        *original_goals(rates, machine.instructions()),
+        *original_goals(rates, instructions()),
         library_goal(competitors, rates, qualities),
         ceiling_goal(rates, flops_a_text),
     ]

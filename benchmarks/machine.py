@@ -8,10 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from model.device import usable_cores
-
-MATRIX_INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16")
-"""What decides which precision pays, by the names Linux gives them."""
+from model.device import instructions, model_name, usable_cores
 
 LIBRARIES = (
     "torch",
@@ -36,7 +33,7 @@ LIBRARIES = (
 def describe() -> dict[str, Any]:
     """Processor, memory, system, versions, date and commit."""
     return {
-        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "processor": model_name(),
         "instructions": instructions(),
         "cores": usable_cores(),
         "memory_gb": round(_memory_bytes() / 1e9, 1),
@@ -46,21 +43,6 @@ def describe() -> dict[str, Any]:
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
     }
-
-
-def instructions() -> list[str]:
-    """The processor's matrix instructions, those of MATRIX_INSTRUCTIONS that it has."""
-    flags = set(_cpuinfo("flags").split())
-    return [name for name in MATRIX_INSTRUCTIONS if name in flags]
-
-
-def _cpuinfo(field: str) -> str:
-    """The first processor's *field*; empty where the system does not say."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.split(":")[0].strip() == field), "")
 
 
 def _memory_bytes() -> int:

@@ -33,7 +33,7 @@ WORTH_INTEGERS = 2.0
 """The same for int8, which moves them in the second decimal. With VNNI it is about three times as fast as fp32."""
 
 WORTH_TORCH = 1.25
-"""How much faster torch must be than OpenVINO on a CPU: it takes four seconds and 400 MB more of every start."""
+"""How much faster torch must be than OpenVINO on a CPU: importing it takes seconds and memory of every start."""
 
 FAR_BEHIND = 2.0
 """How many times the best time a candidate's own may be before it is not measured further."""

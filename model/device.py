@@ -26,14 +26,27 @@ def usable_cores() -> int:
 
 def processor() -> str:
     """The processor's model name, and those of its instructions that decide how fast matrices are multiplied."""
+    return f"{model_name()} ({', '.join(instructions())})"
+
+
+def model_name() -> str:
+    """The processor's own name, as far as the system says it."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def instructions() -> list[str]:
+    """Those of `MATRIX_INSTRUCTIONS` that the processor has."""
+    flags = set(_cpuinfo("flags").split())
+    return [name for name in MATRIX_INSTRUCTIONS if name in flags]
+
+
+def _cpuinfo(field: str) -> str:
+    """The first core's *field*; empty where the system does not say."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    named = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = set(named.get("flags", "").split())
-    matrix = [flag for flag in MATRIX_INSTRUCTIONS if flag in flags]
-    return f"{named.get('model name', platform.machine())} ({', '.join(matrix)})"
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.split(":")[0].strip() == field), "")
 
 
 def installed(package: str) -> bool:

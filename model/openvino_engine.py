@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .artifact import Artifact
 from .background import Background
 from .batching import plan_batches
-from .device import DeviceUnknown, processor, usable_cores
+from .device import DeviceUnknown, instructions, usable_cores
 from .openvino_graph import build, feed
 from .openvino_runtime import ov
 from .packing import pack
@@ -31,7 +31,7 @@ def is_exact(precision: str) -> bool:
     if precision == "bf16":
         return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "int8":  # without these, sums of two 8-bit products are cut off at 16 bits
-        return any(name in processor() for name in ("vnni", "amx_int8"))
+        return not {"avx512_vnni", "avx_vnni", "amx_int8"}.isdisjoint(instructions())
     return precision in HINTS
 
 

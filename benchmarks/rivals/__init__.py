@@ -39,7 +39,7 @@ class Setting:
         exports: the weights, and where they are kept in other formats.
         tokens, texts: some of what will be tagged, to warm up and to choose a batch size on.
         cores: threads it may use.
-        instructions: the processor's, as in `machine.MATRIX_INSTRUCTIONS`.
+        instructions: the processor's, as in `model.device.MATRIX_INSTRUCTIONS`.
         quick: choose nothing, take what usually is best.
     """
 
