@@ -125,6 +125,24 @@ def test_int8_is_taken_only_where_its_cost_is_known_and_small(shipped: Artifact)
         assert not tolerable(metrics)
 
 
+@pytest.mark.parametrize(("loss", "offered"), [(0.0, True), (0.01, False), (None, False)])
+def test_int8_is_measured_only_for_an_artifact_that_allows_it(
+    shipped: Artifact, cache: Path, loss: float | None, offered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what it costs is too much, or was never measured, `auto` does not consider it."""
+    measured: list[tuple[str, str]] = []
+
+    def note(_: Path, candidates: Sequence[tuple[str, str]]) -> dict[str, float]:
+        measured.extend(candidates)
+        return {}
+
+    monkeypatch.setattr(choice, "possible", lambda *_: True)
+    monkeypatch.setattr(choice, "_measured", note)
+    metrics = {} if loss is None else {"dev": {"int8": {"macro_f1_loss": loss}}}
+    chosen(replace(shipped, metrics=metrics))
+    assert offered is (("openvino", "int8") in measured)
+
+
 @pytest.mark.parametrize("candidate", [*ON_A_CPU, *ON_SOME], ids="/".join)
 def test_a_text_is_judged_alike_in_any_company_and_order(
     shipped: Artifact, rows: Rows, candidate: tuple[str, str]
