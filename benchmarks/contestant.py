@@ -97,10 +97,9 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident_mb(pid: int, *, peak: bool = False) -> float:
-    """A process's resident memory in MB of a million bytes, now or at its highest so far."""
-    wanted = "VmHWM:" if peak else "VmRSS:"
+def resident_mb(pid: int, field: str = "VmRSS") -> float:
+    """A process's resident memory in MB of a million bytes; `VmHWM` at its highest, `RssFile` that of mapped files."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(wanted):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise LocalError(f"process {pid} has ended")

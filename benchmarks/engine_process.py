@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from model.tagger import EmotionTagger
+from worker.local.server import LocalError
 
+from .contestant import resident_mb
 from .threads import PASSIVE
 
 
@@ -49,6 +51,10 @@ class EngineProcess:
         self._process.stdin.close()
         self._process.wait()
 
+    def resident_mb(self) -> float:
+        """Its resident memory in MB of a million bytes."""
+        return resident_mb(self._process.pid)
+
     def __enter__(self) -> Self:
         return self
 
@@ -57,7 +63,10 @@ class EngineProcess:
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        found: dict[str, Any] = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:
+            raise LocalError(f"the engine's process ended with exit code {self._process.wait()}")
+        found: dict[str, Any] = json.loads(line)
         return found
 
 

@@ -88,7 +88,7 @@ def _tag(*options: str, cache: str = "") -> tuple[float, float]:
         process.stdout.readline()
         first = process.stdout.readline()
         took_s = time.monotonic() - began
-        memory_mb = resident_mb(process.pid, peak=True) if first else 0.0
+        memory_mb = resident_mb(process.pid, "VmHWM") if first else 0.0
         process.stdin.close()
     if process.returncode or not first:
         raise OSError(f"emotag tag ended with {process.returncode}")
@@ -123,7 +123,7 @@ def _ready() -> list[Row]:
             with LocalWorker(lane.environment()) as worker:
                 began = time.monotonic()
                 worker.start()
-                found = time.monotonic() - began, resident_mb(worker.pid, peak=True)
+                found = time.monotonic() - began, resident_mb(worker.pid, "VmHWM")
                 worker.kill()
             lane.close()
             return found

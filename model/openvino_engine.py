@@ -12,7 +12,7 @@ from .artifact import Artifact
 from .background import Background
 from .batching import plan_batches
 from .device import DeviceUnknown, instructions, usable_cores
-from .openvino_graph import build, feed
+from .openvino_graph import build, embeddings, feed
 from .openvino_runtime import ov
 from .packing import pack
 
@@ -64,6 +64,7 @@ class OpenVinoEngine:
                 "ENABLE_CPU_PINNING": False,
             },
         )
+        self._words_VC = embeddings(trained.weights)
         self._streams = cores
         self._model = model
         self._request = threading.local()
@@ -85,7 +86,7 @@ class OpenVinoEngine:
         if not hasattr(self._request, "mine"):
             self._request.mine = self._model.create_infer_request()
         batch = pack(rows, round_to=ROUND_TOKENS, fill_id=self._config.pad_token_id)
-        self._request.mine.infer(feed(batch, self._config))
+        self._request.mine.infer(feed(batch, self._config, self._words_VC))
         found_BK: npt.NDArray[np.float32] = self._request.mine.get_output_tensor(0).data[: len(rows)].copy()
         return found_BK
 

@@ -1,22 +1,20 @@
 """The padding-free forward for serving, in torch: equal to the reference to rounding.
 
-Linear layers and norms see one row of real tokens. Attention stays within each text: texts of equal length lie side
-by side, so a group of them is a view [n, l, C] of the row, and needs no mask. The convolution runs once over the row
-with zero rows between the texts, as one matrix multiplication and a sum of its shifted parts. The pool is the maximum
-over each text's tokens.
+Linear layers and norms see one row of real tokens. Attention stays within each text. The convolution runs once over the
+row with zero rows between the texts, as one matrix multiplication and a sum of its shifted parts. The pool is the
+maximum over each text's tokens.
+
+Nothing here waits for a GPU: the caller does, when it fetches the result.
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
-
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from .distilbert_cnn import DistilBertCNN, Layer
 from .int8 import LEAST_OF_GELU, LEVELS, TINY, integers
-from .packing import Packed
+from .packed_attention import Attention, Group, Varlen, by_group, by_text, equal_lengths
+from .packing import Ints, Packed
 
 
 class PackedForward:
@@ -24,11 +22,13 @@ class PackedForward:
 
     Args:
         model: whose weights are used; for inference only, on its device, in its precision.
+        varlen: `packed_attention.varlen_kernel`'s; without it texts of equal length attend in groups.
         int8: imitate the trunk's linear layers in 8-bit integers: what they cost in quality can be measured anywhere.
     """
 
-    def __init__(self, model: DistilBertCNN, *, int8: bool = False) -> None:
+    def __init__(self, model: DistilBertCNN, *, varlen: Varlen | None = None, int8: bool = False) -> None:
         self._model = model
+        self._varlen = varlen
         self._gap = model.config.kernel_size // 2
         self._heads = model.config.n_heads
         self._layers = [_Fused(layer, int8=int8) for layer in model.trunk.transformer.layer]  # type: ignore[arg-type]
@@ -37,28 +37,32 @@ class PackedForward:
 
     def __call__(self, batch: Packed) -> Tensor:
         """logits_BK in float32; the texts of *batch* are sorted by length, or equal lengths at least adjacent."""
-        model, device = self._model, self._kernel_KC.device
-        embeddings = model.trunk.embeddings
-        ids_T = torch.from_numpy(batch.ids_T).to(device)
-        positions_T = torch.from_numpy(batch.positions_T).to(device)
+        embeddings = self._model.trunk.embeddings
+        ids_T, positions_T = self._sent(batch.ids_T), self._sent(batch.positions_T)
         hidden_TC = embeddings.LayerNorm(
             embeddings.word_embeddings(ids_T) + embeddings.position_embeddings(positions_T)
         )
-        groups = list(_equal_lengths(batch))
+        groups = equal_lengths(batch)
+        attention = by_text(self._varlen, batch, self._sent) if self._varlen else by_group(groups)
         for layer in self._layers:
-            hidden_TC = layer(hidden_TC, groups, self._heads)
+            hidden_TC = layer(hidden_TC, attention, self._heads)
         return self._head(hidden_TC, batch, groups)
 
-    def _head(self, hidden_TC: Tensor, batch: Packed, groups: list[tuple[int, int, int]]) -> Tensor:
+    def _sent(self, values: Ints) -> Tensor:
+        """On the device, where that is another one from pinned memory: else the copy waits for all that is at work."""
+        tensor, device = torch.from_numpy(values), self._kernel_KC.device
+        return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+    def _head(self, hidden_TC: Tensor, batch: Packed, groups: list[Group]) -> Tensor:
         model = self._model
-        spaced_S = torch.from_numpy(batch.spaced_S(self._gap)).to(hidden_TC.device)
+        spaced_S = self._sent(batch.spaced_S(self._gap))
         spaced_SC = torch.cat([hidden_TC, hidden_TC.new_zeros(1, hidden_TC.shape[1])])[spaced_S]
         parts_SKF = F.linear(spaced_SC, self._kernel_KC).view(len(spaced_S), -1, model.config.channels)
         inner = len(spaced_S) - 2 * self._gap
         summed_IF = parts_SKF[:inner, 0]
         for shift in range(1, parts_SKF.shape[1]):
             summed_IF = summed_IF + parts_SKF[shift : shift + inner, shift]
-        in_row_T = torch.from_numpy(batch.in_spaced_T(self._gap) - self._gap).to(hidden_TC.device)
+        in_row_T = self._sent(batch.in_spaced_T(self._gap) - self._gap)
         assert model.conv.bias is not None
         features_TF = torch.relu(summed_IF[in_row_T] + model.conv.bias)
         pooled_BF = torch.cat(
@@ -81,15 +85,10 @@ class _Fused:
         self._lin1 = linear(layer.ffn.lin1.weight, layer.ffn.lin1.bias)
         self._lin2 = linear(layer.ffn.lin2.weight, layer.ffn.lin2.bias)
 
-    def __call__(self, hidden_TC: Tensor, groups: list[tuple[int, int, int]], heads: int) -> Tensor:
+    def __call__(self, hidden_TC: Tensor, attention: Attention, heads: int) -> Tensor:
         layer = self._layer
-        qkv_T3C = self._qkv(hidden_TC)
-        context_TC = torch.zeros_like(hidden_TC)  # the filling stays zero
-        for start, n, length in groups:
-            rows = slice(start, start + n * length)
-            q, k, v = qkv_T3C[rows].view(n, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
-            context_NHLD = F.scaled_dot_product_attention(q, k, v)
-            context_TC[rows] = context_NHLD.transpose(1, 2).reshape(n * length, -1)
+        qkv_T3HD = self._qkv(hidden_TC).view(len(hidden_TC), 3, heads, -1)
+        context_TC = attention(qkv_T3HD).reshape(hidden_TC.shape)
         hidden_TC = layer.sa_layer_norm(self._out(context_TC) + hidden_TC)
         inner_TH = F.gelu(self._lin1(hidden_TC))
         return layer.output_layer_norm(self._lin2(inner_TH, least=LEAST_OF_GELU) + hidden_TC)  # type: ignore[no-any-return]
@@ -115,14 +114,3 @@ class _Int8Linear(_Linear):
         largest_T1 = (x_TI.abs() if least is None else x_TI - offset).amax(dim=1, keepdim=True)
         step_T1 = largest_T1.clamp(min=TINY) / (LEVELS if least is None else 2 * LEVELS + 1)
         return F.linear(torch.round((x_TI - offset) / step_T1) * step_T1 + offset, self._weight_OI, self._bias_O)
-
-
-def _equal_lengths(batch: Packed) -> Iterator[tuple[int, int, int]]:
-    """(first token, texts, tokens a text) of each run of texts of one length."""
-    lengths = batch.lengths_B
-    bounds = [0, *(np.flatnonzero(np.diff(lengths)) + 1).tolist(), len(lengths)]
-    start = 0
-    for first, last in pairwise(bounds):
-        length = int(lengths[first])
-        yield start, last - first, length
-        start += (last - first) * length

@@ -5,6 +5,7 @@ Shape letters: T tokens of a batch, B texts, L tokens of the longest of them, S 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +72,7 @@ def pack(rows: Sequence[Sequence[int]], *, round_to: int = 1, fill_id: int = 0) 
     lengths_B = np.array([len(row) for row in rows], np.int32)
     tokens = int(lengths_B.sum())
     ids_T = np.full(-(-tokens // round_to) * round_to, fill_id, np.int32)
-    ids_T[:tokens] = np.fromiter((id_ for row in rows for id_ in row), np.int32, tokens)
+    ids_T[:tokens] = np.fromiter(chain.from_iterable(rows), np.int32, tokens)
     positions_T = np.zeros(len(ids_T), np.int32)
     starts_B = np.cumsum(lengths_B) - lengths_B
     positions_T[:tokens] = np.arange(tokens, dtype=np.int32) - np.repeat(starts_B, lengths_B).astype(np.int32)

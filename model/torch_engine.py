@@ -11,6 +11,7 @@ from .batching import plan_batches
 from .device import DeviceUnknown, usable_cores
 from .distilbert_cnn import DistilBertCNN
 from .packed import PackedForward
+from .packed_attention import varlen_kernel
 from .packing import pack
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -22,6 +23,10 @@ CPU_BATCH_TOKENS = 2_048
 
 CUDA_BATCH_TOKENS = 65_536
 """The same on a GPU, which needs far more work at a time to be busy."""
+
+
+WARM_UP_TOKENS = 16
+"""Tokens of the texts that a GPU is warmed up with."""
 
 
 class TorchEngine:
@@ -43,19 +48,37 @@ class TorchEngine:
         model = DistilBertCNN.of(trained.config, trained.weights).to(device, DTYPES.get(precision, torch.float32))
         self._labels = len(trained.config.labels)
         self._fill_id = trained.config.pad_token_id
-        self._forward = PackedForward(model, int8=precision == IMITATED)
+        varlen = None
+        if device != "cpu":
+            heads = trained.config.n_heads
+            varlen = varlen_kernel(device, DTYPES[precision], heads, trained.config.dim // heads)
+        self._forward = PackedForward(model, varlen=varlen, int8=precision == IMITATED)
         self._batch_tokens = CPU_BATCH_TOKENS if device == "cpu" else CUDA_BATCH_TOKENS
         # oneDNN compiles a low-precision kernel for every shape it meets; fp32 pays more for the filling.
-        self._round_to = 1 if device == "cpu" and precision in ("fp32", IMITATED) else 64
+        self._round_to = 64 if device == "cpu" and precision in ("bf16", "fp16") else 1
+        if device != "cpu":
+            self._warm_up()
 
     @torch.inference_mode()
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """As `Engine.probabilities`."""
         result_BK = np.empty((len(rows), self._labels), np.float32)
+        launched = []
         for texts in plan_batches([len(row) for row in rows], max_tokens=self._batch_tokens):
             batch = pack([rows[text] for text in texts], round_to=self._round_to, fill_id=self._fill_id)
-            result_BK[texts] = torch.sigmoid(self._forward(batch)).cpu().numpy()
+            launched.append((texts, torch.sigmoid(self._forward(batch))))
+        # A GPU is waited for only here: while it computes one batch, the next is packed and sent.
+        for texts, probabilities_BK in launched:
+            result_BK[texts] = probabilities_BK.cpu().numpy()
         return result_BK
+
+    def _warm_up(self) -> None:
+        """A batch of every order of size: kernels are loaded and chosen, and the memory that they take is taken."""
+        length = WARM_UP_TOKENS
+        texts = 1
+        while texts * length <= self._batch_tokens:
+            self.probabilities([[self._fill_id] * length] * texts)
+            texts *= 4
 
     def recover(self) -> None:
         """As `Engine.recover`: after out-of-memory the halves of a batch need what the whole had reserved."""

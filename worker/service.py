@@ -8,7 +8,7 @@ from model.device import DeviceUnknown, choose_device
 from model.engine import require
 from model.tagger import EmotionTagger
 
-from . import clients
+from . import clients, memory
 from .batching import StepBudget
 from .cache import Cache, NoCache, RedisCache
 from .encode import Encoder
@@ -28,6 +28,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
         SettingsProblem: the settings are at odds with one another or with this machine.
         ArtifactError: the model must not be served.
     """
+    memory.share_arenas()
     deadline_s = settings.kafka.unavailable_s
     with contextlib.ExitStack() as stack:
         source = Source(settings.input.topic, deadline_s=deadline_s, telemetry=telemetry)
@@ -52,6 +53,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             record_s=tagger.seconds_per_text(),
         )
         telemetry.batch_calibrated(budget.records())
+        memory.give_back()
         pipeline = Pipeline(
             source=source,
             cache=cache,

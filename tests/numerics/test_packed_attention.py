@@ -1,0 +1,76 @@
+"""Attention within each text of a packed batch, by either way."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from model.artifact import Artifact
+from model.distilbert_cnn import DistilBertCNN
+from model.packed import PackedForward
+from model.packed_attention import by_group, by_text, equal_lengths, varlen_kernel
+from model.packing import pack
+from model.torch_engine import TorchEngine
+
+ROWS: Sequence[Sequence[int]] = [[2, 5, 3], [2, 6, 3], [2, 7, 8, 9, 3], [2, *range(5, 25), 3]]
+
+
+def text_by_text(q: Tensor, k: Tensor, v: Tensor, bounds_q: Tensor, bounds_k: Tensor, _: int, longest: int) -> Tensor:
+    """What torch documents of `varlen_attn`, on any device."""
+    assert torch.equal(bounds_q, bounds_k)
+    assert longest == int(bounds_q.diff().max())
+    context = torch.empty_like(q)
+    for start, end in zip(bounds_q[:-1].tolist(), bounds_q[1:].tolist(), strict=True):
+        query, key, value = (part[start:end].transpose(0, 1) for part in (q, k, v))
+        context[start:end] = F.scaled_dot_product_attention(query, key, value).transpose(0, 1)
+    return context
+
+
+@pytest.mark.parametrize("round_to", [1, 64])
+def test_all_texts_at_once_attend_as_groups_of_one_length_do(round_to: int) -> None:
+    """Whether the row is filled up or not."""
+    batch = pack(ROWS, round_to=round_to)
+    qkv_T3HD = torch.randn(len(batch.ids_T), 3, 4, 8)
+    tokens = sum(map(len, ROWS))
+    at_once = by_text(text_by_text, batch, torch.from_numpy)(qkv_T3HD)
+    assert torch.allclose(by_group(equal_lengths(batch))(qkv_T3HD)[:tokens], at_once[:tokens], atol=1e-6)
+    assert at_once.isfinite().all()
+
+
+@torch.inference_mode()
+def test_the_forward_is_the_same_either_way(tiny_artifact: Callable[[], Artifact]) -> None:
+    trained = tiny_artifact()
+    model = DistilBertCNN.of(trained.config, trained.weights)
+    batch = pack(ROWS)
+    assert torch.allclose(PackedForward(model)(batch), PackedForward(model, varlen=text_by_text)(batch), atol=1e-6)
+
+
+def test_a_device_without_the_kernel_goes_by_groups() -> None:
+    assert varlen_kernel("cpu", torch.float16, heads=4, head_size=8) is None
+
+
+def test_torch_takes_what_its_kernel_is_given() -> None:
+    """Names, order, types and shapes, as far as that shows without a GPU."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    batch = pack(ROWS, round_to=16)
+    qkv_T3HD = torch.empty(len(batch.ids_T), 3, 4, 32, dtype=torch.float16, device="meta")
+    attend = by_text(varlen_attn, batch, lambda values: torch.from_numpy(values).to("meta"))  # type: ignore[arg-type]
+    assert (len(batch.ids_T), 4, 32) == attend(qkv_T3HD).shape
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_on_a_gpu_it_gives_what_the_processor_gives(shipped: Artifact, precision: str) -> None:
+    """fp32 to 1e-4 (its kernels may sum in another order), half precision to the contract's 1e-2."""
+    rows = [[101, *range(2_000, 2_000 + length), 102] for length in range(1, 120, 3)]
+    expected = TorchEngine(shipped, device="cpu", precision="fp32").probabilities(rows)
+    engine = TorchEngine(shipped, device="cuda", precision=precision)
+    together = engine.probabilities(rows)
+    alone = np.concatenate([engine.probabilities([row]) for row in rows])
+    tolerance = 1e-4 if precision == "fp32" else 1e-2
+    assert np.abs(expected - together).max() < tolerance
+    assert np.abs(alone - together).max() < tolerance
