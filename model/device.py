@@ -54,6 +54,18 @@ def installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def gpus() -> int:
+    """GPUs that NVIDIA's driver sees; 0 where there is none."""
+    count = ctypes.c_int(0)
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1")
+        if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+            return 0
+    except (OSError, AttributeError):
+        return 0
+    return count.value
+
+
 def choose_device(device: str) -> str:
     """The device named, or for `auto` a CUDA GPU where there is one and torch to use it.
 
@@ -64,7 +76,7 @@ def choose_device(device: str) -> str:
         return device
     if device == "auto":
         # torch takes seconds to import: where the driver sees no GPU it is not asked.
-        return "cuda" if _gpus() and installed("torch") and _cuda_devices() else "cpu"
+        return "cuda" if gpus() and installed("torch") and _cuda_devices() else "cpu"
     kind, _, index = device.partition(":")
     if kind != "cuda" or not (index.isdecimal() or device == "cuda"):
         raise DeviceUnknown(f"device {device!r} is unknown; it takes auto, cpu, cuda or cuda:N")
@@ -79,15 +91,3 @@ def _cuda_devices() -> int:
     import torch
 
     return torch.cuda.device_count()
-
-
-def _gpus() -> int:
-    """GPUs that NVIDIA's driver sees; 0 where there is none."""
-    count = ctypes.c_int(0)
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1")
-        if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
-            return 0
-    except (OSError, AttributeError):
-        return 0
-    return count.value

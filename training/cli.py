@@ -232,7 +232,3 @@ def _show(console: Console, figures: dict[str, Any]) -> None:
     table.add_row("macro F1 lost in int8", f"{figures['int8']['macro_f1_loss']:.4f}")
     table.add_row("MCC flattened, at 0.51", f"{figures['at_0.51']['mcc_flattened']:.4f}")
     console.print(table)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from model import artifact
-from model.device import DeviceUnknown, choose_device
+from model.device import DeviceUnknown, choose_device, gpus, installed
 from model.engine import require
 from model.tagger import EmotionTagger
 
@@ -40,6 +40,8 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             return
         tagger = _tagger(settings)
         telemetry.engine_chosen(tagger.engine, tagger.precision, tagger.choice.how, dict(tagger.choice.timings_ms))
+        if settings.model.device == "auto" and not installed("torch") and (unused := gpus()):
+            telemetry.gpus_unused(unused)
         if lifecycle.stop.is_set():
             return
         sink = _sink(settings, source)
@@ -52,7 +54,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             most=settings.batch.max_records,
             record_s=tagger.seconds_per_text(),
         )
-        telemetry.batch_calibrated(budget.records())
+        telemetry.step_calibrated(budget.records())
         memory.give_back()
         pipeline = Pipeline(
             source=source,

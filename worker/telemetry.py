@@ -86,8 +86,11 @@ class Telemetry:
     def engine_chosen(self, engine: str, precision: str, how: str, timings_ms: dict[str, float]) -> None:
         self._log.info("engine_chosen", engine=engine, precision=precision, how=how, timings_ms=timings_ms)
 
-    def batch_calibrated(self, records: int) -> None:
-        self._log.info("batch_calibrated", records=records)
+    def gpus_unused(self, gpus: int) -> None:
+        self._log.warning("gpus_unused", gpus=gpus, why="torch is not installed: pip install 'emotag[cuda]'")
+
+    def step_calibrated(self, records: int) -> None:
+        self._log.info("step_calibrated", records=records)
 
     def admin_listening(self, host: str, port: int) -> None:
         self._log.info("admin_listening", host=host, port=port)

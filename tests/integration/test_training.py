@@ -233,7 +233,7 @@ def test_hidden_tokens_are_never_the_first_the_last_or_padding() -> None:
 )
 def test_a_mistake_is_one_plain_line_and_code_2(command: str, message: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "training.cli", *command.split()],
+        [sys.executable, "-m", "training", *command.split()],
         capture_output=True,
         text=True,
         check=False,
@@ -242,3 +242,11 @@ def test_a_mistake_is_one_plain_line_and_code_2(command: str, message: str) -> N
     assert 2 == done.returncode
     assert 1 == len(done.stderr.splitlines()), done.stderr
     assert message in done.stderr
+
+
+def test_without_what_only_training_needs_it_says_what_to_install() -> None:
+    """As in a worker's own installation, which has no torch."""
+    program = "import runpy, sys; sys.modules['torch'] = None; runpy.run_module('training', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert 2 == done.returncode
+    assert "emotag-train: torch is not installed: pip install 'emotag[train]'\n" == done.stderr
