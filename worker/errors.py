@@ -23,6 +23,7 @@
         ├── DeliveryRefused    the broker will not take a record
         ├── TransactionFailed  transactions fail again and again
         ├── Fenced             another worker took over this one's identity
+        ├── TooManyDeadLetters so many records are refused that the deployment must be at fault
         └── DeviceLost         the device cannot run the model at all
 
 Messages of a BadRecord go into headers and logs, so none of them ever contains any of the record.
@@ -153,6 +154,14 @@ class TransactionFailed(StopWorker):
 class Fenced(StopWorker):
     def __init__(self, why: str) -> None:
         super().__init__(f"this worker was replaced ({why}); do two workers share a group.instance.id?")
+
+
+class TooManyDeadLetters(StopWorker):
+    def __init__(self, dead: int, records: int, most: float) -> None:
+        super().__init__(
+            f"{dead} of the last {records} records were to be dead-lettered, more than {most:g} of them; is the input "
+            "what EMOTAG_INPUT__FORMAT and _TEXT_PATH say? If so, raise EMOTAG_DLQ__MAX_RATIO"
+        )
 
 
 class DeviceLost(StopWorker):

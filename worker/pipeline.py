@@ -32,6 +32,7 @@ from .errors import BadRecord, DeviceLost, DeviceRejected, StepAborted, Transact
 from .fingerprint import Fingerprint
 from .offsets import first_offsets, next_offsets
 from .record import Outgoing, Record
+from .refusals import RefusalLimit
 from .settings import Settings
 from .sink import Sink
 from .source import Source
@@ -39,6 +40,9 @@ from .telemetry import StepCounts, Telemetry
 
 IDLE_POLL_S = 0.1
 """Longest wait for a record while nothing is under way; also how late a signal to stop is noticed."""
+
+STAY_S = 1.0
+"""How long the device is waited for before the group is shown again that this worker lives."""
 
 DEVICE_PATIENCE_S = 5.0
 """How long the end of the process waits for the forward pass that the device is at."""
@@ -116,6 +120,7 @@ class Pipeline:
             model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.precision}",
             key=settings.cache.key.get_secret_value() if settings.cache.key else "",
         )
+        self._refusals = RefusalLimit(most=settings.dlq.max_ratio, window=settings.dlq.window)
         self._device = Background("device", threads=tagger.concurrency)
         self._device_free_at = 0.0
         self._under_way: deque[Step] = deque()
@@ -201,16 +206,17 @@ class Pipeline:
     def _collect(self) -> None:
         # It stays under way until it is committed: an aborted step is among those that are read again.
         step = self._under_way[0]
-        try:
-            computed, computing_from, computing_until = step.computing.result()
-        except DeviceFailed as error:
-            raise DeviceLost(str(error)) from error
+        found = self._await(step)
+        if found is None:
+            return
+        computed, computing_from, computing_until = found
         # Steps overlap on the device where one has no more to begin: each is charged what it added.
         device_s = max(0.0, computing_until - max(computing_from, self._device_free_at))
         self._device_free_at = max(computing_until, self._device_free_at)
         collecting = time.monotonic()
         self._cache.remember({key: entry for key, entry in computed.items() if isinstance(entry, Entry)})
         written = self._encode(step, computed)
+        self._refusals.admit(len(step.records), written.dead_letters.total())
         writing = time.monotonic()
         self._sink.write(written.records, next_offsets(step.records), self._source)
         self._under_way.popleft()
@@ -235,6 +241,19 @@ class Pipeline:
                 write_seconds=now - writing,
             )
         )
+
+    def _await(self, step: Step) -> tuple[Computed, float, float] | None:
+        """What the device found; None where the step was committed or forgotten meanwhile, as its partitions went."""
+        while self._under_way and self._under_way[0] is step:
+            try:
+                return step.computing.result(STAY_S)
+            except DeviceFailed as error:
+                raise DeviceLost(str(error)) from error
+            except TimeoutError:
+                if step.computing.done():
+                    raise  # the device's own
+                self._source.stay()
+        return None
 
     def _decode(self, record: Record) -> Decoded | BadRecord:
         try:

@@ -75,6 +75,11 @@ class DlqSettings(_Section):
     """Where records go that cannot be tagged."""
 
     topic: Topic = "texts.dlq"
+    max_ratio: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """The worker stops where more than this share of the last records were to be dead-lettered: a wrong text_path would
+    else drain a whole topic into the dead letters. 1 is no limit."""
+    window: Annotated[int, Field(ge=1)] = 1000
+    """How many records that share is taken of."""
 
 
 class CacheSettings(_Section):

@@ -47,6 +47,7 @@ class Source:
         self._gathered: list[Record] = []
         self._assigned: set[Partition] = set()
         self._failure: BaseException | None = None
+        self._in_callback = False
         self._denied: KafkaError | None = None
         self._errors_told: dict[str, float] = {}
         self._down_since: float | None = None
@@ -123,28 +124,27 @@ class Source:
         Raises:
             StopWorker: the consumer cannot go on.
         """
-        self._gathered = []
-        gathered_bytes = 0
+        gathered_bytes = sum(len(record.value or b"") for record in self._gathered)
         while len(self._gathered) < max_records and gathered_bytes < max_bytes:
-            message = self._consumer.poll(0 if self._gathered else timeout_s)
-            error = None if message is None else message.error()
-            if message is not None and error is None:
-                record = _record(message)
-                self._gathered.append(record)
-                gathered_bytes += len(record.value or b"")
-                self._down_since = None
-            # One call can both revoke partitions and return a record of another: the failure of a revoke comes second,
-            # so that the record is among those that are read again.
-            if self._failure is not None:
-                failure, self._failure = self._failure, None
-                self.rewind(first_offsets(self._gathered))
-                raise failure
-            if message is None:
+            size = self._take(0 if self._gathered else timeout_s)
+            if size is None:
                 break
-            if error is not None:
-                self._note(error)
+            gathered_bytes += size
         self._stop_if_gone()
-        return self._gathered
+        # Another list each time: what was handed out is no longer ours to filter.
+        gathered, self._gathered = self._gathered, []
+        return gathered
+
+    def stay(self) -> None:
+        """Poll for the group's sake alone, while a step takes long: a member that does not poll is thrown out.
+
+        A record that comes is the first of the next `poll`. Partitions may go meanwhile, with all that `subscribe` says.
+
+        Raises:
+            StopWorker: as for `poll`.
+        """
+        if not self._in_callback:  # where the client is in the middle of a poll already
+            self._take(0)
 
     def note_error(self, error: KafkaError) -> None:
         """For the clients' own error callback."""
@@ -192,12 +192,35 @@ class Source:
         leaving.submit(self._consumer.close)
         leaving.close(LEAVE_S)
 
+    def _take(self, timeout_s: float) -> int | None:
+        """One record more, if there is one: the size of its value; None where nothing came."""
+        message = self._consumer.poll(timeout_s)
+        error = None if message is None else message.error()
+        size = 0
+        if message is not None and error is None:
+            record = _record(message)
+            self._gathered.append(record)
+            size = len(record.value or b"")
+            self._down_since = None
+        # One call can both revoke partitions and return a record of another: the failure of a revoke comes second, so
+        # that the record is among those that are read again.
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            self.rewind(first_offsets(self._gathered))
+            raise failure
+        if error is not None:
+            self._note(error)
+        return None if message is None else size
+
     def _guarded(self, call: Callable[[], None]) -> None:
         """An exception must not travel through librdkafka: it is kept, and raised by the poll it interrupted."""
+        self._in_callback = True
         try:
             call()
         except BaseException as error:  # noqa: BLE001
             self._failure = error
+        finally:
+            self._in_callback = False
 
     def _give_up(self, how: str, partitions: list[TopicPartition]) -> None:
         gone = {(p.topic, p.partition) for p in partitions}

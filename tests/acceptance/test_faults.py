@@ -208,6 +208,25 @@ def test_a_topic_that_is_missing_ends_the_worker_with_what_to_do(
         start_worker({**topics.environment(bootstrap_servers), "EMOTAG_DLQ__TOPIC": "nobody-made-this"})
 
 
+def test_a_text_path_that_is_wrong_does_not_drain_the_topic_into_the_dead_letters(
+    bootstrap_servers: str, topics: Topics, start_worker: StartWorker
+) -> None:
+    """All would be refused: the worker stops and says why; set right, it tags what it did not refuse."""
+    send(bootstrap_servers, topics.input, [text(f"so happy {number}") for number in range(600)])
+    environment = {**topics.environment(bootstrap_servers), "EMOTAG_DLQ__WINDOW": "100"}
+    worker = LocalWorker({**environment, "EMOTAG_INPUT__TEXT_PATH": "words", "EMOTAG_BATCH__MAX_RECORDS": "32"})
+    with worker:
+        worker.launch()
+        assert 1 == worker.wait(60)
+        assert "EMOTAG_DLQ__MAX_RATIO" in worker.log_tail(1)
+    start_worker(environment)
+    reader = Reader(bootstrap_servers, topics)
+    read = reader.until(600, timeout_s=60)
+    reader.close()
+    assert [1] * 600 == list(read.times().values())
+    assert len(read.dead) < 100
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -47,8 +48,9 @@ class ScriptedMessage:
 
 @dataclass
 class Turn:
-    """One poll: partitions that change hands in it, then what it returns."""
+    """One poll: what it sets free, partitions that change hands in it, then what it returns."""
 
+    released: Event | None = None
     assigned: Sequence[int] = ()
     revoked: Sequence[int] = ()
     lost: Sequence[int] = ()
@@ -68,6 +70,8 @@ class ScriptedConsumer:
 
     def poll(self, timeout_s: float) -> ScriptedMessage | None:
         turn = self.turns.pop(0) if self.turns else Turn()
+        if turn.released is not None:
+            turn.released.set()
         changes = {"on_assign": turn.assigned, "on_revoke": turn.revoked, "on_lost": turn.lost}
         for name, partitions in changes.items():
             if partitions:

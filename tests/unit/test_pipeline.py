@@ -71,14 +71,16 @@ def message(partition: int, offset: int, words: str = "hello") -> Turn:
     return Turn(message=ScriptedMessage((partition, offset), b'{"text": "%b"}' % words.encode()))
 
 
-def made(sink: ScriptedSink, *turns: Turn) -> tuple[Pipeline, ScriptedConsumer]:
+def made(
+    sink: ScriptedSink, *turns: Turn, tagger: EmotionTagger | None = None
+) -> tuple[Pipeline, ScriptedConsumer]:
     """A pipeline that owns partitions 0 and 1, and the consumer it reads."""
     consumer = ScriptedConsumer([Turn(assigned=[0, 1]), *turns])
     source = source_of(consumer)
     built = Pipeline(
         source=source,
         cache=NoCache(),
-        tagger=OneLabel(),
+        tagger=tagger or OneLabel(),
         sink=sink,
         encoder=Encoder({"name": "one"}, "emotions", "dead", "group", "0"),
         budget=StepBudget(objective_s=1.0, most=256, record_s=0.001),
@@ -176,3 +178,59 @@ def test_new_texts_beyond_what_a_step_may_take_on_are_read_again(monkeypatch: py
     assert {0: 3, 1: 8} == consumer.seeks
     pipeline.finish()
     assert [(["emotions"] * 3, {(TOPIC, 0): 3, (TOPIC, 1): 8})] == sink.written
+
+
+class Slow(OneLabel):
+    """Takes until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def probabilities_or_errors(
+        self, texts: Sequence[TokenIds]
+    ) -> tuple[npt.NDArray[np.float32], dict[int, Exception]]:
+        assert self.released.wait(10)
+        return super().probabilities_or_errors(texts)
+
+
+@pytest.fixture
+def stays_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_, "STAY_S", 0.01)
+
+
+@pytest.mark.usefixtures("stays_often")
+def test_while_the_device_is_slow_the_group_is_polled_and_what_comes_is_the_next_step() -> None:
+    """Else the group would throw the worker out after max.poll.interval.ms, and another would do its work again."""
+    sink, tagger = ScriptedSink(), Slow()
+    pipeline, consumer = made(sink, message(0, 1), Turn(), tagger=tagger)
+    advance(pipeline, 1)
+    consumer.turns = [Turn(), Turn(), message(0, 2), Turn(), Turn(released=tagger.released)]
+    pipeline.finish()
+    assert [{(TOPIC, 0): 2}] == [offsets for _, offsets in sink.written]
+    assert [] == consumer.turns
+    consumer.turns = [message(0, 3)]
+    advance(pipeline, 1)
+    pipeline.finish()
+    assert [{(TOPIC, 0): 2}, {(TOPIC, 0): 4}] == [offsets for _, offsets in sink.written]
+
+
+@pytest.mark.usefixtures("stays_often")
+def test_partitions_that_are_revoked_while_the_device_is_slow_go_when_the_step_is_committed() -> None:
+    """Once, though two places wait for it."""
+    sink, tagger = ScriptedSink(), Slow()
+    pipeline, consumer = made(sink, message(0, 1), Turn(), tagger=tagger)
+    advance(pipeline, 1)
+    consumer.turns = [Turn(), Turn(released=tagger.released, revoked=[0, 1])]
+    pipeline.finish()
+    assert [{(TOPIC, 0): 2}] == [offsets for _, offsets in sink.written]
+
+
+@pytest.mark.usefixtures("stays_often")
+def test_partitions_that_are_lost_while_the_device_is_slow_take_their_step_with_them() -> None:
+    sink, tagger = ScriptedSink(), Slow()
+    pipeline, consumer = made(sink, message(0, 1), Turn(), tagger=tagger)
+    advance(pipeline, 1)
+    consumer.turns = [Turn(), Turn(lost=[0, 1])]
+    pipeline.finish()
+    tagger.released.set()
+    assert [] == sink.written

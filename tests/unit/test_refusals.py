@@ -1,0 +1,36 @@
+"""How many dead letters are too many."""
+
+import pytest
+
+from worker.errors import TooManyDeadLetters
+from worker.refusals import RefusalLimit
+
+
+def test_nothing_is_too_much_before_the_window_is_full() -> None:
+    limit = RefusalLimit(most=0.5, window=100)
+    limit.admit(99, 99)
+    with pytest.raises(TooManyDeadLetters, match="100 of the last 100"):
+        limit.admit(1, 1)
+
+
+def test_the_share_is_that_of_the_last_records_alone() -> None:
+    """A thousand good ones of yesterday excuse nothing."""
+    limit = RefusalLimit(most=0.5, window=100)
+    for _ in range(100):
+        limit.admit(10, 0)
+    with pytest.raises(TooManyDeadLetters):
+        for _ in range(6):
+            limit.admit(10, 10)
+
+
+def test_a_step_larger_than_the_window_counts_whole() -> None:
+    limit = RefusalLimit(most=0.5, window=100)
+    limit.admit(4096, 2048)
+    with pytest.raises(TooManyDeadLetters, match="2049 of the last 4096"):
+        limit.admit(4096, 2049)
+
+
+def test_one_is_no_limit() -> None:
+    limit = RefusalLimit(most=1.0, window=10)
+    for _ in range(10):
+        limit.admit(10, 10)
