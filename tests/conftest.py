@@ -138,12 +138,12 @@ def topics(admin: AdminClient) -> Iterator[Topics]:
         future.result()
 
 
-def create_topics(admin: AdminClient, *, partitions: int = 4) -> Topics:
+def create_topics(admin: AdminClient, *, partitions: int = 4, replication: int = 1) -> Topics:
     """A fresh set of topics with names nobody else has."""
     unique = uuid.uuid4().hex[:8]
     made = Topics(f"texts-{unique}", f"emotions-{unique}", f"dlq-{unique}", f"group-{unique}", partitions)
     config = {"max.message.bytes": str(4 * 1024 * 1024)}
-    new = [NewTopic(name, partitions, 1, config=config) for name in (made.input, made.output, made.dlq)]
+    new = [NewTopic(name, partitions, replication, config=config) for name in (made.input, made.output, made.dlq)]
     for future in admin.create_topics(new).values():
         future.result()
     return made

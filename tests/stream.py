@@ -123,6 +123,12 @@ class Reader:
             pass
         return self.read
 
+    def take_for(self, seconds: float) -> None:
+        """Whatever comes in that time."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.take(left)
+
     def take(self, timeout_s: float) -> bool:
         """One record, if it comes in time."""
         message = self._consumer.poll(timeout_s)

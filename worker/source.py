@@ -138,7 +138,7 @@ class Source:
     def stay(self) -> None:
         """Poll for the group's sake alone, while a step takes long: a member that does not poll is thrown out.
 
-        A record that comes is the first of the next `poll`. Partitions may go meanwhile, with all that `subscribe` says.
+        A record that comes is the first of the next `poll`. Partitions may go meanwhile, as `subscribe` says.
 
         Raises:
             StopWorker: as for `poll`.

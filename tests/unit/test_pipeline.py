@@ -71,9 +71,7 @@ def message(partition: int, offset: int, words: str = "hello") -> Turn:
     return Turn(message=ScriptedMessage((partition, offset), b'{"text": "%b"}' % words.encode()))
 
 
-def made(
-    sink: ScriptedSink, *turns: Turn, tagger: EmotionTagger | None = None
-) -> tuple[Pipeline, ScriptedConsumer]:
+def made(sink: ScriptedSink, *turns: Turn, tagger: EmotionTagger | None = None) -> tuple[Pipeline, ScriptedConsumer]:
     """A pipeline that owns partitions 0 and 1, and the consumer it reads."""
     consumer = ScriptedConsumer([Turn(assigned=[0, 1]), *turns])
     source = source_of(consumer)
@@ -203,7 +201,7 @@ def test_while_the_device_is_slow_the_group_is_polled_and_what_comes_is_the_next
     """Else the group would throw the worker out after max.poll.interval.ms, and another would do its work again."""
     sink, tagger = ScriptedSink(), Slow()
     pipeline, consumer = made(sink, message(0, 1), Turn(), tagger=tagger)
-    advance(pipeline, 1)
+    advance(pipeline, 2)
     consumer.turns = [Turn(), Turn(), message(0, 2), Turn(), Turn(released=tagger.released)]
     pipeline.finish()
     assert [{(TOPIC, 0): 2}] == [offsets for _, offsets in sink.written]
@@ -219,7 +217,7 @@ def test_partitions_that_are_revoked_while_the_device_is_slow_go_when_the_step_i
     """Once, though two places wait for it."""
     sink, tagger = ScriptedSink(), Slow()
     pipeline, consumer = made(sink, message(0, 1), Turn(), tagger=tagger)
-    advance(pipeline, 1)
+    advance(pipeline, 2)
     consumer.turns = [Turn(), Turn(released=tagger.released, revoked=[0, 1])]
     pipeline.finish()
     assert [{(TOPIC, 0): 2}] == [offsets for _, offsets in sink.written]
@@ -229,7 +227,7 @@ def test_partitions_that_are_revoked_while_the_device_is_slow_go_when_the_step_i
 def test_partitions_that_are_lost_while_the_device_is_slow_take_their_step_with_them() -> None:
     sink, tagger = ScriptedSink(), Slow()
     pipeline, consumer = made(sink, message(0, 1), Turn(), tagger=tagger)
-    advance(pipeline, 1)
+    advance(pipeline, 2)
     consumer.turns = [Turn(), Turn(lost=[0, 1])]
     pipeline.finish()
     tagger.released.set()

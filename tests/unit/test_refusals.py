@@ -18,9 +18,9 @@ def test_the_share_is_that_of_the_last_records_alone() -> None:
     limit = RefusalLimit(most=0.5, window=100)
     for _ in range(100):
         limit.admit(10, 0)
+    limit.admit(50, 50)
     with pytest.raises(TooManyDeadLetters):
-        for _ in range(6):
-            limit.admit(10, 10)
+        limit.admit(10, 10)
 
 
 def test_a_step_larger_than_the_window_counts_whole() -> None:

@@ -27,15 +27,25 @@ JAVA_NEEDED = 17
 
 
 class LocalKafka(LocalServer):
-    """One Apache Kafka node in KRaft mode."""
+    """One Apache Kafka node in KRaft mode.
+
+    Args:
+        cluster_id: of the cluster that it is one node of; one of its own where none is given.
+
+    Attributes:
+        properties: the broker's, over ours.
+    """
 
     name = "kafka"
 
-    def __init__(self, folder: Path | None = None, properties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, properties: Mapping[str, str] | None = None, *, cluster_id: str | None = None
+    ) -> None:
         self._java, self._class_path = java(), class_path()  # before anything is there to be cleaned up
         super().__init__(folder)
-        self._port, self._controller_port = free_ports(2)
-        self._properties = dict(properties or {})
+        self._port, self.controller_port = free_ports(2)
+        self._given_cluster_id = cluster_id
+        self.properties = dict(properties or {})
 
     @property
     def bootstrap_servers(self) -> str:
@@ -48,7 +58,7 @@ class LocalKafka(LocalServer):
 
     def move(self) -> None:
         """Take other ports."""
-        self._port, self._controller_port = free_ports(2)
+        self._port, self.controller_port = free_ports(2)
 
     def prepare(self) -> None:
         """Write its properties, and format its data folder once; Kafka starts on no other.
@@ -61,13 +71,13 @@ class LocalKafka(LocalServer):
         template = cache_folder() / f"formatted-{hashlib.sha256(self._class_path.encode()).hexdigest()[:16]}"
         meta = data / "meta.properties"
         if not meta.is_file():
-            if template.is_dir() and not self._properties:
+            if template.is_dir() and not self.properties:
                 shutil.copytree(template, data, dirs_exist_ok=True)
                 ids = {"version": "1", "node.id": "1", "cluster.id": new_id(), "directory.id": new_id()}
                 meta.write_text(properties_text(ids), encoding="ascii")
             else:
                 self._run_format(file)
-                if not self._properties:
+                if not self.properties:
                     keep_copy(data, template)
         found = re.search(r"^cluster\.id=(.+)$", meta.read_text() if meta.is_file() else "", re.MULTILINE)
         self._cluster_id = found.group(1) if found else None  # no telling where `log.dirs` is somewhere else
@@ -78,7 +88,15 @@ class LocalKafka(LocalServer):
         Raises:
             LocalError: it does not like the properties; carries what it says.
         """
-        tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", new_id(), "-c", str(file)]
+        tool = [
+            "kafka.tools.StorageTool",
+            "format",
+            "--ignore-formatted",
+            "-t",
+            self._given_cluster_id or new_id(),
+            "-c",
+            str(file),
+        ]
         command = [*self._jvm("-Xmx128m"), *tool]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -99,7 +117,7 @@ class LocalKafka(LocalServer):
             self._class_path,
         ]
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         quiet = logging.getLogger("emotag.local")
         quiet.setLevel(logging.CRITICAL)
         if not accepts(self._port):
@@ -113,7 +131,7 @@ class LocalKafka(LocalServer):
         return bool(found.brokers) and self._cluster_id in (None, found.cluster_id)
 
     def _all_properties(self) -> dict[str, str]:
-        broker, controller = f"127.0.0.1:{self._port}", f"127.0.0.1:{self._controller_port}"
+        broker, controller = f"127.0.0.1:{self._port}", f"127.0.0.1:{self.controller_port}"
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
@@ -137,7 +155,7 @@ class LocalKafka(LocalServer):
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
             # Dead letters of the largest input records fit.
             "message.max.bytes": str(8 * 1024 * 1024),
-            **self._properties,
+            **self.properties,
         }
 
 

@@ -63,7 +63,7 @@ class LocalWorker(LocalServer):
     def _process_environment(self) -> Mapping[str, str]:
         return self._environment
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             return self.get("/readyz")[0] == 200
         except OSError:

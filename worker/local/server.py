@@ -112,7 +112,7 @@ class LocalServer(ABC):
         self.launch()
         assert self._process is not None
         give_up_at = time.monotonic() + START_S
-        while not self._answers():
+        while not self.answers():
             if self._process.poll() is not None:
                 raise LocalError(f"{self.name} ended with code {self._process.returncode}; {self._end_of_log()}")
             if time.monotonic() > give_up_at:
@@ -184,7 +184,7 @@ class LocalServer(ABC):
         """Take other ports."""
 
     @abstractmethod
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         """Whether it answers its own protocol by now."""
 
     def _nothing_to_end(self) -> None:

@@ -32,7 +32,7 @@ class LocalValkey(LocalServer):
         port = str(self._port)
         return [str(self._binary), "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
                 connection.sendall(b"INFO server\r\nQUIT\r\n")

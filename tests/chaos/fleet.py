@@ -1,0 +1,162 @@
+"""The workers of one group, and the supervisor that starts again what has ended, as Kubernetes would."""
+
+import json
+import random
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from worker.local import LocalWorker
+from worker.local.server import LocalError
+
+from .doomed import STAGES, VARIABLE
+
+MISTAKE = 2
+"""The exit code that no supervisor should meet."""
+
+PROPERTIES = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 1000}
+
+
+class DoomedWorker(LocalWorker):
+    """A worker that ends itself at a stage, if one is set.
+
+    Attributes:
+        doom: `compute:3`, or nothing; for the next launch.
+    """
+
+    doom = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether its process is gone."""
+        return self.code() is not None
+
+    def code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def _command(self) -> Sequence[str]:
+        return [sys.executable, "-m", "tests.chaos.doomed"]
+
+    def _process_environment(self) -> Mapping[str, str]:
+        return {**super()._process_environment(), VARIABLE: self.doom}
+
+
+class Fleet:
+    """Workers, some with an identity of their own (static members), some without.
+
+    Attributes:
+        kills: `kill -9` so far, by us or by themselves at a stage.
+        ended: exit codes of workers that ended by themselves otherwise, which a supervisor then starts again.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, static: int, dynamic: int, draw: random.Random) -> None:
+        self._draw = draw
+        identities = [{"group.instance.id": f"worker-{number}"} for number in range(static)] + [{}] * dynamic
+        self._workers = [
+            DoomedWorker({**environment, "EMOTAG_KAFKA__PROPERTIES": json.dumps({**PROPERTIES, **identity})})
+            for identity in identities
+        ]
+        self._away: dict[DoomedWorker, float] = {}
+        self._paused: dict[DoomedWorker, float] = {}
+        self.kills = 0
+        self.ended: list[int] = []
+
+    def launch(self) -> None:
+        """Start all, and wait until each has partitions."""
+        for worker in self._workers:
+            worker.launch()
+        give_up_at = time.monotonic() + 120
+        while not all(worker.answers() for worker in self._workers):
+            if time.monotonic() > give_up_at:
+                raise LocalError("the workers have no partitions yet")
+            time.sleep(0.2)
+
+    def tend(self) -> None:
+        """Start what has ended, wake what has slept long enough.
+
+        Raises:
+            LocalError: a worker ended with a user's mistake.
+        """
+        now = time.monotonic()
+        for worker, until in list(self._paused.items()):
+            if now > until:
+                worker.resume()
+                del self._paused[worker]
+        for worker in self._workers:
+            code = worker.code()
+            if code is None or now < self._away.get(worker, 0.0):
+                continue
+            if code == MISTAKE:
+                raise LocalError(f"a worker ended with {code}; its log ends with:\n{worker.log_tail()}")
+            if code < 0 and worker.doom:
+                self.kills += 1
+            elif code > 0:
+                self.ended.append(code)
+            worker.doom = ""
+            worker.launch()
+
+    def kill(self) -> None:
+        """One of them, now; it is started again at once, or after the group has given up on it."""
+        worker = self._any()
+        if not worker.ended:
+            worker.kill()
+            worker.doom = ""
+            self.kills += 1
+            self._away[worker] = time.monotonic() + self._draw.choice((0.0, 0.0, 8.0))
+        self._paused.pop(worker, None)
+
+    def doom(self) -> None:
+        """One of them is started anew, to die at a stage of its own."""
+        worker = self._any()
+        if not worker.ended:
+            worker.kill()
+            self.kills += 1
+        self._paused.pop(worker, None)
+        self._away.pop(worker, None)
+        worker.doom = f"{self._draw.choice(STAGES)}:{self._draw.randint(1, 6)}"
+        worker.launch()
+
+    def pause(self) -> None:
+        """SIGSTOP one of them: for a moment, or until it is a zombie whose partitions have gone to others."""
+        worker = self._any()
+        if not worker.ended and worker not in self._paused:
+            worker.pause()
+            self._paused[worker] = time.monotonic() + self._draw.choice((1.0, 3.0, 9.0))
+
+    def leave(self) -> None:
+        """SIGTERM one of them: it drains, and comes back two seconds later."""
+        worker = self._any()
+        if not worker.ended and worker not in self._paused:
+            worker.stop()
+            self._away[worker] = time.monotonic() + 2.0
+
+    def settle(self) -> None:
+        """Wake all, doom none."""
+        for worker in self._paused:
+            worker.resume()
+        self._paused.clear()
+        self._away.clear()
+        for worker in self._workers:
+            if worker.doom and not worker.ended:
+                worker.kill()
+                self.kills += 1
+                worker.doom = ""
+        self.tend()
+
+    def log_tails(self) -> str:
+        """The ends of their logs."""
+        return "\n\n".join(worker.log_tail() for worker in self._workers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.kill()
+            worker.close()
+
+    def _any(self) -> DoomedWorker:
+        return self._draw.choice(self._workers)

@@ -1,0 +1,58 @@
+"""`emotag run` on a device that misbehaves. Only tests start it.
+
+RIG=slow:8 python -m tests.chaos.rigged            every batch takes so many seconds longer
+RIG=memory:8                                       out of memory beyond so many texts
+RIG=text:7592                                      fails on every text with this token in it
+RIG=nan:7592                                       the same, but its output is not a number
+RIG=gone:3                                         works so many times, then never again
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+VARIABLE = "RIG"
+
+
+def main() -> None:
+    """Rig the device, then run as the command does."""
+    what, _, number = os.environ[VARIABLE].partition(":")
+    _rig(what, int(number))
+    from worker.cli import main as run
+
+    sys.argv[1:] = ["run"]
+    run()
+
+
+def _rig(what: str, number: int) -> None:
+    from model.openvino_engine import OpenVinoEngine
+
+    inner = OpenVinoEngine.probabilities
+    calls = 0
+
+    def probabilities(self: OpenVinoEngine, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        nonlocal calls
+        calls += 1
+        guilty = [number in row for row in rows]
+        if what == "slow" and len(rows) > 1:  # the canary and the calibration are not what is meant
+            time.sleep(number)
+        if what == "memory" and len(rows) > number:
+            raise MemoryError(f"{len(rows)} texts")
+        if what == "text" and any(guilty):
+            raise RuntimeError("no such thing as this text")
+        if what == "gone" and calls > number:
+            raise RuntimeError("the device fell off the bus")
+        found_BK = inner(self, rows)
+        if what == "nan":
+            found_BK[guilty] = np.nan
+        return found_BK
+
+    OpenVinoEngine.probabilities = probabilities  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    main()

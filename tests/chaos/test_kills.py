@@ -1,0 +1,52 @@
+"""A worker that is killed at every stage there is, one after the other."""
+
+import time
+
+import pytest
+
+from tests.conftest import Topics
+from tests.mixture import mixture
+from tests.stream import Reader, send
+from worker.local import LocalValkey
+
+from .doomed import STAGES
+from .fleet import DoomedWorker
+
+
+@pytest.mark.timeout(300)
+def test_a_worker_killed_at_any_stage_has_neither_lost_nor_repeated_anything(
+    bootstrap_servers: str, topics: Topics, own_valkey: LocalValkey
+) -> None:
+    """Twice at each: in the first step it reaches, with all still before it, and in the third. The next one goes on."""
+    placed = send(bootstrap_servers, topics.input, mixture(1_500, seed=2))
+    worker = DoomedWorker(
+        {
+            **topics.environment(bootstrap_servers),
+            "EMOTAG_CACHE__URL": own_valkey.url,
+            "EMOTAG_MODEL__PRECISION": "fp32",
+            "EMOTAG_MODEL__ENGINE": "openvino",
+            "EMOTAG_KAFKA__PROPERTIES": '{"group.instance.id": "one"}',
+            "EMOTAG_BATCH__MAX_RECORDS": "24",
+        }
+    )
+    reader = Reader(bootstrap_servers, topics)
+    with worker:
+        for times in (1, 3):
+            for stage in STAGES:
+                worker.doom = f"{stage}:{times}"
+                worker.launch()
+                assert -9 == worker.wait(60), f"{worker.doom}: {worker.log_tail()}"
+        assert len(reader.read.times()) < 1_500  # or the last ones were killed while there was nothing to do
+        worker.doom = ""
+        worker.start()
+        read = reader.until(1_500, timeout_s=90)
+        reader.close()
+    assert dict.fromkeys(placed, 1) == read.times()
+
+
+def wait_for_log(worker: DoomedWorker, words: str, patience_s: float = 30.0) -> None:
+    """Until its log says so."""
+    give_up_at = time.monotonic() + patience_s
+    while words not in worker.log_tail(200):
+        assert time.monotonic() < give_up_at, worker.log_tail(40)
+        time.sleep(0.05)  # only its log says how far it is
