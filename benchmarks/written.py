@@ -46,7 +46,7 @@ class WrittenSteps:
         chosen = settings.load(flags={"kafka": {"bootstrap_servers": lane.bootstrap_servers, "group_id": lane.group}})
         lane.fill(Supply().take(size * steps))
         self._source = Source(lane.input, deadline_s=60, telemetry=Telemetry())
-        self._source.attach(clients.consumer(chosen, self._source.note_error))
+        self._source.attach(clients.consumer(chosen, self._source.note_error, self._source.note_gap))
         self._producer = clients.producer(chosen, self._source.note_error, DeliveryFailures())
         self._producer.init_transactions(60)
         self._source.subscribe(before_revoke=lambda: None, when_lost=lambda: None)

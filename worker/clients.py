@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
@@ -11,15 +12,21 @@ from . import properties
 from .settings import Settings, SettingsProblem
 from .telemetry import CLIENT_LOG
 
+OUT_OF_RANGE = "Offset out of range"
+
 OnError = Callable[[KafkaError], None]
 OnDelivery = Callable[[KafkaError | None, Message], None]
 
 
-def consumer(settings: Settings, on_error: OnError) -> Consumer:
-    """The worker's member of the consumer group."""
+def consumer(settings: Settings, on_error: OnError, on_gap: Callable[[str], None]) -> Consumer:
+    """The worker's member of the consumer group.
+
+    Args:
+        on_gap: told, in words, where the next record to read is no longer there: the client only logs it.
+    """
     given = properties.consumer_properties(settings) | {"error_cb": on_error}
     with _mistakes_named():
-        return Consumer(given, logger=logging.getLogger(CLIENT_LOG))
+        return Consumer(given, logger=_GapsTold(logging.getLogger(CLIENT_LOG), on_gap))
 
 
 def producer(settings: Settings, on_error: OnError, on_delivery: OnDelivery) -> Producer:
@@ -46,6 +53,19 @@ def admin(settings: Settings) -> AdminClient:
     """The client that creates topics."""
     with _mistakes_named():
         return AdminClient(properties.admin_properties(settings), logger=logging.getLogger(CLIENT_LOG))
+
+
+class _GapsTold(logging.LoggerAdapter[logging.Logger]):
+    """A logger that hands on one of librdkafka's lines, which is an event of ours."""
+
+    def __init__(self, logger: logging.Logger, on_gap: Callable[[str], None]) -> None:
+        super().__init__(logger)
+        self._on_gap = on_gap
+
+    def log(self, level: int, msg: object, *args: Any, **keywords: Any) -> None:
+        if args and args[0] == "OFFSET" and OUT_OF_RANGE in str(args[-1]):
+            self._on_gap(str(args[-1]))
+        super().log(level, msg, *args, **keywords)
 
 
 @contextlib.contextmanager

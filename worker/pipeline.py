@@ -218,7 +218,9 @@ class Pipeline:
         written = self._encode(step, computed)
         self._refusals.admit(len(step.records), written.dead_letters.total())
         writing = time.monotonic()
-        self._sink.write(written.records, next_offsets(step.records), self._source)
+        offsets = next_offsets(step.records)
+        self._sink.write(written.records, offsets, self._source)
+        self._source.note_committed(offsets)
         self._under_way.popleft()
         self._aborts = 0
         now = time.monotonic()

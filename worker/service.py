@@ -12,6 +12,7 @@ from . import clients, memory
 from .batching import StepBudget
 from .cache import Cache, NoCache, RedisCache
 from .encode import Encoder
+from .lag import LagWatch
 from .lifecycle import Lifecycle
 from .pipeline import Pipeline
 from .settings import Settings, SettingsProblem
@@ -31,8 +32,13 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
     memory.share_arenas()
     deadline_s = settings.kafka.unavailable_s
     with contextlib.ExitStack() as stack:
-        source = Source(settings.input.topic, deadline_s=deadline_s, telemetry=telemetry)
-        source.attach(clients.consumer(settings, source.note_error))
+        source = Source(
+            settings.input.topic,
+            deadline_s=deadline_s,
+            telemetry=telemetry,
+            stop_at_gap=settings.input.offset_gone == "stop",
+        )
+        source.attach(clients.consumer(settings, source.note_error, source.note_gap))
         stack.callback(source.close)  # leaves the group: last, when all is committed
         topics = [settings.input.topic, settings.output.topic, settings.dlq.topic]
         source.require_topics(topics, stop=lifecycle.stop)
@@ -67,6 +73,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             telemetry=telemetry,
         )
         stack.callback(pipeline.close)
+        stack.callback(LagWatch(source.partitions, source.lag, telemetry.lag_found).close)
         telemetry.started(
             version=version,
             model=tagger.name,
@@ -86,7 +93,7 @@ def check(settings: Settings) -> None:
     Raises:
         SettingsProblem, ArtifactError: as for `serve`.
     """
-    clients.consumer(settings, lambda error: None).close()
+    clients.consumer(settings, lambda error: None, lambda why: None).close()
     clients.producer(settings, lambda error: None, DeliveryFailures())
     with _device_mistakes_named():
         device = choose_device(settings.model.device)

@@ -57,6 +57,9 @@ class InputSettings(_Section):
     format: Literal["json", "text"] = "json"
     text_path: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")] = "text"
     """Where the text lies in a JSON value, as a dotted path."""
+    offset_gone: Literal["continue", "stop"] = "continue"
+    """What to do where records were deleted before they were read: go on behind them, or stop. Either is logged as an
+    error and counted."""
     max_value_bytes: Annotated[int, Field(ge=1)] = 1_048_576
     """A larger value is dead-lettered unread: parsing it would hold up its neighbours."""
     max_metadata_bytes: Annotated[int, Field(ge=2)] = 65_536

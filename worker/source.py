@@ -28,6 +28,9 @@ PROBE_S = 1.0
 LEAVE_S = 5.0
 """Longest wait for leaving the group: milliseconds where brokers answer. Well below the drain budget."""
 
+LAG_S = 2.0
+"""Longest wait for the answer to how far behind a partition is."""
+
 ERRORS_S = 10.0
 """How often the same kind of error is logged: brokers that are gone give dozens a second."""
 
@@ -38,12 +41,15 @@ class Source:
     Args:
         topic: the input.
         deadline_s: how long the brokers may be gone.
+        stop_at_gap: where records were deleted before they were read, stop instead of going on behind them.
     """
 
-    def __init__(self, topic: str, *, deadline_s: float, telemetry: Telemetry) -> None:
+    def __init__(self, topic: str, *, deadline_s: float, telemetry: Telemetry, stop_at_gap: bool = False) -> None:
         self._topic = topic
         self._deadline_s = deadline_s
         self._telemetry = telemetry
+        self._stop_at_gap = stop_at_gap
+        self._committed: dict[Partition, int] = {}
         self._gathered: list[Record] = []
         self._assigned: set[Partition] = set()
         self._failure: BaseException | None = None
@@ -54,7 +60,7 @@ class Source:
         self._next_probe = 0.0
 
     def attach(self, consumer: Consumer) -> None:
-        """Give it its client, made with `note_error` as its error callback and not yet subscribed."""
+        """Give it its client, made with `note_error` and `note_gap` as its callbacks and not yet subscribed."""
         self._consumer = consumer
 
     @property
@@ -102,7 +108,9 @@ class Source:
         """
 
         def assigned(_: Consumer, partitions: list[TopicPartition]) -> None:
-            self._assigned |= {(p.topic, p.partition) for p in partitions}
+            now = {(p.topic, p.partition) for p in partitions}
+            self._assigned |= now
+            self._forget_positions(now)
             self._telemetry.partitions_changed("assigned", len(partitions), self.assigned)
 
         def revoked(_: Consumer, partitions: list[TopicPartition]) -> None:
@@ -156,6 +164,33 @@ class Source:
             self._denied = error
         if error.code() == KafkaError._ALL_BROKERS_DOWN and self._down_since is None:
             self._down_since = now
+
+    def note_gap(self, why: str) -> None:
+        """The next record to read is gone, and the client goes on where auto.offset.reset says."""
+        self._telemetry.offset_gone(why)
+        if self._stop_at_gap:
+            self._failure = OffsetGone(why)
+
+    def note_committed(self, offsets: Mapping[Partition, int]) -> None:
+        """These are committed: the lag is counted from them."""
+        self._committed |= offsets
+
+    def partitions(self) -> list[Partition]:
+        """Those this worker reads now."""
+        return sorted(self._assigned)
+
+    def lag(self, partition: Partition) -> int:
+        """Records of it that are not committed yet; asks the brokers. For a thread of its own.
+
+        Raises:
+            KafkaException: they do not answer.
+        """
+        at = TopicPartition(*partition)
+        low, high = self._consumer.get_watermark_offsets(at, timeout=LAG_S)
+        if partition not in self._committed:  # assigned a moment ago
+            (found,) = self._consumer.committed([at], timeout=LAG_S)
+            self._committed.setdefault(partition, max(found.offset, low))
+        return max(0, high - self._committed[partition])
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:
         """Read again from these offsets; partitions that are no longer ours are someone else's business.
@@ -225,9 +260,15 @@ class Source:
     def _give_up(self, how: str, partitions: list[TopicPartition]) -> None:
         gone = {(p.topic, p.partition) for p in partitions}
         self._assigned -= gone
+        self._forget_positions(gone)
         # In place: poll is filling this very list.
         self._gathered[:] = [r for r in self._gathered if (r.topic, r.partition) not in gone]
         self._telemetry.partitions_changed(how, len(partitions), self.assigned)
+
+    def _forget_positions(self, partitions: set[Partition]) -> None:
+        """Another worker commits there, or did."""
+        for partition in partitions:
+            self._committed.pop(partition, None)
 
     def _look_for(self, topic: str) -> KafkaError | None:
         """What stands between this worker and a topic, if anything."""

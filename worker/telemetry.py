@@ -68,6 +68,11 @@ class Telemetry:
             "emotag_write_seconds", "Producing and committing a step.", buckets=STEP_BUCKETS_S, registry=self.registry
         )
         self._partitions = Gauge("emotag_assigned_partitions", "Partitions this worker reads.", registry=self.registry)
+        self._gaps = counter("offset_gone", "Times that the next record to read was no longer there.")
+        self._lag = Gauge(
+            "emotag_lag_records", "Records that are not committed yet.", ("partition",), registry=self.registry
+        )
+        self._lagging: set[str] = set()
         self._info = Gauge(
             "emotag_info",
             "Always 1; the labels say what runs.",
@@ -129,6 +134,17 @@ class Telemetry:
     def partitions_changed(self, change: str, partitions: int, assigned: int) -> None:
         self._partitions.set(assigned)
         self._log.info(f"partitions_{change}", partitions=partitions, assigned=assigned)
+
+    def offset_gone(self, why: str) -> None:
+        self._gaps.inc()
+        self._log.error("offset_gone", why=why, consequence="records were deleted before they were read")
+
+    def lag_found(self, records: Mapping[tuple[str, int], int]) -> None:
+        for gone in self._lagging - {str(partition) for _, partition in records}:
+            self._lag.remove(gone)
+        self._lagging = {str(partition) for _, partition in records}
+        for (_, partition), count in records.items():
+            self._lag.labels(partition).set(count)
 
     def broker_error(self, error: str) -> None:
         self._log.warning("broker_error_seen", error=error)

@@ -1,7 +1,9 @@
 """The workers of one group, and the supervisor that starts again what has ended, as Kubernetes would."""
 
 import json
+import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -130,7 +132,7 @@ class Fleet:
         """SIGTERM one of them: it drains, and comes back two seconds later."""
         worker = self._any()
         if not worker.ended and worker not in self._paused:
-            worker.stop()
+            os.kill(worker.pid, signal.SIGTERM)
             self._away[worker] = time.monotonic() + 2.0
 
     def settle(self) -> None:

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from tests.conftest import QUIET, Topics
 from tests.mixture import BAD, OTHER_BAD
-from tests.stream import Read, Reader, Sent, send, text
+from tests.stream import Read, Reader, Sent, text
 from worker.demo import sample_texts
 
 TOLERANCE = 1e-3
@@ -58,11 +58,21 @@ class Ledger:
         self._topics = topics
         self._records = _records(draw)
         self._reader = Reader(bootstrap_servers, topics)
+        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "enable.idempotence": True}, logger=QUIET)
         self.sent = 0
 
     def write(self, count: int) -> None:
-        """So many more."""
-        send(self._bootstrap_servers, self._topics.input, itertools.islice(self._records, count))
+        """So many more; a broker that is away gets them when it is back."""
+        for sent in itertools.islice(self._records, count):
+            self._producer.produce(
+                self._topics.input,
+                value=sent.value,
+                key=sent.key,
+                headers=list(sent.headers),
+                timestamp=sent.timestamp_ms,
+                on_delivery=_delivered,
+            )
+        self._producer.poll(0)
         self.sent += count
 
     def read(self, seconds: float) -> None:
@@ -76,6 +86,7 @@ class Ledger:
 
     def settle(self, patience_s: float) -> Account:
         """Wait for every answer, then read both topics anew from their beginning and count."""
+        assert 0 == self._producer.flush(patience_s)
         self._reader.until(self.sent, timeout_s=patience_s)
         self._reader.close()
         reader = Reader(self._bootstrap_servers, self._topics)
@@ -96,6 +107,10 @@ class Ledger:
             places |= {(partition, offset) for offset in range(low, high)}
         consumer.close()
         return places
+
+
+def _delivered(error: object, _: Message) -> None:
+    assert error is None, error
 
 
 def account(read: Read, places: set[tuple[int, int]]) -> Account:

@@ -79,7 +79,7 @@ class Storm:
         while ledger.answered < ledger.sent and time.monotonic() < give_up_at:
             ledger.read(1.0)
             fleet.tend()
-        return ledger.settle(patience_s=5.0)
+        return ledger.settle(patience_s=30.0)
 
     def _environment(self, topics: Topics) -> dict[str, str]:
         return {
