@@ -59,15 +59,7 @@ def send(
     bootstrap_servers: str, topic: str, records: Iterable[Sent], *, compression: str = "none"
 ) -> dict[Place, Sent]:
     """Produce, and return where each record lies, once the broker has acknowledged them all."""
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "enable.idempotence": True,
-            "message.max.bytes": 32 * 1024 * 1024,
-            "compression.type": compression,
-        },
-        logger=QUIET,
-    )
+    producer = new_producer(bootstrap_servers, compression=compression)
     placed: dict[Place, Sent] = {}
 
     def remember(sent: Sent) -> Any:
@@ -78,17 +70,35 @@ def send(
         return delivered
 
     for sent in records:
-        producer.produce(
-            topic,
-            value=sent.value,
-            key=sent.key,
-            headers=list(sent.headers),
-            timestamp=sent.timestamp_ms,
-            on_delivery=remember(sent),
-        )
+        produce(producer, topic, sent, remember(sent))
         producer.poll(0)
     assert 0 == producer.flush(30)
     return placed
+
+
+def new_producer(bootstrap_servers: str, *, compression: str = "none") -> Producer:
+    """One that never writes a record twice, however large it is."""
+    return Producer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "enable.idempotence": True,
+            "message.max.bytes": 32 * 1024 * 1024,
+            "compression.type": compression,
+        },
+        logger=QUIET,
+    )
+
+
+def produce(producer: Producer, topic: str, sent: Sent, on_delivery: Any) -> None:
+    """Hand one record over."""
+    producer.produce(
+        topic,
+        value=sent.value,
+        key=sent.key,
+        headers=list(sent.headers),
+        timestamp=sent.timestamp_ms,
+        on_delivery=on_delivery,
+    )
 
 
 class Reader:

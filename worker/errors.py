@@ -129,8 +129,8 @@ class GroupRefused(StopWorker):
 class OffsetGone(StopWorker):
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"the next record to read is gone ({why}); set the group's offsets, or let the worker go on behind the gap: "
-            "EMOTAG_INPUT__OFFSET_GONE=continue"
+            f"the next record to read is gone ({why}); set the group's offsets, or let the worker go on behind the "
+            "gap: EMOTAG_INPUT__OFFSET_GONE=continue"
         )
 
 

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from tests.conftest import QUIET, Topics
 from tests.mixture import BAD, OTHER_BAD
-from tests.stream import Read, Reader, Sent, text
+from tests.stream import Read, Reader, Sent, new_producer, produce, text
 from worker.demo import sample_texts
 
 TOLERANCE = 1e-3
@@ -58,20 +58,13 @@ class Ledger:
         self._topics = topics
         self._records = _records(draw)
         self._reader = Reader(bootstrap_servers, topics)
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "enable.idempotence": True}, logger=QUIET)
+        self._producer = new_producer(bootstrap_servers)
         self.sent = 0
 
     def write(self, count: int) -> None:
         """So many more; a broker that is away gets them when it is back."""
         for sent in itertools.islice(self._records, count):
-            self._producer.produce(
-                self._topics.input,
-                value=sent.value,
-                key=sent.key,
-                headers=list(sent.headers),
-                timestamp=sent.timestamp_ms,
-                on_delivery=_delivered,
-            )
+            produce(self._producer, self._topics.input, sent, _delivered)
         self._producer.poll(0)
         self.sent += count
 

@@ -1,0 +1,77 @@
+"""The same messages give the same results, whatever tags them."""
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from tests.acceptance.conftest import StartWorker, start_worker  # noqa: F401  (a fixture)
+from tests.conftest import Topics, create_topics
+from tests.mixture import mixture
+from tests.stream import Place, Reader, Sent, send
+from worker.local import LocalWorker
+
+Said = dict[bytes, tuple[tuple[str, ...], dict[str, float]] | str]
+"""By the record's value: its labels and scores, or that it was refused."""
+
+WAYS: dict[str, tuple[int, dict[str, str]]] = {
+    "one worker, small steps": (1, {"EMOTAG_BATCH__MAX_RECORDS": "7"}),
+    "two workers, a cache": (2, {"EMOTAG_BATCH__MAX_RECORDS": "64"}),
+    "four workers, large steps": (4, {}),
+}
+
+
+@pytest.mark.timeout(300)
+def test_one_two_or_four_workers_with_and_without_a_cache_say_the_same(
+    bootstrap_servers: str,
+    redis_url: str,
+    admin: AdminClient,
+    start_worker: Callable[[dict[str, str]], LocalWorker],  # noqa: F811
+) -> None:
+    """Emotions equal, scores within 1e-3, whatever the steps; one of the runs is restarted half-way."""
+    records = [sent for sent in mixture(400, seed=11) if sent.value and len(sent.value) < 100_000]
+    said = {}
+    for way, (count, settings) in WAYS.items():
+        topics = create_topics(admin)
+        cached = {"EMOTAG_CACHE__URL": redis_url, "EMOTAG_CACHE__KEY": uuid.uuid4().hex} if "cache" in way else {}
+        environment = {**topics.environment(bootstrap_servers), **settings, **cached, "EMOTAG_OUTPUT__ALL_SCORES": "1"}
+        said[way] = _run(bootstrap_servers, topics, records, [environment] * count, start_worker)
+    first, *others = said.values()
+    for other in others:
+        assert first.keys() == other.keys()
+        for value, answer in first.items():
+            there = other[value]
+            if isinstance(answer, str) or isinstance(there, str):
+                assert answer == there
+                continue
+            assert answer[0] == there[0]
+            assert all(abs(score - there[1][label]) < 1e-3 for label, score in answer[1].items())
+
+
+def _run(
+    bootstrap_servers: str, topics: Topics, records: list[Sent], environments: list[dict[str, str]], start: StartWorker
+) -> Said:
+    placed = send(bootstrap_servers, topics.input, records)
+    workers = [start(environment) for environment in environments]
+    reader = Reader(bootstrap_servers, topics)
+    if len(workers) == 1:
+        while len(reader.read.times()) < len(placed) // 2:
+            reader.take(1.0)
+        workers[0].stop()
+        workers[0].start()
+    read = reader.until(len(placed), timeout_s=90)
+    reader.close()
+    for worker in workers:
+        worker.stop()
+    assert dict.fromkeys(placed, 1) == read.times()
+    parsed = read.parsed()
+
+    def answer(place: Place) -> tuple[tuple[str, ...], dict[str, float]] | str:
+        if place not in parsed:
+            return "refused"
+        found = parsed[place]
+        assert found.scores is not None
+        return tuple(sorted(emotion.label for emotion in found.emotions)), dict(found.scores)
+
+    return {sent.value or b"": answer(place) for place, sent in placed.items()}
