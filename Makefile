@@ -12,7 +12,7 @@ export UV_LINK_MODE := copy
 # Importing torch takes twice as long without its compiled files, and the tests start dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check unit bench bench-quick lock trunk train clean
+.PHONY: help setup demo test check unit chaos bench bench-quick lock trunk train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ check: $(READY) ## types and style
 
 unit: $(READY) ## only the tests that need no server (seconds)
 	$(BIN)/python -m pytest tests/unit tests/contract tests/numerics $(ARGS)
+
+chaos: $(READY) ## 100 kills and 20 broker restarts under load, and what they lost: a line (ARGS="--seed 2")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 # The rivals are many and heavy, and no worker and no test needs one: they have an environment of their own.
 # infinity-emb wants older libraries than the others; they lie over this environment for its own process alone.

@@ -73,7 +73,8 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             telemetry=telemetry,
         )
         stack.callback(pipeline.close)
-        stack.callback(LagWatch(source.partitions, source.lag, telemetry.lag_found).close)
+        lag = LagWatch(clients.admin(settings), settings.kafka.group_id, source.positions, telemetry.lag_found)
+        stack.callback(lag.close)
         telemetry.started(
             version=version,
             model=tagger.name,

@@ -28,9 +28,6 @@ PROBE_S = 1.0
 LEAVE_S = 5.0
 """Longest wait for leaving the group: milliseconds where brokers answer. Well below the drain budget."""
 
-LAG_S = 2.0
-"""Longest wait for the answer to how far behind a partition is."""
-
 ERRORS_S = 10.0
 """How often the same kind of error is logged: brokers that are gone give dozens a second."""
 
@@ -175,22 +172,9 @@ class Source:
         """These are committed: the lag is counted from them."""
         self._committed |= offsets
 
-    def partitions(self) -> list[Partition]:
-        """Those this worker reads now."""
-        return sorted(self._assigned)
-
-    def lag(self, partition: Partition) -> int:
-        """Records of it that are not committed yet; asks the brokers. For a thread of its own.
-
-        Raises:
-            KafkaException: they do not answer.
-        """
-        at = TopicPartition(*partition)
-        low, high = self._consumer.get_watermark_offsets(at, timeout=LAG_S)
-        if partition not in self._committed:  # assigned a moment ago
-            (found,) = self._consumer.committed([at], timeout=LAG_S)
-            self._committed.setdefault(partition, max(found.offset, low))
-        return max(0, high - self._committed[partition])
+    def positions(self) -> dict[Partition, int | None]:
+        """What this worker reads now, and the next offset of each that it committed; None where it did not yet."""
+        return {partition: self._committed.get(partition) for partition in self._assigned.copy()}
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:
         """Read again from these offsets; partitions that are no longer ours are someone else's business.

@@ -17,7 +17,7 @@ from worker.local import LocalWorker
 from .rigged import VARIABLE
 
 POISON = "zebra"
-TEXTS = [text(f"a good day {number}") for number in range(120)]
+TEXTS = [text(f"a good day {number}") for number in range(64)]
 
 
 class RiggedWorker(LocalWorker):
@@ -62,7 +62,7 @@ def test_a_batch_slower_than_the_poll_interval_costs_neither_membership_nor_doub
         "EMOTAG_BATCH__MAX_RECORDS": "40",
     }
     placed = send(bootstrap_servers, topics.input, TEXTS)
-    with RiggedWorker("slow:8", environment) as slow:
+    with RiggedWorker("slow:7", environment) as slow:
         slow.start()
         lags = []
         while len(reader.read.times()) < len(placed):
@@ -72,7 +72,7 @@ def test_a_batch_slower_than_the_poll_interval_costs_neither_membership_nor_doub
         while _lag(slow) and time.monotonic() < give_up_at:
             time.sleep(0.5)  # it is asked for every five seconds
         assert 0 == _lag(slow)
-        assert max(lags) >= 40
+        assert max(lags) >= 16
         log = slow.log_tail(500)
         assert len(placed) == counted(slow, "emotag_records_total")
     assert dict.fromkeys(placed, 1) == reader.until(len(placed), timeout_s=1).times()
@@ -85,14 +85,13 @@ def test_one_text_that_the_device_cannot_do_is_dead_lettered_and_its_neighbours_
     bootstrap_servers: str, topics: Topics, reader: Reader, poison: int, rig: str
 ) -> None:
     """Its batch is halved down to it, in the same pass: whether the device raises, or answers what is no number."""
-    placed = send(bootstrap_servers, topics.input, [*TEXTS[:60], text(f"a {POISON} it is"), *TEXTS[60:]])
+    placed = send(bootstrap_servers, topics.input, [*TEXTS[:30], text(f"a {POISON} it is"), *TEXTS[30:]])
     with RiggedWorker(f"{rig}:{poison}", topics.environment(bootstrap_servers)) as worker:
         worker.start()
         read = reader.until(len(placed), timeout_s=60)
     assert dict.fromkeys(placed, 1) == read.times()
     ((place, _),) = read.dead.items()
     assert POISON.encode() in (placed[place].value or b"")
-    assert "step_aborted" not in worker.log_tail(200) if worker.log_path.is_file() else True
 
 
 def test_a_device_that_runs_out_of_memory_gets_smaller_batches(
