@@ -26,7 +26,10 @@ CUDA_BATCH_TOKENS = 65_536
 
 
 WARM_UP_TOKENS = 16
-"""Tokens of the texts that a GPU is warmed up with."""
+"""Tokens of the texts that a GPU is warmed up with, and of the first batch of them."""
+
+WARM_UP_STEP = 4
+"""How many times the last batch the next one has: it ends at `CUDA_BATCH_TOKENS`."""
 
 
 class TorchEngine:
@@ -74,11 +77,14 @@ class TorchEngine:
 
     def _warm_up(self) -> None:
         """A batch of every order of size: kernels are loaded and chosen, and the memory that they take is taken."""
-        length = WARM_UP_TOKENS
-        texts = 1
-        while texts * length <= self._batch_tokens:
-            self.probabilities([[self._fill_id] * length] * texts)
-            texts *= 4
+        tokens = WARM_UP_TOKENS
+        while tokens <= self._batch_tokens:
+            try:
+                self.probabilities([[self._fill_id] * WARM_UP_TOKENS] * (tokens // WARM_UP_TOKENS))
+            except torch.OutOfMemoryError:  # a small GPU, or one that others use: what went before did fit
+                self.recover()
+                self._batch_tokens = tokens // WARM_UP_STEP
+            tokens *= WARM_UP_STEP
 
     def recover(self) -> None:
         """As `Engine.recover`: after out-of-memory the halves of a batch need what the whole had reserved."""

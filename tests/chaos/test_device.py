@@ -51,17 +51,14 @@ def poison() -> int:
 def test_a_batch_slower_than_the_poll_interval_costs_neither_membership_nor_double_work(
     bootstrap_servers: str, topics: Topics, reader: Reader
 ) -> None:
-    """Each batch takes longer than max.poll.interval.ms; the other member gets nothing, and no record is done twice.
-
-    Lag is told meanwhile, though nothing is fetched.
-    """
+    """Each batch takes longer than max.poll.interval.ms; lag is told meanwhile, and no record is done twice."""
     properties = {"max.poll.interval.ms": 6000, "session.timeout.ms": 6000, "heartbeat.interval.ms": 1000}
     environment = {
         **topics.environment(bootstrap_servers),
         "EMOTAG_KAFKA__PROPERTIES": json.dumps(properties),
         "EMOTAG_BATCH__MAX_RECORDS": "40",
     }
-    placed = send(bootstrap_servers, topics.input, TEXTS)
+    placed = send(bootstrap_servers, topics.input, TEXTS[:24])
     with RiggedWorker("slow:7", environment) as slow:
         slow.start()
         lags = []
@@ -72,7 +69,7 @@ def test_a_batch_slower_than_the_poll_interval_costs_neither_membership_nor_doub
         while _lag(slow) and time.monotonic() < give_up_at:
             time.sleep(0.5)  # it is asked for every five seconds
         assert 0 == _lag(slow)
-        assert max(lags) >= 16
+        assert max(lags) >= 8
         log = slow.log_tail(500)
         assert len(placed) == counted(slow, "emotag_records_total")
     assert dict.fromkeys(placed, 1) == reader.until(len(placed), timeout_s=1).times()
