@@ -105,7 +105,7 @@ class Reader:
     """A read_committed consumer of a test's output and dead-letter topics, from their beginning."""
 
     def __init__(self, bootstrap_servers: str, topics: Topics) -> None:
-        self._topics = topics
+        self.topics = topics
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -144,7 +144,7 @@ class Reader:
         message = self._consumer.poll(timeout_s)
         if message is None or message.error() is not None:
             return False
-        if message.topic() == self._topics.output:
+        if message.topic() == self.topics.output:
             source = json.loads(message.value() or b"")["source"]
             self.read.results[source["partition"], source["offset"]].append(message)
         else:

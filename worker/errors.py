@@ -156,7 +156,10 @@ class TransactionFailed(StopWorker):
 
 class Fenced(StopWorker):
     def __init__(self, why: str) -> None:
-        super().__init__(f"this worker was replaced ({why}); do two workers share a group.instance.id?")
+        super().__init__(
+            f"this worker was replaced, or its transaction outlived EMOTAG_KAFKA__TRANSACTION_TIMEOUT_S ({why}); if it "
+            "comes again: do two workers share a group.instance.id?"
+        )
 
 
 class TooManyDeadLetters(StopWorker):

@@ -1,7 +1,10 @@
 """The cache on a real server that works, pauses, dies, fills up and holds rubbish."""
 
+import contextlib
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -123,6 +126,72 @@ def test_a_full_server_still_answers_what_it_has(cache: RedisCache, client: redi
     cache.remember({"l": entry(), "m": entry()})
     assert {"k"} == set(cache.lookup(["k", "l", "m"]))
     assert {"OutOfMemoryError": 2.0} == errors(telemetry)
+
+
+def test_a_server_that_became_a_replica_is_still_read(
+    cache: RedisCache, client: redis.Redis, telemetry: Telemetry
+) -> None:
+    """READONLY: what it has it answers, what it refuses is counted."""
+    cache.remember({"k": entry()})
+    assert {"k"} == set(cache.lookup(["k"]))
+    client.replicaof("127.0.0.1", "1")
+    cache.remember({"l": entry()})
+    assert {"k"} == set(cache.lookup(["k", "l"]))
+    assert {"ReadOnlyError": 1.0} == errors(telemetry)
+    client.replicaof("NO", "ONE")
+
+
+@pytest.fixture
+def refusing() -> Iterator[Callable[[bytes], int]]:
+    """A server that answers every command with one error line: those that no healthy server can be brought to give."""
+    listeners: list[socket.socket] = []
+
+    def listen(line: bytes) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = listener.accept()
+                    with client, contextlib.suppress(OSError):
+                        while client.recv(65_536):
+                            client.sendall(line)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return int(listener.getsockname()[1])
+
+    yield listen
+    for listener in listeners:
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"-LOADING Valkey is loading the dataset in memory\r\n",
+        b"-MOVED 3999 127.0.0.1:6381\r\n",
+        b"-CLUSTERDOWN Hash slot not served\r\n",
+        b"-NOAUTH Authentication required.\r\n",
+        b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+        b"$-9\r\nno such reply\r\n",
+        b":7\r\n",
+    ],
+    ids=lambda line: line[1:8].decode(errors="replace").strip(),
+)
+def test_whatever_a_server_answers_is_no_error_of_the_stream(
+    refusing: Callable[[bytes], int], telemetry: Telemetry, line: bytes
+) -> None:
+    """No entry, a counted error, and after that the breaker keeps it out of the way."""
+    url = f"redis://127.0.0.1:{refusing(line)}/0"
+    cache = RedisCache(CacheSettings.model_validate({"url": url}), labels=LABELS, telemetry=telemetry)
+    assert {} == cache.lookup(["k"])
+    cache.remember({"k": entry()})
+    began = time.monotonic()
+    assert {} == cache.lookup(["k"])
+    assert time.monotonic() - began < 0.5
+    assert sum(errors(telemetry).values()) >= 1
+    cache.close()
 
 
 def test_a_server_that_is_not_there_is_no_error() -> None:

@@ -1,0 +1,129 @@
+"""Brokers that restart, freeze, and are hard to reach, under a worker that goes on when they are back."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Self
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from tests.conftest import QUIET, create_topics
+from tests.stream import Reader, send, text
+from worker.local import LocalKafka
+from worker.local.server import LocalServer, free_ports
+
+from .fleet import Fleet
+from .proxy import Proxy
+
+COUNT = 400
+
+
+class Work:
+    """A supervised worker in the middle of its work.
+
+    Args:
+        address: of the brokers, as the worker reaches them.
+        transaction_timeout_s: after which the broker undoes what it left open.
+    """
+
+    def __init__(self, broker: LocalKafka, address: str, *, transaction_timeout_s: int = 15) -> None:
+        self._broker = broker
+        self._topics = create_topics(AdminClient({"bootstrap.servers": broker.bootstrap_servers}, logger=QUIET))
+        texts = [text(f"so sad {number}") for number in range(COUNT)]
+        self._placed = send(broker.bootstrap_servers, self._topics.input, texts)
+        self._reader = Reader(broker.bootstrap_servers, self._topics)
+        environment = {
+            **self._topics.environment(address),
+            "EMOTAG_KAFKA__TRANSACTION_TIMEOUT_S": str(transaction_timeout_s),
+            "EMOTAG_MODEL__PRECISION": "fp32",
+            "EMOTAG_MODEL__ENGINE": "openvino",
+            "EMOTAG_BATCH__MAX_RECORDS": "16",
+        }
+        self.fleet = Fleet(environment, static=1, dynamic=0, draw=random.Random(0))
+
+    def __enter__(self) -> Self:
+        self.fleet.launch()
+        while len(self._reader.read.times()) < 50:
+            self.go_on(0.2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+        self.fleet.__exit__()
+
+    def go_on(self, seconds: float) -> None:
+        """Read; a worker that has ended is started again, as a supervisor does."""
+        self._reader.take_for(seconds)
+        self.fleet.tend()
+
+    def finish(self) -> None:
+        """All is answered once, by what the topics hold."""
+        give_up_at = time.monotonic() + 90
+        while len(self._reader.read.times()) < COUNT and time.monotonic() < give_up_at:
+            self.go_on(0.5)
+        fresh = Reader(self._broker.bootstrap_servers, self._topics)
+        read = fresh.until(COUNT, timeout_s=30)
+        fresh.close()
+        assert dict.fromkeys(self._placed, 1) == read.times()
+
+
+@pytest.mark.timeout(240)
+def test_a_broker_that_restarts_in_order_is_waited_for(own_kafka: LocalKafka) -> None:
+    """The worker lives on, and goes on."""
+    with Work(own_kafka, own_kafka.bootstrap_servers) as work:
+        own_kafka.stop()
+        time.sleep(1.0)  # the fault itself: no broker at all
+        own_kafka.start()
+        work.finish()
+        assert [] == work.fleet.ended
+
+
+@pytest.mark.timeout(240)
+def test_a_broker_that_freezes_past_every_time_out_loses_and_repeats_nothing(own_kafka: LocalKafka) -> None:
+    """Longer than the session and the transaction may last: the open transaction is undone, and done again."""
+    with Work(own_kafka, own_kafka.bootstrap_servers, transaction_timeout_s=3) as work:
+        own_kafka.pause()
+        time.sleep(9.0)  # the fault itself
+        own_kafka.resume()
+        work.finish()
+
+
+@pytest.fixture
+def far_kafka(shown_on_failure: Callable[[LocalServer], None]) -> Iterator[tuple[LocalKafka, Proxy]]:
+    """A broker, and the proxy by which a worker reaches it."""
+    (inner,) = free_ports(1)
+    with Proxy(inner) as proxy:
+        broker = LocalKafka()
+        direct, controller = broker.bootstrap_servers, f"CONTROLLER://127.0.0.1:{broker.controller_port}"
+        broker.properties |= {
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listeners": f"PLAINTEXT://{direct},PROXIED://127.0.0.1:{inner},{controller}",
+            "advertised.listeners": f"PLAINTEXT://{direct},PROXIED://127.0.0.1:{proxy.port}",
+        }
+        with broker:
+            broker.start()
+            shown_on_failure(broker)
+            yield broker, proxy
+            broker.kill()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("how", ["cut", "slow", "half-open"])
+def test_connections_that_are_cut_slow_or_half_open_lose_and_repeat_nothing(
+    far_kafka: tuple[LocalKafka, Proxy], how: str
+) -> None:
+    broker, proxy = far_kafka
+    with Work(broker, f"127.0.0.1:{proxy.port}") as work:
+        for _ in range(3):
+            if how == "cut":
+                proxy.cut()
+            elif how == "slow":
+                proxy.slow(0.3)
+            else:
+                proxy.hold()
+            work.go_on(3.0)
+            proxy.heal()
+            work.go_on(1.0)
+        work.finish()
