@@ -1,16 +1,30 @@
-"""The port for probes and metrics: /livez, /readyz, /startupz, /metrics."""
+"""The port for probes and metrics: /livez, /readyz, /startupz, /metrics.
 
+Whoever reaches it gets no more than that: one thread answers everybody, a request has little room and little time, and
+where too many connections are open the oldest one goes, so that a probe is answered whoever else is there.
+"""
+
+import asyncio
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
 from typing import Self
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from .errors import StopWorker
 
-REQUEST_S = 5
-"""A client that sends its request more slowly than this is hung up on; probes and scrapes take milliseconds."""
+REQUEST_S = 5.0
+"""A client that takes longer, from its connection to the last byte of its answer, is hung up on; probes and scrapes
+take milliseconds."""
+
+REQUEST_BYTES = 16 * 1024
+"""Most of a request: its line and its headers. Prometheus and kubelets send some hundred bytes."""
+
+CONNECTIONS = 64
+"""Most that are open at a time."""
+
+NO_PROBE = b"try /livez /readyz /startupz /metrics\n"
 
 
 class Admin:
@@ -27,45 +41,90 @@ class Admin:
     def __init__(
         self, host: str, port: int, *, probe: Callable[[str], bool | None], metrics: Callable[[], bytes]
     ) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            timeout = REQUEST_S
-
-            def do_GET(self) -> None:
-                path = self.path.partition("?")[0]
-                well = probe(path)
-                if path == "/metrics":
-                    self._answer(200, CONTENT_TYPE_LATEST, metrics())
-                elif well is None:
-                    self._answer(404, "text/plain", b"try /livez /readyz /startupz /metrics\n")
-                else:
-                    self._answer(200 if well else 503, "text/plain", b"ok\n" if well else b"not now\n")
-
-            do_HEAD = do_GET
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Probes come every few seconds: they are no events."""
-
-            def _answer(self, status: int, kind: str, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-
+        self._probe = probe
+        self._metrics = metrics
+        self._open: dict[asyncio.StreamWriter, None] = {}  # in the order of their coming
+        self._stop = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
         try:
-            self._server = ThreadingHTTPServer((host, port), Handler)
+            self._server = self._loop.run_until_complete(
+                asyncio.start_server(self._converse, host, port, limit=REQUEST_BYTES)
+            )
         except OSError as error:
+            self._loop.close()
             raise StopWorker(
                 f"cannot listen on {host}:{port} ({error.strerror}); set EMOTAG_ADMIN__HOST and _PORT"
             ) from error
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._thread = threading.Thread(target=self._run, name="admin", daemon=True)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name="admin", daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        await self._stop.wait()
+        self._server.close()
+        conversations = asyncio.all_tasks() - {asyncio.current_task()}
+        for conversation in conversations:
+            conversation.cancel()
+        await asyncio.gather(*conversations, return_exceptions=True)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request, one answer."""
+        if len(self._open) >= CONNECTIONS:
+            oldest = next(iter(self._open))
+            self._open.pop(oldest)
+            oldest.transport.abort()
+        self._open[writer] = None
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                writer.write(await self._answer(reader))
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except (TimeoutError, OSError, asyncio.IncompleteReadError):
+            pass  # its client is gone, or was too slow
+        finally:
+            self._open.pop(writer, None)
+            writer.transport.abort()
+
+    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
+        """The answer to the request that comes."""
+        try:
+            request = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            return _response(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        words = request.partition(b"\r\n")[0].decode("latin-1").split(" ")
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):
+            return _response(HTTPStatus.BAD_REQUEST)
+        method, target, _ = words
+        if method not in ("GET", "HEAD"):
+            return _response(HTTPStatus.METHOD_NOT_ALLOWED, headers="Allow: GET, HEAD\r\n")
+        answer = self._get(target.partition("?")[0])
+        return answer if method == "GET" else answer[: answer.index(b"\r\n\r\n") + 4]
+
+    def _get(self, path: str) -> bytes:
+        if path == "/metrics":
+            return _response(HTTPStatus.OK, self._metrics(), kind=CONTENT_TYPE_LATEST)
+        match self._probe(path):
+            case None:
+                return _response(HTTPStatus.NOT_FOUND, NO_PROBE)
+            case True:
+                return _response(HTTPStatus.OK, b"ok\n")
+            case False:
+                return _response(HTTPStatus.SERVICE_UNAVAILABLE, b"not now\n")
+
+
+def _response(status: HTTPStatus, body: bytes = b"", *, kind: str = "text/plain", headers: str = "") -> bytes:
+    """One answer, after which the connection closes."""
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}{headers}Connection: close\r\n\r\n".encode("latin-1") + body

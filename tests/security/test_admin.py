@@ -1,0 +1,173 @@
+"""The admin port gives whoever reaches it four answers, and takes little of the worker for them."""
+
+import contextlib
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worker import admin
+from worker.admin import Admin
+from worker.errors import StopWorker
+
+PROBES = {"/livez": True, "/startupz": True, "/readyz": False}
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda: b"emotag_records_total 1\n") as served:
+        yield served.port
+
+
+def ask(port: int, method: str, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path)
+    response = connection.getresponse()
+    with contextlib.closing(connection):
+        return response.status, response.read()
+
+
+def said(port: int, sent: bytes) -> bytes:
+    """What is answered to these very bytes before the connection ends; nothing where it is reset."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(sent)
+        with connection.makefile("rb") as answer:
+            return answer.read()
+    return b""
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/livez", 200),
+        ("/startupz?verbose=1", 200),
+        ("/readyz", 503),
+        ("/metrics", 200),
+        ("/", 404),
+        ("/livez/", 404),
+        ("/metrics/../etc/passwd", 404),
+        ("//livez", 404),
+        ("/worker/settings.py", 404),
+    ],
+)
+def test_four_paths_are_served_and_no_other(port: int, path: str, status: int) -> None:
+    assert status == ask(port, "GET", path)[0]
+
+
+def test_a_head_is_a_get_without_its_body(port: int) -> None:
+    assert (200, b"") == ask(port, "HEAD", "/metrics")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW", "get"])
+def test_what_only_reads_is_allowed_and_no_other_method(port: int, method: str) -> None:
+    assert 405 == ask(port, method, "/metrics")[0]
+
+
+@pytest.mark.parametrize(
+    "request_", [b"GET /livez\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"\r\n\r\n", b"GET  / HTTP/1.1\r\n\r\n"]
+)
+def test_what_is_no_request_is_told_so(port: int, request_: bytes) -> None:
+    """An HTTP/0.9 request, the beginning of a TLS handshake, nothing."""
+    assert said(port, request_).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n" + b"X: " + b"a" * 1_000_000 + b"\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n" + b"X-%d: a\r\n" * 100_000 + b"\r\n",
+    ],
+    ids=["a line of 1 MB", "a header of 1 MB", "endless headers"],
+)
+def test_a_large_request_is_refused(port: int, request_: bytes) -> None:
+    """Told so, or cut off while it is still being sent; and the next one is answered."""
+    assert said(port, request_)[:13] in (b"HTTP/1.1 431 ", b"")
+    assert 200 == ask(port, "GET", "/livez")[0]
+
+
+def test_a_slow_client_is_hung_up_on_and_probes_are_answered_meanwhile(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time, the request as a whole does not."""
+    monkeypatch.setattr(admin, "REQUEST_S", 1.0)
+    began = time.monotonic()
+    longest = 0.0
+    with socket.create_connection(("127.0.0.1", port), timeout=0.1) as slow:
+        for byte in b"GET /livez HTTP/1.1\r\n" + b"X" * 1000:
+            try:
+                slow.sendall(bytes([byte]))
+                if slow.recv(1) == b"":
+                    break
+            except TimeoutError:
+                pass  # not yet
+            except ConnectionError:
+                break
+            asked = time.monotonic()
+            assert 200 == ask(port, "GET", "/livez")[0]
+            longest = max(longest, time.monotonic() - asked)
+    assert 0.9 < time.monotonic() - began < 3
+    assert longest < 0.5
+
+
+def test_a_client_that_does_not_read_its_answer_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "REQUEST_S", 0.5)
+    large = b"a" * 64 * 1024 * 1024  # more than any socket's buffers hold
+    with (
+        Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda: large) as served,
+        socket.create_connection(("127.0.0.1", served.port), timeout=10) as lazy,
+    ):
+        lazy.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert b"H" == lazy.recv(1)
+        began = time.monotonic()
+        while served._open and time.monotonic() - began < 5:
+            time.sleep(0.01)  # nothing on this side says so
+        assert not served._open
+
+
+def test_a_flood_of_connections_costs_no_threads_and_keeps_no_probe_out(port: int) -> None:
+    """Ten times as many as may be open, none of which says a word: the oldest go, the newest is answered."""
+    ask(port, "GET", "/livez")
+    threads, files = threading.active_count(), open_files()
+    with contextlib.ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            for _ in range(10 * admin.CONNECTIONS)
+        ]
+        began = time.monotonic()
+        assert 200 == ask(port, "GET", "/livez")[0]
+        assert time.monotonic() - began < 1
+        assert threads == threading.active_count()
+        served = open_files() - files - len(silent)
+        assert served <= admin.CONNECTIONS
+        with contextlib.suppress(ConnectionError):  # the first of all is gone
+            assert b"" == silent[0].recv(1)
+
+
+def test_it_listens_where_it_is_told_and_nowhere_else(port: int) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port), timeout=1)
+
+
+def test_a_port_that_is_taken_is_named(port: int) -> None:
+    with pytest.raises(StopWorker, match=rf"127\.0\.0\.1:{port} .*EMOTAG_ADMIN__HOST"):
+        Admin("127.0.0.1", port, probe=PROBES.get, metrics=bytes)
+
+
+def test_it_ends_with_connections_open() -> None:
+    """And leaves nothing open itself."""
+    with Admin("127.0.0.1", 0, probe=PROBES.get, metrics=bytes) as served:
+        connection = socket.create_connection(("127.0.0.1", served.port), timeout=5)
+        ask(served.port, "GET", "/livez")
+    with contextlib.closing(connection), contextlib.suppress(ConnectionError):
+        assert b"" == connection.recv(1)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", served.port), timeout=1)
