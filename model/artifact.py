@@ -38,6 +38,10 @@ METRICS, TRAINING, CARD, SUMS = "metrics.json", "training.json", "README.md", "S
 REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, THRESHOLDS)
 DECIDES_PROBABILITIES = (CONFIG, WEIGHTS, TOKENIZER)
 
+MOST_BYTES = {**dict.fromkeys((CONFIG, THRESHOLDS, METRICS, TRAINING, CARD, SUMS), 4 * 2**20), TOKENIZER: 64 * 2**20}
+"""No larger file is read: those that ship have kilobytes, the tokenizer 0.5 MB. The weights' limit is what the config's
+shapes come to."""
+
 
 class ArtifactError(Exception):
     """An artifact that must not be served: which file, and why."""
@@ -76,7 +80,8 @@ def load(path: Path) -> Artifact:
     Raises:
         ArtifactError: it is missing, broken, truncated, foreign, or of a newer format.
     """
-    sums = _checked_sums(path)
+    sums = _sums(path)
+    _verify(path, {name: digest for name, digest in sums.items() if name != WEIGHTS})
     config = _json(path / CONFIG)
     if config.get("format") != FORMAT:
         raise ArtifactError(path / CONFIG, f"this is not an emotag artifact (format {config.get('format')!r})")
@@ -88,6 +93,8 @@ def load(path: Path) -> Artifact:
             f"format {config['format_version']} is newer than this emotag reads ({FORMAT_VERSION}); upgrade emotag",
         )
     model_config = _model_config(path / CONFIG, config.get("model"))
+    _bounded(path / WEIGHTS, weights_.most_bytes(model_config.shapes()))
+    _verify(path, {WEIGHTS: sums[WEIGHTS]})
     weights, weights_dtype = _weights(path / WEIGHTS, model_config)
     thresholds = _thresholds(path / THRESHOLDS, model_config.labels)
     return Artifact(
@@ -146,12 +153,14 @@ def save_tuned(artifact: Artifact, path: Path, *, card: str) -> None:
     (path / SUMS).write_text("".join(f"{_sha256(path / name)}  {name}\n" for name in files), encoding="utf-8")
 
 
-def _checked_sums(path: Path) -> dict[str, str]:
-    """{file name: sha256}, once every listed file was found to have it."""
+def _sums(path: Path) -> dict[str, str]:
+    """{file name: sha256} as the directory lists them; no file is larger than it may be."""
     if not path.is_dir():
         raise ArtifactError(path, "there is no artifact directory here")
     if not (path / SUMS).is_file():
         raise ArtifactError(path / SUMS, "missing, so nothing in this directory can be trusted; export the model again")
+    for name, most_bytes in MOST_BYTES.items():
+        _bounded(path / name, most_bytes)
     sums: dict[str, str] = {}
     for line in _text(path / SUMS).splitlines():
         digest, _, name = line.partition("  ")
@@ -161,12 +170,26 @@ def _checked_sums(path: Path) -> dict[str, str]:
     for name in REQUIRED:
         if name not in sums:
             raise ArtifactError(path / SUMS, f"does not list {name}, which every artifact has")
+    return sums
+
+
+def _verify(path: Path, sums: Mapping[str, str]) -> None:
+    """See that each file is there, and has the hash that is listed for it."""
     for name, digest in sums.items():
         if not (path / name).is_file():
             raise ArtifactError(path / name, "missing, though SHA256SUMS lists it")
         if _sha256(path / name) != digest:
             raise ArtifactError(path / name, "broken, truncated or changed: its sha256 is not the one in SHA256SUMS")
-    return sums
+
+
+def _bounded(path: Path, most_bytes: int) -> None:
+    """See that a file is no larger, before any of it is read; one that is not there is another's to miss."""
+    try:
+        size_bytes = path.stat().st_size
+    except OSError:
+        return
+    if size_bytes > most_bytes:
+        raise ArtifactError(path, f"has {size_bytes} bytes, where at most {most_bytes} can belong to an artifact")
 
 
 def _model_config(path: Path, values: object) -> ModelConfig:

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+MOST = 2**24
+"""Of anything counted here: a thousand times what models of this kind have, and little enough to reckon with."""
+MOST_LAYERS = 256
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -22,12 +26,28 @@ class ModelConfig:
     trunk_dropout: float = 0.1
 
     def __post_init__(self) -> None:
+        for name in (
+            "vocab_size",
+            "max_position_embeddings",
+            "dim",
+            "n_heads",
+            "hidden_dim",
+            "channels",
+            "kernel_size",
+        ):
+            self._within(name, MOST)
+        self._within("n_layers", MOST_LAYERS)
         if self.dim % self.n_heads:
             raise ValueError(f"dim {self.dim} is not a multiple of n_heads {self.n_heads}")
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {self.kernel_size} is even; an odd one keeps a text's length")
         if not 2 <= self.max_tokens <= self.max_position_embeddings:
             raise ValueError(f"max_tokens {self.max_tokens} is not within [2, {self.max_position_embeddings}]")
+
+    def _within(self, name: str, most: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or not 1 <= value <= most:
+            raise ValueError(f"{name} {value!r:.40} is not a whole number within [1, {most}]")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every parameter, by its name: those of `DistilBertCNN`, known without torch."""

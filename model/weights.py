@@ -1,5 +1,6 @@
 """The weights in a safetensors file. Read without torch, which a worker on a CPU does not need."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,14 @@ DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 """How weights can be stored, and the name that torch and the artifact's config have for it."""
 
 _CODES = {"F32": ("float32", "<f4"), "F16": ("float16", "<f2"), "BF16": ("bfloat16", "<u2")}
+
+HEADER_BYTES = 2**20
+"""Most that a file of weights holds besides them: a header of some hundred bytes an array."""
+
+
+def most_bytes(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """The largest file that arrays of these shapes can make: all in float32."""
+    return HEADER_BYTES + 4 * sum(math.prod(shape) for shape in shapes.values())
 
 
 def load(path: Path) -> tuple[dict[str, Array], str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -140,6 +141,10 @@ def test_a_path_that_is_no_directory_is_named(tmp_path: Path) -> None:
         (lambda values: values["model"].update(n_heads=5), "n_heads"),
         (lambda values: values["model"].update(dim="wide"), "does not describe a model"),
         (lambda values: values["model"].update(dim=16), "shape"),
+        (lambda values: values["model"].update(dim=10**12), "dim .* whole number within"),
+        (lambda values: values["model"].update(n_layers=10**9), "n_layers .* whole number within"),
+        (lambda values: values["model"].update(channels=-1), "channels .* whole number within"),
+        (lambda values: values["model"].update(vocab_size=6.5), "vocab_size .* whole number within"),
         (lambda values: values["model"].update(n_layers=3), "missing"),
         (lambda values: values["model"].update(labels=["a", "b", "c"]), "thresholds"),
     ],
@@ -163,6 +168,55 @@ def test_thresholds_that_are_not_the_models_are_refused(saved: Path, values: dic
 def test_a_pickle_in_the_weights_place_is_never_opened(saved: Path) -> None:
     """Weights are safetensors only: loading runs nobody's code."""
     torch.save({"a": torch.zeros(1)}, saved / artifact.WEIGHTS)
+    resign(saved)
+    with pytest.raises(ArtifactError, match="safetensors"):
+        artifact.load(saved)
+
+
+@pytest.mark.parametrize("name", [name for name in artifact.MOST_BYTES if name != artifact.WEIGHTS])
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(
+    saved: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two gigabytes are a config of nobody's: they are neither read into memory nor hashed."""
+    os.truncate(saved / name, 2 * 2**30)  # sparse: they lie on no disk
+    forbid_reading(saved / name, monkeypatch)
+    with pytest.raises(ArtifactError, match=rf"{name}: has 2147483648 bytes"):
+        artifact.load(saved)
+
+
+def test_weights_that_are_larger_than_their_shapes_are_refused_before_they_are_read(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The config says how many numbers there are, and so how large a file of them can be."""
+    os.truncate(saved / artifact.WEIGHTS, 64 * 2**30)
+    forbid_reading(saved / artifact.WEIGHTS, monkeypatch)
+    with pytest.raises(ArtifactError, match=rf"{artifact.WEIGHTS}: has 68719476736 bytes"):
+        artifact.load(saved)
+
+
+def forbid_reading(forbidden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens this file fails."""
+    opened = Path.open
+
+    def guarded(self: Path, *arguments: Any, **named: Any) -> Any:
+        assert forbidden != self, "it was opened"
+        return opened(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", guarded)
+
+
+def test_a_device_in_a_files_place_is_not_read(saved: Path) -> None:
+    """It would have no end."""
+    (saved / artifact.TOKENIZER).unlink()
+    (saved / artifact.TOKENIZER).symlink_to("/dev/zero")
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json: missing"):
+        artifact.load(saved)
+
+
+@pytest.mark.parametrize("length", [2**63, 2**40, 200 * 2**20])
+def test_weights_whose_header_claims_more_than_there_is_are_refused(saved: Path, length: int) -> None:
+    content = (saved / artifact.WEIGHTS).read_bytes()
+    (saved / artifact.WEIGHTS).write_bytes(length.to_bytes(8, "little") + content[8:])
     resign(saved)
     with pytest.raises(ArtifactError, match="safetensors"):
         artifact.load(saved)
