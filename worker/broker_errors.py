@@ -1,8 +1,10 @@
 """What brokers and their client say, and what it means for the worker."""
 
+import re
+
 from confluent_kafka import KafkaError
 
-from .errors import Fenced, StopWorker
+from .errors import Denied, Fenced, StopWorker
 
 DENIED = frozenset(
     {
@@ -10,11 +12,18 @@ DENIED = frozenset(
         KafkaError.GROUP_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        KafkaError._AUTHENTICATION,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
     }
 )
 """This client may not do what it does; it will not pass."""
+
+NOT_LET_IN = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})
+"""The brokers do not know this client by what it says."""
+
+BROKER_DISTRUSTED = re.compile("certificate verify failed")
+CLIENT_DISTRUSTED = re.compile("SSL routines::.*alert (bad certificate|certificate|unknown ca|access denied)")
+"""What the client says where a handshake failed, which has no code of its own: librdkafka, and so a worker, would try
+again until the deadline and then call it a broker that is gone. Not a connection that breaks off in a handshake: a
+broker that restarts does that."""
 
 GROUP_REFUSED = frozenset(
     {
@@ -66,10 +75,43 @@ TAKEN_OVER = frozenset(
 """Somebody else goes by this client's identity now."""
 
 
-def stop_if_denied(error: KafkaError) -> None:
-    """Raise StopWorker where the brokers refuse this client."""
+def denial(error: KafkaError, *, of: str = "") -> Denied | None:
+    """Why the brokers and this client will not have one another, where that is what an error means.
+
+    Args:
+        of: the topic that it was about, which the client does not say.
+    """
+    if error.code() in NOT_LET_IN:
+        look_at = "sasl.mechanism, sasl.username and sasl.password"
+        return Denied(f"the brokers refuse this client ({_told(error)})", f"{look_at} in EMOTAG_KAFKA__PROPERTIES")
     if error.code() in DENIED:
-        raise StopWorker(f"the brokers refuse this client ({error.name()}); check EMOTAG_KAFKA__PROPERTIES and ACLs")
+        where = f" of {of}" if of else ""
+        return Denied(f"the brokers refuse this client ({_told(error)}{where})", "the ACLs of its user")
+    if BROKER_DISTRUSTED.search(error.str()):
+        return Denied(
+            f"the certificate of a broker is not trusted ({_told(error)})",
+            "ssl.ca.location in EMOTAG_KAFKA__PROPERTIES, whether the certificate has expired, and whether it is for "
+            "the host that EMOTAG_KAFKA__BOOTSTRAP_SERVERS names",
+        )
+    if CLIENT_DISTRUSTED.search(error.str()):
+        return Denied(
+            f"the brokers refuse the certificate of this client ({_told(error)})",
+            "ssl.certificate.location and ssl.key.location in EMOTAG_KAFKA__PROPERTIES, whether the certificate has "
+            "expired, and whether the brokers trust who signed it",
+        )
+    return None
+
+
+def stop_if_denied(error: KafkaError, *, of: str = "") -> None:
+    """Raise Denied where the brokers refuse this client, or it them; *of* as in `denial`."""
+    if (found := denial(error, of=of)) is not None:
+        raise found
+
+
+def _told(error: KafkaError) -> str:
+    """What the client says of an error, without its advice and its own timings."""
+    words = re.sub(r": broker certificate could not be verified.*| \(after \d+ms in state .*", "", error.str())
+    return words or error.name()
 
 
 def fatal(doing: str, error: KafkaError) -> StopWorker:

@@ -74,4 +74,7 @@ def _mistakes_named() -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
-        raise SettingsProblem(f"kafka.properties (EMOTAG_KAFKA__PROPERTIES): {error.args[0].str()}") from error
+        said: str = error.args[0].str()
+        # Of a file that it cannot use, the client says no more than its libraries' own names for what they were at.
+        look_at = "; is the file there, readable and PEM? is ssl.key.password its own?" if "ssl." in said else ""
+        raise SettingsProblem(f"kafka.properties (EMOTAG_KAFKA__PROPERTIES): {said}{look_at}") from error

@@ -18,6 +18,7 @@
         ├── TopicMissing       a topic is not there
         ├── GroupRefused       the group does not take this member
         ├── OffsetGone         what was to be read next is no longer there, and the operator asked to be told
+        ├── Denied             the brokers refuse this client, or it does not trust them
         ├── BrokerUnavailable  the brokers were gone for longer than the deadline
         ├── FlushIncomplete    produced records were not acknowledged within the deadline
         ├── DeliveryRefused    the broker will not take a record
@@ -134,9 +135,17 @@ class OffsetGone(StopWorker):
         )
 
 
+class Denied(StopWorker):
+    def __init__(self, what: str, look_at: str) -> None:
+        super().__init__(f"{what}; check {look_at}")
+
+
 class BrokerUnavailable(StopWorker):
     def __init__(self, doing: str, deadline_s: float, why: str) -> None:
-        super().__init__(f"gave up {doing} after {deadline_s:g} s ({why}); are the brokers up? is the address right?")
+        super().__init__(
+            f"gave up {doing} after {deadline_s:g} s ({why}); are the brokers up? are the address and "
+            "security.protocol right?"
+        )
 
 
 class FlushIncomplete(StopWorker):

@@ -16,8 +16,8 @@ from confluent_kafka import (
 
 from model.background import Background
 
-from .broker_errors import ABSENT, DENIED, GROUP_REFUSED, fatal, stop_if_denied
-from .errors import BrokerUnavailable, GroupRefused, OffsetGone, StopWorker, TopicMissing
+from .broker_errors import ABSENT, GROUP_REFUSED, denial, fatal, stop_if_denied
+from .errors import BrokerUnavailable, Denied, GroupRefused, OffsetGone, StopWorker, TopicMissing
 from .offsets import Partition, first_offsets
 from .record import Headers, Record
 from .telemetry import Telemetry
@@ -51,7 +51,8 @@ class Source:
         self._assigned: set[Partition] = set()
         self._failure: BaseException | None = None
         self._in_callback = False
-        self._denied: KafkaError | None = None
+        self._denied: Denied | None = None
+        self._trouble = ""
         self._errors_told: dict[str, float] = {}
         self._down_since: float | None = None
         self._next_probe = 0.0
@@ -84,9 +85,10 @@ class Source:
             error = self._look_for(topic)
             while error is not None and error.code() not in ABSENT and not stop.is_set():
                 self._consumer.poll(0)  # so that its log lines and errors come out
-                stop_if_denied(self._denied or error)
+                self._stop_if_denied()
+                stop_if_denied(error, of=topic)
                 if time.monotonic() > give_up_at:
-                    raise BrokerUnavailable("looking for topics", self._deadline_s, error.str())
+                    raise BrokerUnavailable("looking for topics", self._deadline_s, self._trouble or error.str())
                 stop.wait(0.1)  # a new topic has no leader for a moment, and says so at once
                 error = self._look_for(topic)
             if stop.is_set():
@@ -157,9 +159,10 @@ class Source:
         if (last := self._errors_told.get(error.name())) is None or now - last > ERRORS_S:
             self._telemetry.broker_error(error.name())
             self._errors_told[error.name()] = now
-        if error.code() in DENIED:
-            self._denied = error
-        if error.code() == KafkaError._ALL_BROKERS_DOWN and self._down_since is None:
+        self._denied = self._denied or denial(error)
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._trouble = error.str()  # why they are gone, which no call that waits for them says
+        elif self._down_since is None:
             self._down_since = now
 
     def note_gap(self, why: str) -> None:
@@ -275,10 +278,14 @@ class Source:
         if error.fatal():
             raise fatal("reading", error)
 
+    def _stop_if_denied(self) -> None:
+        """Raise what the clients' error callback heard: no call says it."""
+        if self._denied is not None:
+            raise self._denied
+
     def _stop_if_gone(self) -> None:
         """While brokers are gone: ask now and then whether they are back, and give up at the deadline."""
-        if self._denied is not None:
-            stop_if_denied(self._denied)
+        self._stop_if_denied()
         now = time.monotonic()
         if self._down_since is None or now < self._next_probe:
             return
@@ -287,7 +294,7 @@ class Source:
         except KafkaException as error:
             self._next_probe = time.monotonic() + PROBE_S
             if now - self._down_since > self._deadline_s:
-                raise BrokerUnavailable("reading", self._deadline_s, error.args[0].str()) from error
+                raise BrokerUnavailable("reading", self._deadline_s, self._trouble or error.args[0].str()) from error
         else:
             self._telemetry.brokers_back(now - self._down_since)
             self._down_since = None

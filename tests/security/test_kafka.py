@@ -1,0 +1,167 @@
+"""Kafka that asks who is there: the real process, let in and not let in."""
+
+import json
+import time
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from tests.conftest import Topics
+from tests.stream import Reader, Sent, send, text
+from worker.local import LocalWorker
+
+from .conftest import PASSWORD, USER, StartWorker, Trust
+from .secured import EXPIRED, MUTUAL, SCRAM, SecuredKafka, acls, allow
+
+Properties = dict[str, str]
+
+SECONDS = 15
+"""Longest from the start of a worker that is not let in to its end, on a machine that is busy with other things; the
+deadline for brokers that are gone is a minute."""
+
+
+def scram(trust: Trust, **other: str) -> Properties:
+    """As docs/security.md has it."""
+    return {
+        "security.protocol": "SASL_SSL",
+        "ssl.ca.location": str(trust.authority.pem),
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": USER,
+        "sasl.password": PASSWORD,
+        **{name.replace("_", "."): value for name, value in other.items()},
+    }
+
+
+def mutual(trust: Trust, how: str = "good") -> Properties:
+    """As docs/security.md has it, with a certificate that is good, encrypted, expired, or signed by a stranger."""
+    authority = trust.stranger if how == "strange" else trust.authority
+    password = PASSWORD if how == "encrypted" else None
+    mine = authority.sign(how, "worker", common_name=USER, expired=how == "expired", password=password)
+    return {
+        "security.protocol": "SSL",
+        "ssl.ca.location": str(trust.authority.pem),
+        "ssl.certificate.location": str(mine.chain),
+        "ssl.key.location": str(mine.key),
+        **({"ssl.key.password": password} if password else {}),
+    }
+
+
+def environment(kafka: SecuredKafka, listener: str, topics: Topics, properties: Properties) -> dict[str, str]:
+    return {**topics.environment(kafka.at(listener)), "EMOTAG_KAFKA__PROPERTIES": json.dumps(properties)}
+
+
+def tagged(kafka: SecuredKafka, topics: Topics) -> None:
+    """Send what is good and what is not; each is answered once."""
+    records = [*(text(f"so happy {number}") for number in range(50)), Sent(b"not JSON")]
+    placed = send(kafka.bootstrap_servers, topics.input, records)
+    reader = Reader(kafka.bootstrap_servers, topics)
+    read = reader.until(len(records), timeout_s=60)
+    reader.close()
+    assert dict.fromkeys(placed, 1) == read.times()
+    assert 1 == len(read.dead)
+
+
+def last_words(environment: dict[str, str], *, code: int = 1) -> str:
+    """Why a worker ended that cannot work: the one line it ends with. Nothing crashed, and no secret was told."""
+    with LocalWorker(environment) as worker:
+        began = time.monotonic()
+        worker.launch()
+        assert code == worker.wait(60)
+        assert time.monotonic() - began < SECONDS
+        log = worker.log_path.read_text(encoding="utf-8")
+    assert "Traceback" not in log
+    assert PASSWORD not in log
+    last = json.loads(log.splitlines()[-1])
+    assert ("worker_stopped", code) == (last["event"], last["exit_code"])
+    return str(last["why"])
+
+
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+def test_records_are_tagged_over_scram_on_tls(
+    secured_kafka: SecuredKafka, secured_topics: Topics, trust: Trust, start_worker: StartWorker, delivery: str
+) -> None:
+    """By a user who may do no more than the documentation says it needs."""
+    wanted = environment(secured_kafka, SCRAM, secured_topics, scram(trust))
+    start_worker({**wanted, "EMOTAG_DELIVERY": delivery})
+    tagged(secured_kafka, secured_topics)
+
+
+@pytest.mark.parametrize("key", ["good", "encrypted"])
+def test_records_are_tagged_over_mutual_tls(
+    secured_kafka: SecuredKafka, secured_topics: Topics, trust: Trust, start_worker: StartWorker, key: str
+) -> None:
+    start_worker(environment(secured_kafka, MUTUAL, secured_topics, mutual(trust, key)))
+    tagged(secured_kafka, secured_topics)
+
+
+def test_a_wrong_password_ends_the_worker_with_what_to_check(
+    secured_kafka: SecuredKafka, secured_topics: Topics, trust: Trust
+) -> None:
+    wrong = scram(trust, sasl_password=PASSWORD.upper())
+    why = last_words(environment(secured_kafka, SCRAM, secured_topics, wrong))
+    assert "invalid credentials" in why
+    assert "check sasl.mechanism, sasl.username and sasl.password in EMOTAG_KAFKA__PROPERTIES" in why
+    assert PASSWORD.upper() not in why
+
+
+@pytest.mark.parametrize("listener", [SCRAM, EXPIRED])
+def test_a_broker_that_cannot_be_trusted_ends_the_worker_with_what_to_check(
+    secured_kafka: SecuredKafka, secured_topics: Topics, trust: Trust, listener: str
+) -> None:
+    """Its certificate is signed by a stranger; or it was good until a year ago."""
+    pem = trust.stranger.pem if listener == SCRAM else trust.authority.pem
+    properties = scram(trust, ssl_ca_location=str(pem))
+    why = last_words(environment(secured_kafka, listener, secured_topics, properties))
+    assert "certificate of a broker is not trusted" in why
+    assert "ssl.ca.location in EMOTAG_KAFKA__PROPERTIES" in why
+    assert "expired" in why
+    assert secured_kafka.at(listener) in why
+
+
+@pytest.mark.parametrize("how", ["expired", "strange", "none"])
+def test_a_client_that_is_not_trusted_ends_with_what_to_check(
+    secured_kafka: SecuredKafka, secured_topics: Topics, trust: Trust, how: str
+) -> None:
+    properties = mutual(trust, how)
+    if how == "none":
+        del properties["ssl.certificate.location"], properties["ssl.key.location"]
+    why = last_words(environment(secured_kafka, MUTUAL, secured_topics, properties))
+    assert "refuse the certificate of this client" in why
+    assert "check ssl.certificate.location and ssl.key.location in EMOTAG_KAFKA__PROPERTIES" in why
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"ssl.key.password": "another"}, "ssl.key.location"),
+        ({"ssl.ca.location": "/nowhere/ca.pem"}, "ssl.ca.location"),
+        ({"ssl.certificate.location": "/nowhere/worker.crt"}, "ssl.certificate.location"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_a_mistake_in_the_settings(
+    secured_kafka: SecuredKafka, own_topics: Topics, trust: Trust, change: Properties, name: str
+) -> None:
+    """Found before any broker is asked, and so before anything is sent to one."""
+    properties = mutual(trust, "encrypted") | change
+    why = last_words(environment(secured_kafka, MUTUAL, own_topics, properties), code=2)
+    assert "EMOTAG_KAFKA__PROPERTIES" in why
+    assert name in why
+
+
+@pytest.mark.parametrize("need", acls(USER, Topics("", "", "", "", 1)))
+def test_each_acl_that_the_documentation_asks_for_is_needed(
+    secured_kafka: SecuredKafka, secured_admin: AdminClient, own_topics: Topics, trust: Trust, need: str
+) -> None:
+    """Without any one of them the worker ends and says what it was refused."""
+    allow(secured_admin, USER, own_topics, but=need)
+    send(secured_kafka.bootstrap_servers, own_topics.input, [text("so happy"), Sent(b"not JSON")])
+    why = last_words(environment(secured_kafka, SCRAM, own_topics, scram(trust)))
+    refused = {
+        "input": f"Topic authorization failed of {own_topics.input}",
+        "output": f"Topic authorization failed of {own_topics.output}",
+        "dead letters": f"Topic authorization failed of {own_topics.dlq}",
+        "group": "Group authorization failed",
+        "transactions": "Transactional Id authorization failed",
+    }
+    assert refused[need].lower() in why.lower()
+    assert "check the ACLs of its user" in why
