@@ -6,6 +6,7 @@ cache out of the way for a while that grows.
 """
 
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,11 @@ from model.background import Background
 from .entry import Entry, pack, unpack
 from .settings import CacheSettings
 from .telemetry import Telemetry
+
+CREDENTIALS = "user or password are wrong; check EMOTAG_CACHE__URL"
+CERTIFICATE = "check ssl_ca_certs in EMOTAG_CACHE__URL, and that the certificate is valid and for that host"
+HANDSHAKE = "TLS fails; check that both sides want it, and what ssl_ options EMOTAG_CACHE__URL has"
+PERMISSIONS = "its ACL does not let the user do what a worker does; docs/security.md says what that is"
 
 JITTER = 0.1
 """An entry's life is up to this share shorter, so that entries written together do not expire together."""
@@ -167,16 +173,34 @@ class RedisCache:
         self._succeeded()
         refused = [result for result in results if isinstance(result, Exception)]
         if refused:  # full, or read-only: reading still works, so the breaker stays closed
-            self._telemetry.cache_refused(len(refused), type(refused[0]).__name__)
+            self._telemetry.cache_refused(len(refused), *explained(refused[0]))
 
     def _failed(self, error: BaseException) -> None:
         with self._breaker_lock:
             pause_s = self._breaker.failed()
-        # The kind only: a client's message may carry the address, and with it the password.
-        self._telemetry.cache_failed(type(error).__name__, pause_s)
+        kind, why = explained(error)
+        self._telemetry.cache_failed(kind, pause_s, why)
 
     def _succeeded(self) -> None:
         with self._breaker_lock:
             recovered = self._breaker.succeeded()
         if recovered:
             self._telemetry.cache_recovered()
+
+
+def explained(error: BaseException) -> tuple[str, str]:
+    """The kind of an error and, where it will not pass by itself, what it means: nothing of the client's own message,
+    which may carry the address, and with it the password.
+    """
+    beneath: BaseException | None = error
+    while beneath is not None:  # the client wraps what TLS says in a ConnectionError
+        if isinstance(beneath, ssl.SSLCertVerificationError):
+            return type(beneath).__name__, f"{beneath.verify_message}; {CERTIFICATE}"
+        if isinstance(beneath, ssl.SSLError):
+            return type(beneath).__name__, HANDSHAKE
+        beneath = beneath.__cause__ or beneath.__context__
+    if isinstance(error, redis.AuthenticationError):
+        return type(error).__name__, CREDENTIALS
+    if isinstance(error, redis.exceptions.NoPermissionError):
+        return type(error).__name__, PERMISSIONS
+    return type(error).__name__, ""

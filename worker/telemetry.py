@@ -46,6 +46,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._log = structlog.get_logger("emotag")
+        self._cache_refusals: set[str] = set()
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"emotag_{name}", text, labels, registry=self.registry)
@@ -152,13 +153,16 @@ class Telemetry:
     def brokers_back(self, after_s: float) -> None:
         self._log.info("brokers_back", after_s=round(after_s, 1))
 
-    def cache_failed(self, kind: str, pause_s: float) -> None:
+    def cache_failed(self, kind: str, pause_s: float, why: str) -> None:
         self._cache_errors.labels(kind).inc()
-        self._log.warning("cache_failed", kind=kind, pause_s=pause_s)
+        self._log.warning("cache_failed", kind=kind, pause_s=pause_s, **({"why": why} if why else {}))
 
-    def cache_refused(self, entries: int, kind: str) -> None:
+    def cache_refused(self, entries: int, kind: str, why: str) -> None:
         self._cache_errors.labels(kind).inc(entries)
-        self._log.debug("cache_entries_refused", entries=entries, kind=kind)
+        # Every step says it again; the first time is news.
+        log = self._log.debug if kind in self._cache_refusals else self._log.warning
+        self._cache_refusals.add(kind)
+        log("cache_entries_refused", entries=entries, kind=kind, **({"why": why} if why else {}))
 
     def cache_recovered(self) -> None:
         self._log.info("cache_recovered")

@@ -1,0 +1,126 @@
+"""Redis that asks who is there: the real process caches through it, and goes on without it where it is not let in."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from tests.conftest import Topics
+from tests.stream import Reader, send, text
+from worker.local import LocalValkey
+
+from .conftest import StartWorker, Trust
+from .tls_proxy import tls_in_front_of
+
+USER, PASSWORD, ADMIN_PASSWORD = "emotag", "p@ss/word:of?the#cache", "of the tests alone"
+RULES = ("on", f">{PASSWORD}", "~emotag:*", "+mget", "+set", "+client|setinfo")
+"""What docs/security.md says that a worker's user needs."""
+
+TEXTS = [text(f"so happy {number}") for number in range(30)]
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A Valkey with a user for workers, behind TLS.
+
+    Attributes:
+        url: what a worker is given, once a password and the authority's file are filled in.
+        admin: may do all, without TLS.
+    """
+
+    url: str
+    admin: redis.Redis
+
+    def environment(self, trust: Trust, **changes: str) -> dict[str, str]:
+        values = {"password": "p%40ss%2Fword%3Aof%3Fthe%23cache", "pem": str(trust.authority.pem)} | changes
+        # TLS takes its time where a test and its servers share two cores.
+        return {"EMOTAG_CACHE__URL": self.url.format(**values), "EMOTAG_CACHE__TIMEOUT_MS": "1000"}
+
+
+@pytest.fixture
+def secured(own_valkey: LocalValkey, trust: Trust) -> Iterator[Callable[..., Cache]]:
+    """Makes it, with a certificate that is good or expired; the default user has a password then."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*, expired: bool = False, rules: tuple[str, ...] = RULES) -> Cache:
+            certificate = trust.authority.sign("cache", "localhost", expired=expired)
+            port = urlsplit(own_valkey.url).port
+            assert port is not None
+            tls_port = stack.enter_context(tls_in_front_of(port, certificate))
+            with redis.Redis(port=port) as first:
+                first.execute_command("ACL", "SETUSER", USER, *rules)
+                first.config_set("requirepass", ADMIN_PASSWORD)
+            admin = stack.enter_context(redis.Redis(port=port, password=ADMIN_PASSWORD))
+            return Cache(f"rediss://{USER}:{{password}}@localhost:{tls_port}/0?ssl_ca_certs={{pem}}", admin)
+
+        yield make
+
+
+def tagged(bootstrap_servers: str, topics: Topics, *, rounds: int) -> list[bool]:
+    """Send the same texts in so many rounds; whether each answer of the last came from the cache."""
+    reader = Reader(bootstrap_servers, topics)
+    for number in range(1, rounds + 1):
+        placed = send(bootstrap_servers, topics.input, TEXTS)
+        read = reader.until(number * len(TEXTS), timeout_s=60)
+    reader.close()
+    assert number * len(TEXTS) == len(read.times())
+    parsed = read.parsed()
+    return [parsed[place].cached for place in placed]
+
+
+def test_answers_are_kept_through_tls_by_a_user_who_may_do_no_more(
+    bootstrap_servers: str,
+    topics: Topics,
+    secured: Callable[..., Cache],
+    trust: Trust,
+    start_worker: StartWorker,
+) -> None:
+    """The second time all come from the cache, and the server had nothing to refuse."""
+    cache = secured()
+    start_worker({**topics.environment(bootstrap_servers), **cache.environment(trust)})
+    assert [True] * len(TEXTS) == tagged(bootstrap_servers, topics, rounds=2)
+    assert len(TEXTS) == cache.admin.dbsize()
+    assert [] == cache.admin.acl_log()
+
+
+@pytest.mark.parametrize(
+    ("made", "changes", "kind", "why"),
+    [
+        ({}, {"password": "wrong-password"}, "AuthenticationError", "password"),
+        ({}, {"pem": "stranger"}, "SSLCertVerificationError", "ssl_ca_certs in EMOTAG_CACHE__URL"),
+        ({"expired": True}, {}, "SSLCertVerificationError", "certificate has expired"),
+        ({"rules": (*RULES, "-mget")}, {}, "NoPermissionError", "docs/security.md"),
+        ({"rules": (*RULES, "-set")}, {}, "NoPermissionError", "docs/security.md"),
+    ],
+    ids=["wrong password", "wrong authority", "expired certificate", "may not read", "may not write"],
+)
+def test_without_being_let_in_the_stream_goes_on_and_the_log_says_why(
+    bootstrap_servers: str,
+    topics: Topics,
+    secured: Callable[..., Cache],
+    trust: Trust,
+    start_worker: StartWorker,
+    made: dict[str, object],
+    changes: dict[str, str],
+    kind: str,
+    why: str,
+) -> None:
+    if "pem" in changes:
+        changes = {"pem": str(trust.stranger.pem)}
+    cache = secured(**made)
+    worker = start_worker({**topics.environment(bootstrap_servers), **cache.environment(trust, **changes)})
+    assert [False] * len(TEXTS) == tagged(bootstrap_servers, topics, rounds=2)
+    assert 200 == worker.get("/readyz")[0]
+    worker.stop()
+    log = worker.log_path.read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in log.splitlines()]
+    told = [line for line in lines if line["event"] in ("cache_failed", "cache_entries_refused")]
+    assert {kind} == {line["kind"] for line in told}
+    assert all(why in line["why"] for line in told)
+    assert "Traceback" not in log
+    for secret in (PASSWORD, changes.get("password", PASSWORD), cache.url.partition("?")[0]):
+        assert secret not in log
