@@ -22,6 +22,12 @@ from pydantic_settings import (
 
 PREFIX = "EMOTAG_"
 
+SECRET = ("password", "passphrase", "secret", "token", "private", "key.pem", "jaas", "username", "oauthbearer")
+"""What the name of a Kafka property has in it where its value is nobody's business."""
+
+MASK = "**********"
+"""As pydantic masks a secret."""
+
 Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 """A name that Kafka takes for a topic."""
 
@@ -209,7 +215,8 @@ def parse_flags(flags: Sequence[str]) -> dict[str, Any]:
     for flag in flags:
         name, separator, value = flag.partition("=")
         if not separator or not name:
-            raise SettingsProblem(f"--set takes NAME=VALUE, as in kafka.group_id=mine; it got {name!r}")
+            # What was given is not repeated: it may hold a secret.
+            raise SettingsProblem("--set takes NAME=VALUE, as in kafka.group_id=mine; one of them has no such form")
         section, _, field = name.partition(".")
         if name.startswith("kafka.properties."):
             properties = _table(_table(nested, "kafka", within=name), "properties", within=name)
@@ -253,10 +260,9 @@ def variables() -> dict[str, tuple[str, Any]]:
 def shown(settings: Settings) -> dict[str, Any]:
     """The settings as they are in force, secrets masked: safe to print and to log."""
     values: dict[str, Any] = json.loads(settings.model_dump_json())
-    secret = ("password", "secret", "token", "key.pem", "jaas", "username", "oauthbearer")
     for name in values["kafka"]["properties"]:
-        if any(word in name for word in secret):
-            values["kafka"]["properties"][name] = "**********"
+        if any(word in name.lower() for word in SECRET):
+            values["kafka"]["properties"][name] = MASK
     return values
 
 

@@ -108,6 +108,34 @@ def test_a_secret_is_shown_neither_by_show_nor_by_an_error(monkeypatch: pytest.M
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sasl.username",
+        "sasl.password",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.config",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "ssl.key.pem",
+        "ssl.key.password",
+        "ssl.keystore.password",
+        "SASL.PASSWORD",
+    ],
+)
+def test_a_property_with_a_secret_in_it_is_masked(name: str) -> None:
+    """Whatever librdkafka calls sensitive; its other properties are shown, since that is what one looks for."""
+    properties = {name: "hunter2", "ssl.ca.location": "/etc/ca.pem"}
+    shown = settings.shown(settings.load(flags={"kafka": {"properties": properties}}))
+    assert {name: settings.MASK, "ssl.ca.location": "/etc/ca.pem"} == shown["kafka"]["properties"]
+
+
+@pytest.mark.parametrize("flag", ["cache.key:hunter2", "=hunter2", 'kafka.properties={"sasl.password": "hunter2"'])
+def test_a_mistyped_flag_is_refused_without_its_value(flag: str) -> None:
+    with pytest.raises(SettingsProblem) as caught:
+        parse_flags([flag])
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_mistyped_variable_is_noticed_and_kubernetes_own_are_not() -> None:
     environment = {
         "EMOTAG_DRAIN": "3",
