@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -182,6 +183,22 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(
     forbid_reading(saved / name, monkeypatch)
     with pytest.raises(ArtifactError, match=rf"{name}: has 2147483648 bytes"):
         artifact.load(saved)
+
+
+def test_loading_unpickles_nothing() -> None:
+    """Python itself says when a pickle asks for an object: in a whole load none does."""
+    program = """
+import os, sys
+from model import artifact
+sys.addaudithook(lambda event, _: os._exit(3) if event == "pickle.find_class" else None)
+artifact.load(artifact.DEFAULT)
+if sys.argv[1:]:
+    import pickle
+    pickle.loads(pickle.dumps(artifact.ArtifactError))
+"""
+    for arguments, code in (([], 0), (["and unpickle"], 3)):
+        done = subprocess.run([sys.executable, "-c", program, *arguments], check=False, timeout=60)
+        assert code == done.returncode
 
 
 def test_weights_that_are_larger_than_their_shapes_are_refused_before_they_are_read(
