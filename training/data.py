@@ -138,7 +138,7 @@ def bucketed_batches(
 
 def _download(url: str, path: Path) -> None:
     try:
-        with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310  (a constant https address)
+        with urllib.request.urlopen(url, timeout=60) as response:  # nosec B310  # noqa: S310  (a constant https address)
             path.write_bytes(response.read())
     except OSError as error:
         raise DataError(

@@ -164,7 +164,7 @@ class RedisCache:
         try:
             pipeline = self._client.pipeline(transaction=False)
             for key, entry in entries.items():
-                life_s = self._ttl_s * (1 - JITTER * random.random())  # noqa: S311  (no secret hangs on it)
+                life_s = self._ttl_s * (1 - JITTER * random.random())  # nosec B311  # noqa: S311  (no secret hangs on it)
                 pipeline.set(key, pack(entry), px=max(1, round(life_s * 1000)))
             results = pipeline.execute(raise_on_error=False)
         except Exception as error:  # noqa: BLE001  (as in lookup)

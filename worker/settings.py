@@ -127,7 +127,7 @@ class BatchSettings(_Section):
 class AdminSettings(_Section):
     """The port for probes and metrics."""
 
-    host: str = "0.0.0.0"  # noqa: S104  (probes and Prometheus come from outside the container)
+    host: str = "0.0.0.0"  # nosec B104  # noqa: S104  (probes and Prometheus come from outside the container)
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """0 takes any free one, and logs it."""
 
