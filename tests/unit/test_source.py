@@ -133,6 +133,66 @@ def test_a_refusal_that_only_the_error_callback_hears_stops_the_worker() -> None
 
 
 @pytest.mark.parametrize(
+    ("code", "said", "check"),
+    [
+        (
+            KafkaError._AUTHENTICATION,
+            "sasl_ssl://b:9092/1: SASL authentication error: invalid credentials (after 3ms in state AUTH_REQ)",
+            "sasl.password in EMOTAG_KAFKA__PROPERTIES",
+        ),
+        (
+            KafkaError._SSL,
+            "ssl://b:9092/1: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker "
+            "certificate could not be verified, verify that ssl.ca.location is correctly configured or root CA "
+            "certificates are installed (brew install openssl) (after 9ms in state SSL_HANDSHAKE)",
+            "ssl.ca.location in EMOTAG_KAFKA__PROPERTIES",
+        ),
+        (
+            KafkaError._TRANSPORT,
+            "ssl://b:9092/1: Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert "
+            "number 116 (after 0ms in state APIVERSION_QUERY)",
+            "ssl.certificate.location and ssl.key.location in EMOTAG_KAFKA__PROPERTIES",
+        ),
+        (
+            KafkaError._SSL,
+            "ssl://b:9092/1: SSL handshake failed: error:0A000418:SSL routines::tlsv1 alert unknown ca: SSL alert "
+            "number 48 (after 2ms in state SSL_HANDSHAKE)",
+            "ssl.certificate.location",
+        ),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, "Broker: Group authorization failed", "the ACLs of its user"),
+    ],
+)
+def test_whoever_is_not_let_in_is_told_what_to_check(code: int, said: str, check: str) -> None:
+    """And who said what, without the client's own timings and the advice it has for other machines."""
+    source, _ = subscribed()
+    source.note_error(KafkaError(code, said))
+    source.note_error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+    with pytest.raises(errors.Denied) as caught:
+        source.poll(10, 1_000_000, timeout_s=0)
+    assert check in str(caught.value)
+    assert "brew" not in str(caught.value)
+    assert "in state" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (KafkaError._SSL, "ssl://b:9092/1: SSL handshake failed: error:0A000126:SSL routines::unexpected eof"),
+        (
+            KafkaError._TRANSPORT,
+            "ssl://b:9092/1: SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker?",
+        ),
+        (KafkaError._TRANSPORT, "ssl://b:9092/1: Connect to ipv4#10.0.0.1:9092 failed: Connection refused"),
+    ],
+)
+def test_a_connection_that_breaks_off_is_no_refusal(code: int, said: str) -> None:
+    """Brokers that restart do that: there is a deadline for it."""
+    source, _ = subscribed(Turn(message=ScriptedMessage((0, 1))))
+    source.note_error(KafkaError(code, said))
+    assert [(0, 1)] == places(source)
+
+
+@pytest.mark.parametrize(
     ("code", "expected"), [(KafkaError.FENCED_INSTANCE_ID, errors.Fenced), (KafkaError._FATAL, errors.StopWorker)]
 )
 def test_only_who_was_replaced_is_told_so(code: int, expected: type[errors.StopWorker]) -> None:
