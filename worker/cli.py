@@ -289,7 +289,7 @@ def topics_create(
 
     settings = _load(config, set_)
     plan = topics.planned(settings, partitions=partitions, replication=replication)
-    topics.create(clients.admin(settings), plan, told=lambda name, how: typer.echo(f"{name}: {how}"))
+    topics.create(clients.admin(settings, polled=True), plan, told=lambda name, how: typer.echo(f"{name}: {how}"))
 
 
 @config_app.command("show")

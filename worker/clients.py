@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 
 from . import properties
+from .broker_errors import stop_if_denied
 from .settings import Settings, SettingsProblem
 from .telemetry import CLIENT_LOG
 
@@ -37,22 +38,28 @@ def producer(settings: Settings, on_error: OnError, on_delivery: OnDelivery) -> 
 
 
 def plain_producer(settings: Settings, on_delivery: OnDelivery) -> Producer:
-    """A producer that only feeds the input topic."""
-    given = properties.plain_producer_properties(settings) | {"on_delivery": on_delivery}
+    """A producer that only feeds the input topic; its `poll` and `flush` raise Denied."""
+    given = properties.plain_producer_properties(settings) | {"on_delivery": on_delivery, "error_cb": stop_if_denied}
     with _mistakes_named():
         return Producer(given, logger=logging.getLogger(CLIENT_LOG))
 
 
 def reader(settings: Settings) -> Consumer:
-    """A consumer that only looks: it joins no group and commits nothing."""
+    """A consumer that only looks: it joins no group and commits nothing; its `poll` raises Denied."""
+    given = properties.reader_properties(settings) | {"error_cb": stop_if_denied}
     with _mistakes_named():
-        return Consumer(properties.reader_properties(settings), logger=logging.getLogger(CLIENT_LOG))
+        return Consumer(given, logger=logging.getLogger(CLIENT_LOG))
 
 
-def admin(settings: Settings) -> AdminClient:
-    """The client that creates topics."""
+def admin(settings: Settings, *, polled: bool = False) -> AdminClient:
+    """The client that creates topics, and asks brokers how far they are.
+
+    Args:
+        polled: its `poll` is going to be called, and raises Denied. For one that is not, errors would only pile up.
+    """
+    given = properties.admin_properties(settings) | ({"error_cb": stop_if_denied} if polled else {})
     with _mistakes_named():
-        return AdminClient(properties.admin_properties(settings), logger=logging.getLogger(CLIENT_LOG))
+        return AdminClient(given, logger=logging.getLogger(CLIENT_LOG))
 
 
 class _GapsTold(logging.LoggerAdapter[logging.Logger]):

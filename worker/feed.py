@@ -1,6 +1,7 @@
 """Lines to the input topic: `emotag produce`."""
 
 import json
+import time
 from typing import TextIO
 
 from confluent_kafka import Producer
@@ -10,6 +11,9 @@ from .errors import EmotagError
 from .lines import without_ends
 from .settings import InputSettings, Settings
 from .sink import DeliveryFailures
+
+SLICE_S = 0.5
+"""Longest single wait for brokers to take what was sent: a refusal shows at the latest after this."""
 
 
 class FeedIncomplete(EmotagError):
@@ -25,6 +29,7 @@ def feed(producer: Producer, failures: DeliveryFailures, stream: TextIO, setting
     Raises:
         FeedIncomplete: the brokers did not take them all, or the stream could not be read to its end. What was read
             before is sent.
+        Denied: the brokers do not let this client in.
     """
     topic = settings.input.topic
     read, sent, missing = 0, 0, ""
@@ -38,7 +43,7 @@ def feed(producer: Producer, failures: DeliveryFailures, stream: TextIO, setting
         missing = f"line {read} is not UTF-8"
     except OSError as error:
         missing = f"nothing after line {read} could be read ({error.strerror})"
-    if producer.flush(settings.kafka.unavailable_s) or failures.first is not None:
+    if _unsent(producer, settings.kafka.unavailable_s) or failures.first is not None:
         why = failures.first[1].str() if failures.first else "no broker answered in time"
         raise FeedIncomplete(f"not all of {sent} records were taken by {topic}: {why}")
     if missing:
@@ -66,6 +71,15 @@ def _produce(producer: Producer, topic: str, raw: bytes) -> None:
         except BufferError:
             producer.poll(0.5)
     producer.poll(0)  # the client's callbacks
+
+
+def _unsent(producer: Producer, patience_s: float) -> int:
+    """How many records no broker has taken by then."""
+    give_up_at = time.monotonic() + patience_s
+    # A refusal comes out of a flush only at its end.
+    while (left := producer.flush(min(SLICE_S, patience_s))) and time.monotonic() < give_up_at:
+        pass
+    return left
 
 
 def _is_object(line: str) -> bool:

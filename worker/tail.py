@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
+from .broker_errors import stop_if_denied
 from .errors import EmotagError
 
 WAIT_S = 10.0
@@ -32,8 +33,10 @@ def follow(
         try:
             found = consumer.list_topics(topic, timeout=WAIT_S).topics[topic]
         except KafkaException as error:
+            consumer.poll(0)  # raises Denied where that is why
             raise TailFailed(f"no broker answers: {error.args[0].str()}") from error
         if found.error is not None:
+            stop_if_denied(found.error, of=topic)
             raise TailFailed(f"{topic}: {found.error.str()}; create it with: emotag topics create")
         offset = OFFSET_BEGINNING if from_beginning else OFFSET_END
         partitions += [TopicPartition(topic, partition, offset) for partition in found.partitions]

@@ -1,5 +1,6 @@
 """The three topics, created with the limits they need."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ HEADROOM_BYTES = 256 * 1024
 """Room for what is written beside a copied value: key, headers, emotions."""
 
 WAIT_S = 30.0
+PROBE_S = 1.0
+"""How often brokers are asked whether they are there, and so how late a refusal shows."""
 
 
 class TopicsFailed(EmotagError):
@@ -53,7 +56,9 @@ def create(admin: AdminClient, topics: list[NewTopic], *, told: Callable[[str, s
 
     Raises:
         TopicsFailed: the brokers cannot be reached or refuse.
+        Denied: they do not let this client in, where it was made to say so.
     """
+    _await_brokers(admin)
     for name, future in admin.create_topics(topics, operation_timeout=WAIT_S, request_timeout=WAIT_S).items():
         try:
             future.result()
@@ -62,3 +67,17 @@ def create(admin: AdminClient, topics: list[NewTopic], *, told: Callable[[str, s
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicsFailed(f"{name} could not be created: {error.args[0].str()}") from error
             told(name, "exists already")
+
+
+def _await_brokers(admin: AdminClient) -> None:
+    """See that one answers before anything is asked of them: a request that is under way cannot be taken back."""
+    give_up_at = time.monotonic() + WAIT_S
+    while True:
+        try:
+            admin.list_topics(timeout=PROBE_S)
+        except KafkaException as error:
+            admin.poll(0)  # a refusal is heard here and nowhere else
+            if time.monotonic() > give_up_at:
+                raise TopicsFailed(f"no broker answers: {error.args[0].str()}") from error
+        else:
+            return

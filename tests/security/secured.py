@@ -33,8 +33,8 @@ class SecuredKafka(LocalKafka):
 
     def __init__(self, folder: Path, authority: Authority) -> None:
         self._authority = authority
-        self._good = authority.sign("broker", "127.0.0.1", "localhost")
-        self._expired = authority.sign("broker-expired", "127.0.0.1", "localhost", expired=True)
+        self._good = authority.sign("broker", "127.0.0.1")  # and not localhost
+        self._expired = authority.sign("broker-expired", "127.0.0.1", expired=True)
         super().__init__(folder, {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer"})
         self._take_ports()
 

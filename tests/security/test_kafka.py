@@ -1,6 +1,9 @@
 """Kafka that asks who is there: the real process, let in and not let in."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -104,18 +107,42 @@ def test_a_wrong_password_ends_the_worker_with_what_to_check(
     assert PASSWORD.upper() not in why
 
 
-@pytest.mark.parametrize("listener", [SCRAM, EXPIRED])
+@pytest.mark.parametrize("what", ["strange", "expired", "another host's"])
 def test_a_broker_that_cannot_be_trusted_ends_the_worker_with_what_to_check(
-    secured_kafka: SecuredKafka, secured_topics: Topics, trust: Trust, listener: str
+    secured_kafka: SecuredKafka, secured_topics: Topics, trust: Trust, what: str
 ) -> None:
-    """Its certificate is signed by a stranger; or it was good until a year ago."""
-    pem = trust.stranger.pem if listener == SCRAM else trust.authority.pem
+    """Its certificate is signed by a stranger; or was good until a year ago; or is for another host than was asked."""
+    pem = trust.stranger.pem if what == "strange" else trust.authority.pem
+    at = secured_kafka.at(EXPIRED if what == "expired" else SCRAM)
+    if what == "another host's":
+        at = at.replace("127.0.0.1", "localhost")
     properties = scram(trust, ssl_ca_location=str(pem))
-    why = last_words(environment(secured_kafka, listener, secured_topics, properties))
-    assert "certificate of a broker is not trusted" in why
+    why = last_words(secured_topics.environment(at) | {"EMOTAG_KAFKA__PROPERTIES": json.dumps(properties)})
+    assert f"certificate of a broker is not trusted (sasl_ssl://{at}" in why
     assert "ssl.ca.location in EMOTAG_KAFKA__PROPERTIES" in why
-    assert "expired" in why
-    assert secured_kafka.at(listener) in why
+    assert "whether the certificate has expired, and whether it is for the host" in why
+
+
+@pytest.mark.parametrize("command", ["topics create", "produce -", "tail"])
+def test_an_operators_commands_say_the_same(
+    secured_kafka: SecuredKafka, own_topics: Topics, trust: Trust, command: str
+) -> None:
+    """A wrong password is one line and an end within seconds there, too."""
+    wrong = environment(secured_kafka, SCRAM, own_topics, scram(trust, sasl_password=PASSWORD.upper()))
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "worker.cli", *command.split()],
+        env=os.environ | wrong,
+        input="so happy\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert time.monotonic() - began < SECONDS
+    assert 1 == done.returncode
+    (line,) = done.stderr.splitlines()
+    assert "check sasl.mechanism, sasl.username and sasl.password in EMOTAG_KAFKA__PROPERTIES" in line
 
 
 @pytest.mark.parametrize("how", ["expired", "strange", "none"])
