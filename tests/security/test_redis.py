@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +18,7 @@ from .conftest import StartWorker, Trust
 from .tls_proxy import tls_in_front_of
 
 USER, PASSWORD, ADMIN_PASSWORD = "emotag", "p@ss/word:of?the#cache", "of the tests alone"
-RULES = ("on", f">{PASSWORD}", "~emotag:*", "+mget", "+set", "+client|setinfo")
+RULES = ("on", f">{PASSWORD}", "resetchannels", "-@all", "~emotag:*", "+mget", "+set", "+client|setinfo")
 """What docs/security.md says that a worker's user needs."""
 
 TEXTS = [text(f"so happy {number}") for number in range(30)]
@@ -36,7 +37,11 @@ class Cache:
     admin: redis.Redis
 
     def environment(self, trust: Trust, **changes: str) -> dict[str, str]:
-        values = {"password": "p%40ss%2Fword%3Aof%3Fthe%23cache", "pem": str(trust.authority.pem)} | changes
+        values = {
+            "password": "p%40ss%2Fword%3Aof%3Fthe%23cache",
+            "pem": str(trust.authority.pem),
+            "host": "localhost",
+        } | changes
         # TLS takes its time where a test and its servers share two cores.
         return {"EMOTAG_CACHE__URL": self.url.format(**values), "EMOTAG_CACHE__TIMEOUT_MS": "1000"}
 
@@ -55,7 +60,7 @@ def secured(own_valkey: LocalValkey, trust: Trust) -> Iterator[Callable[..., Cac
                 first.execute_command("ACL", "SETUSER", USER, *rules)
                 first.config_set("requirepass", ADMIN_PASSWORD)
             admin = stack.enter_context(redis.Redis(port=port, password=ADMIN_PASSWORD))
-            return Cache(f"rediss://{USER}:{{password}}@localhost:{tls_port}/0?ssl_ca_certs={{pem}}", admin)
+            return Cache(f"rediss://{USER}:{{password}}@{{host}}:{tls_port}/0?ssl_ca_certs={{pem}}", admin)
 
         yield make
 
@@ -70,6 +75,12 @@ def tagged(bootstrap_servers: str, topics: Topics, *, rounds: int) -> list[bool]
     assert number * len(TEXTS) == len(read.times())
     parsed = read.parsed()
     return [parsed[place].cached for place in placed]
+
+
+def test_the_documentation_gives_these_rules() -> None:
+    page = Path(__file__).parents[2] / "docs" / "security.md"
+    rules = " ".join(RULES).replace(PASSWORD, "PASSWORD")
+    assert f"ACL SETUSER {USER} {rules}\n" in page.read_text(encoding="utf-8")
 
 
 def test_answers_are_kept_through_tls_by_a_user_who_may_do_no_more(
@@ -93,10 +104,11 @@ def test_answers_are_kept_through_tls_by_a_user_who_may_do_no_more(
         ({}, {"password": "wrong-password"}, "AuthenticationError", "password"),
         ({}, {"pem": "stranger"}, "SSLCertVerificationError", "ssl_ca_certs in EMOTAG_CACHE__URL"),
         ({"expired": True}, {}, "SSLCertVerificationError", "certificate has expired"),
+        ({}, {"host": "127.0.0.1"}, "SSLCertVerificationError", "valid and for that host"),
         ({"rules": (*RULES, "-mget")}, {}, "NoPermissionError", "docs/security.md"),
         ({"rules": (*RULES, "-set")}, {}, "NoPermissionError", "docs/security.md"),
     ],
-    ids=["wrong password", "wrong authority", "expired certificate", "may not read", "may not write"],
+    ids=["wrong password", "wrong authority", "expired certificate", "another host's", "may not read", "may not write"],
 )
 def test_without_being_let_in_the_stream_goes_on_and_the_log_says_why(
     bootstrap_servers: str,
@@ -122,5 +134,5 @@ def test_without_being_let_in_the_stream_goes_on_and_the_log_says_why(
     assert {kind} == {line["kind"] for line in told}
     assert all(why in line["why"] for line in told)
     assert "Traceback" not in log
-    for secret in (PASSWORD, changes.get("password", PASSWORD), cache.url.partition("?")[0]):
+    for secret in (PASSWORD, changes.get("password", PASSWORD), cache.url.partition("{")[0]):
         assert secret not in log
