@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FUZZ_S ?= 60
 DATA ?= ../shared/data/goemotions
 READY := $(VENV)/.ready
 BENCH := .venv-bench
@@ -13,7 +14,7 @@ export UV_LINK_MODE := copy
 # Importing torch takes twice as long without its compiled files, and the tests start dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check unit chaos bench bench-quick lock sbom trunk train clean
+.PHONY: help setup demo test check unit chaos fuzz bench bench-quick lock sbom trunk train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +49,10 @@ unit: $(READY) ## only the tests that need no server (seconds)
 chaos: $(READY) ## 100 kills and 20 broker restarts under load, and what they lost: a line (ARGS="--seed 2")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+fuzz: $(READY) ## coverage-guided fuzzing of decode, cache entries and artifacts (FUZZ_S=60 seconds each)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/fuzz.txt
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
+
 # The rivals are many and heavy, and no worker and no test needs one: they have an environment of their own.
 # infinity-emb wants older libraries than the others; they lie over this environment for its own process alone.
 $(BENCH_READY): requirements/bench.txt requirements/infinity.txt pyproject.toml
@@ -76,6 +81,8 @@ lock: ## compile the tested versions, with hashes, from the ranges in pyproject.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --override requirements/infinity-without.txt --custom-compile-command "make lock" requirements/infinity.in \
 	  -o requirements/infinity.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" requirements/fuzz.in -o requirements/fuzz.txt
 
 # What a worker on a CPU needs of the tested versions, no more; the tool that lists it has an environment of its own.
 sbom: $(READY) ## what a worker consists of, with versions and hashes, in CycloneDX's form: build/emotag.cdx.json

@@ -8,6 +8,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("the text is empty or blank")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the text holds half of a surrogate pair, which no record can") from None
     return text
 
 

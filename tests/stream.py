@@ -159,8 +159,8 @@ class Reader:
 
 
 def header_map(message: Message) -> Mapping[str, str]:
-    """A record's headers with text in them, by name."""
-    return {name: value.decode() for name, value in headers_of(message) if value is not None}
+    """A record's headers with text in them, by name; a binary one shows as what it is not."""
+    return {name: value.decode(errors="replace") for name, value in headers_of(message) if value is not None}
 
 
 def headers_of(message: Message) -> Headers:

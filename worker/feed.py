@@ -16,6 +16,10 @@ SLICE_S = 0.5
 """Longest single wait for brokers to take what was sent: a refusal shows at the latest after this."""
 
 
+class NoObject(ValueError):
+    """A line that begins with a brace and is no JSON: a message gone wrong, rather than a text."""
+
+
 class FeedIncomplete(EmotagError):
     """Not every line became a record of the input topic, and why."""
 
@@ -41,6 +45,10 @@ def feed(producer: Producer, failures: DeliveryFailures, stream: TextIO, setting
                 sent += 1
     except UnicodeEncodeError:
         missing = f"line {read} is not UTF-8"
+    except NoObject as error:
+        missing = (
+            f'line {read} begins as a JSON object and is none ({error}); a text with a brace goes as {{"text": "…"}}'
+        )
     except OSError as error:
         missing = f"nothing after line {read} could be read ({error.strerror})"
     if _unsent(producer, settings.kafka.unavailable_s) or failures.first is not None:
@@ -58,6 +66,7 @@ def value(line: str, settings: InputSettings) -> bytes:
 
     Raises:
         UnicodeEncodeError: the line holds what UTF-8 cannot.
+        NoObject: it begins as an object and is none.
     """
     raw = line.encode()
     return raw if settings.format == "text" or _is_object(line) else _wrapped(line, settings)
@@ -87,8 +96,8 @@ def _is_object(line: str) -> bool:
         return False
     try:
         return isinstance(from_json(line), dict)
-    except ValueError:
-        return False
+    except ValueError as error:
+        raise NoObject(str(error)) from None
 
 
 def _wrapped(text: str, settings: InputSettings) -> bytes:

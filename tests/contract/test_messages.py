@@ -172,6 +172,11 @@ def test_a_producer_learns_at_once_that_its_message_is_none(value: str) -> None:
         TextMessage.model_validate_json(value)
 
 
+def test_half_a_surrogate_pair_is_refused_before_it_fails_to_be_written() -> None:
+    with pytest.raises(ValidationError, match="surrogate"):
+        TextMessage(text="a\ud800")
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_metadata_that_json_cannot_say_is_refused_rather_than_changed(number: float) -> None:
     with pytest.raises(ValidationError):

@@ -42,8 +42,16 @@ def fed(raw: bytes | io.BytesIO, given: settings.Settings, taken: Taken) -> int:
 
 def test_objects_stand_as_they_are_and_other_lines_are_texts() -> None:
     taken = Taken()
-    assert 3 == fed('\ufeffa "b"\r\n\n{"text": "é"}\r\n{no object\n'.encode(), DEFAULTS, taken)
-    assert [b'{"text": "a \\"b\\""}', '{"text": "é"}'.encode(), b'{"text": "{no object"}'] == taken.values
+    assert 3 == fed('\ufeffa "b"\r\n\n{"text": "é"}\r\n[no object]\n'.encode(), DEFAULTS, taken)
+    assert [b'{"text": "a \\"b\\""}', '{"text": "é"}'.encode(), b'{"text": "[no object]"}'] == taken.values
+
+
+def test_an_object_that_is_none_is_named_and_not_sent_as_a_text() -> None:
+    """It is a message gone wrong; what was before it stays sent."""
+    taken = Taken()
+    with pytest.raises(FeedIncomplete, match=r"line 2 begins as a JSON object.*1 records before it"):
+        fed(b'a\n{"text": "b\nc\n', DEFAULTS, taken)
+    assert [b'{"text": "a"}'] == taken.values
 
 
 def test_with_format_text_every_line_stands_as_it_is() -> None:
