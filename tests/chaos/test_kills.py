@@ -1,7 +1,5 @@
 """A worker that is killed at every stage there is, one after the other."""
 
-import time
-
 import pytest
 
 from tests.conftest import Topics
@@ -44,9 +42,30 @@ def test_a_worker_killed_at_any_stage_has_neither_lost_nor_repeated_anything(
     assert dict.fromkeys(placed, 1) == read.times()
 
 
-def wait_for_log(worker: DoomedWorker, words: str, patience_s: float = 30.0) -> None:
-    """Until its log says so."""
-    give_up_at = time.monotonic() + patience_s
-    while words not in worker.log_tail(200):
-        assert time.monotonic() < give_up_at, worker.log_tail(40)
-        time.sleep(0.05)  # only its log says how far it is
+@pytest.mark.timeout(240)
+def test_at_least_once_a_worker_killed_between_writing_and_committing_has_lost_nothing(
+    bootstrap_servers: str, topics: Topics
+) -> None:
+    """Whichever record it had come to; some come twice."""
+    placed = send(bootstrap_servers, topics.input, mixture(300, seed=3))
+    worker = DoomedWorker(
+        {
+            **topics.environment(bootstrap_servers),
+            "EMOTAG_DELIVERY": "at_least_once",
+            "EMOTAG_MODEL__PRECISION": "fp32",
+            "EMOTAG_MODEL__ENGINE": "openvino",
+            "EMOTAG_KAFKA__PROPERTIES": '{"group.instance.id": "one"}',
+            "EMOTAG_BATCH__MAX_RECORDS": "24",
+        }
+    )
+    reader = Reader(bootstrap_servers, topics)
+    with worker:
+        for records in (1, 30, 50):
+            worker.doom = f"produce:{records}"
+            worker.launch()
+            assert -9 == worker.wait(60), f"{worker.doom}: {worker.log_tail()}"
+        worker.doom = ""
+        worker.start()
+        read = reader.until(300, timeout_s=90)
+        reader.close()
+    assert set(placed) == set(read.times())

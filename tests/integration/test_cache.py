@@ -80,8 +80,17 @@ def test_a_step_costs_one_round_trip_to_read_and_one_to_write(cache: RedisCache,
 
 @pytest.mark.parametrize(
     "rubbish",
-    [b"", b"rubbish", pack(entry())[:-1], b"\x02" + pack(entry())[1:], b"\x00" * 62],
-    ids=["empty", "text", "cut short", "another version", "zeros"],
+    [
+        b"",
+        b"rubbish",
+        pack(entry())[:-1],
+        pack(entry()) * 2,
+        b"\x02" + pack(entry())[1:],
+        pack(entry())[:20] + bytes([pack(entry())[20] ^ 4]) + pack(entry())[21:],
+        pack(Entry(entry().probabilities_K[:27], truncated=False)),
+        b"\x00" * 62,
+    ],
+    ids=["empty", "text", "cut short", "twice", "another version", "a bit turned", "another model's", "zeros"],
 )
 def test_rubbish_is_no_answer(cache: RedisCache, client: redis.Redis, rubbish: bytes) -> None:
     client.set("k", rubbish)

@@ -1,15 +1,16 @@
-"""The transactional sink beside a client that misbehaves."""
+"""Both sinks beside a client that misbehaves."""
 
 import threading
 import time
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 
 from worker import sink
-from worker.errors import BrokerUnavailable
-from worker.sink import DeliveryFailures, TransactionalSink
+from worker.errors import BrokerUnavailable, StepAborted
+from worker.record import Outgoing
+from worker.sink import AtLeastOnceSink, DeliveryFailures, TransactionalSink
 
 
 class HungProducer:
@@ -25,14 +26,27 @@ class HungProducer:
         self.released.wait()
 
 
+class RefusingProducer:
+    """A client whose broker does not take what it is given: only its delivery callback says so."""
+
+    def __init__(self, failures: DeliveryFailures) -> None:
+        self._failures = failures
+
+    def produce(self, topic: str, **_: Any) -> None:
+        self._failures.first = (topic, KafkaError(KafkaError._TIMED_OUT))
+
+    def flush(self, _: float) -> int:
+        return 0
+
+
 class Member:
-    """A member of no group."""
+    """A member of a group that is to commit nothing outside of a transaction."""
 
     def group_metadata(self) -> None:
         return None
 
     def commit(self, offsets: object) -> None:
-        raise AssertionError("a transaction carries its offsets itself")
+        raise AssertionError("these offsets are not to be committed")
 
 
 def test_a_client_that_never_returns_is_given_up_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +60,11 @@ def test_a_client_that_never_returns_is_given_up_at_the_deadline(monkeypatch: py
         transactions.write([], {("texts", 0): 1}, Member())
     assert 0.2 < time.monotonic() - began < 5
     producer.released.set()
+
+
+def test_a_record_that_was_not_delivered_commits_no_offsets() -> None:
+    """The flush itself succeeds: only the callback knows."""
+    failures = DeliveryFailures()
+    at_least_once = AtLeastOnceSink(cast("Producer", RefusingProducer(failures)), failures, deadline_s=1.0)
+    with pytest.raises(StepAborted):
+        at_least_once.write([Outgoing("emotions", None, b"{}", [], 5)], {("texts", 0): 1}, Member())
