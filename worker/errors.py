@@ -20,6 +20,7 @@
         ├── OffsetGone         what was to be read next is no longer there, and the operator asked to be told
         ├── Denied             the brokers refuse this client, or it does not trust them
         ├── BrokerUnavailable  the brokers were gone for longer than the deadline
+        ├── ClientStuck        brokers answer, and the client does not come back from a call
         ├── FlushIncomplete    produced records were not acknowledged within the deadline
         ├── DeliveryRefused    the broker will not take a record
         ├── TransactionFailed  transactions fail again and again
@@ -145,6 +146,14 @@ class BrokerUnavailable(StopWorker):
         super().__init__(
             f"gave up {doing} after {deadline_s:g} s ({why}); are the brokers up? are the address and "
             "security.protocol right?"
+        )
+
+
+class ClientStuck(StopWorker):
+    def __init__(self, doing: str) -> None:
+        super().__init__(
+            f"the Kafka client does not come back from {doing} though brokers answer (librdkafka issue 5456, after a "
+            "connection broke); started again, the worker goes on where it was"
         )
 
 

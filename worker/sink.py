@@ -4,8 +4,10 @@ Both sinks promise the same: when `write` returns, all of a step is there and co
 are not committed. The transactional one promises besides that nobody who reads committed records saw any of it.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -13,12 +15,19 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from model.background import Background
 
 from .broker_errors import REFUSALS, REPLACED, fatal, stop_if_denied
-from .errors import BrokerUnavailable, DeliveryRefused, FlushIncomplete, StepAborted, StopWorker
+from .errors import BrokerUnavailable, ClientStuck, DeliveryRefused, FlushIncomplete, StepAborted, StopWorker
 from .offsets import Partition
 from .record import Outgoing
 
 SLICE_S = 5.0
 """Longest single wait inside librdkafka: what it is at shows at the latest after this."""
+
+NUDGE_S = 1.0
+"""How long a call is waited for before the client is nudged, and how long that may take. Milliseconds where all is
+well."""
+
+STUCK = 5
+"""How often brokers have answered a nudge, long after a call's own time-out, where it will not come back any more."""
 
 OVERDUE_S = 1.0
 """How far past its own time-out, and past the deadline, a call is waited for before it counts as hung."""
@@ -66,11 +75,17 @@ class Deadline:
     """Calls into the client until one succeeds, and no longer than the brokers may be gone.
 
     In a thread, because not every call keeps its time-out, or has one: `send_offsets_to_transaction` waits for ever for
-    a group coordinator that is gone (librdkafka issue 5456, open as of 2.16), a commit for a broker that is paused.
+    a group coordinator whose connection broke (librdkafka issue 5456, open as of 2.16), a commit for a broker that is
+    paused. Nothing brings such a client back: the worker ends, and the next one goes on.
+
+    Args:
+        nudge: asks the brokers for anything at all. The client wakes a call that waits for a coordinator only when the
+            state of some connection changes, and connects only where there is something to ask.
     """
 
-    def __init__(self, deadline_s: float) -> None:
+    def __init__(self, deadline_s: float, nudge: Callable[[], object] = lambda: None) -> None:
         self._deadline_s = deadline_s
+        self._nudge = nudge
         self._thread = Background("sink")
         self.restart()
 
@@ -92,12 +107,12 @@ class Deadline:
 
         Raises:
             BrokerUnavailable: it did not succeed in time.
-            StopWorker: it never will.
+            StopWorker: it never will; `ClientStuck` where brokers answer and only the client does not.
         """
         while True:
             slice_s = min(SLICE_S, max(0.1, self.left_s))
             try:
-                self._thread.submit(call, slice_s).result(max(slice_s, self.left_s) + OVERDUE_S)
+                self._await(doing, self._thread.submit(call, slice_s), slice_s)
             except TimeoutError as hung:
                 raise BrokerUnavailable(doing, self._deadline_s, "the client does not return") from hung
             except KafkaException as raised:
@@ -113,6 +128,22 @@ class Deadline:
             else:
                 return
 
+    def _await(self, doing: str, answer: Future[Any], slice_s: float) -> None:
+        """Raises TimeoutError where it does not come by the deadline, ClientStuck where only the client is amiss."""
+        began = time.monotonic()
+        give_up_at = began + max(slice_s, self.left_s) + OVERDUE_S
+        answered = 0
+        while not wait([answer], min(NUDGE_S, max(0.0, give_up_at - time.monotonic()))).done:
+            now = time.monotonic()
+            if now >= give_up_at:
+                raise TimeoutError
+            with contextlib.suppress(KafkaException):
+                self._nudge()
+                answered += now > began + slice_s + OVERDUE_S
+            if answered >= STUCK:
+                raise ClientStuck(doing)
+        answer.result()
+
 
 class TransactionalSink:
     """Exactly once: results, dead letters and offsets are one transaction (KIP-447).
@@ -125,7 +156,8 @@ class TransactionalSink:
     def __init__(self, producer: Producer, failures: DeliveryFailures, *, deadline_s: float) -> None:
         self._producer = producer
         self._failures = failures
-        self._deadline = Deadline(deadline_s)
+        self._topic = ""
+        self._deadline = Deadline(deadline_s, nudge=lambda: producer.list_topics(self._topic, timeout=NUDGE_S))
 
     def open(self) -> None:
         self._deadline.restart()
@@ -141,6 +173,7 @@ class TransactionalSink:
         try:
             self._persist("beginning a transaction", lambda _: self._producer.begin_transaction())
             for record in records:
+                self._topic = record.topic
                 _produce(self._producer, record, self._deadline)
             metadata = group.group_metadata()
             self._persist(

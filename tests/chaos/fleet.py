@@ -150,7 +150,7 @@ class Fleet:
 
     def log_tails(self) -> str:
         """The ends of their logs."""
-        return "\n\n".join(worker.log_tail() for worker in self._workers)
+        return "\n\n".join(worker.log_tail(40) for worker in self._workers)
 
     def __enter__(self) -> Self:
         return self

@@ -33,6 +33,7 @@ class Mutant:
 
 
 KILLS = "tests/chaos/test_kills.py"
+COMMIT = '        self._deadline.persist("committing", lambda _: group.commit(offsets), again=_commit_again)\n'
 FLUSH = (
     "        for record in records:\n"
     "            _produce(self._producer, record, self._deadline)\n"

@@ -106,7 +106,7 @@ def test_a_device_that_is_gone_ends_the_worker_and_not_the_records(
     bootstrap_servers: str, topics: Topics, reader: Reader
 ) -> None:
     """It fails on a harmless text too: no record is to blame. Another worker tags them all."""
-    with RiggedWorker("gone:5", topics.environment(bootstrap_servers)) as worker:
+    with RiggedWorker("gone:3", topics.environment(bootstrap_servers)) as worker:
         worker.start()
         placed = send(bootstrap_servers, topics.input, TEXTS)
         assert 1 == worker.wait(60)

@@ -5,10 +5,10 @@ import time
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from worker import sink
-from worker.errors import BrokerUnavailable, StepAborted
+from worker.errors import BrokerUnavailable, ClientStuck, StepAborted
 from worker.record import Outgoing
 from worker.sink import AtLeastOnceSink, DeliveryFailures, TransactionalSink
 
@@ -24,6 +24,9 @@ class HungProducer:
 
     def send_offsets_to_transaction(self, *_: Any) -> None:
         self.released.wait()
+
+    def list_topics(self, *_: Any, **__: Any) -> None:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
 
 class RefusingProducer:
@@ -59,6 +62,20 @@ def test_a_client_that_never_returns_is_given_up_at_the_deadline(monkeypatch: py
     with pytest.raises(BrokerUnavailable, match=r"adding offsets.*are the brokers up\?"):
         transactions.write([], {("texts", 0): 1}, Member())
     assert 0.2 < time.monotonic() - began < 5
+    producer.released.set()
+
+
+def test_a_client_that_never_returns_though_brokers_answer_is_given_up_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a broken connection can do to it, no waiting mends; the next worker need not wait for the deadline."""
+    for name in ("SLICE_S", "OVERDUE_S", "NUDGE_S"):
+        monkeypatch.setattr(sink, name, 0.05)
+    monkeypatch.setattr(HungProducer, "list_topics", lambda *_, **__: None)
+    producer = HungProducer()
+    transactions = TransactionalSink(cast("Producer", producer), DeliveryFailures(), deadline_s=60.0)
+    began = time.monotonic()
+    with pytest.raises(ClientStuck, match="adding offsets"):
+        transactions.write([], {("texts", 0): 1}, Member())
+    assert time.monotonic() - began < 10
     producer.released.set()
 
 
