@@ -14,7 +14,7 @@ export UV_LINK_MODE := copy
 # Importing torch takes twice as long without its compiled files, and the tests start dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check unit chaos mutants fuzz bench bench-quick lock sbom trunk train clean
+.PHONY: help setup demo test check unit chaos soak mutants fuzz bench bench-quick lock sbom trunk train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ unit: $(READY) ## only the tests that need no server (seconds)
 
 chaos: $(READY) ## 100 kills and 20 broker restarts under load, and what they lost: a line (ARGS="--seed 2")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(READY) ## a million messages, and whether anything grows (ARGS="--messages 100000")
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 mutants: $(READY) ## break each promise in the code on purpose, and see its test turn red
 	@$(BIN)/python -m tests.chaos.mutants $(ARGS)

@@ -102,9 +102,9 @@ def produce(producer: Producer, topic: str, sent: Sent, on_delivery: Any) -> Non
 
 
 class Reader:
-    """A read_committed consumer of a test's output and dead-letter topics, from their beginning."""
+    """A read_committed consumer of a test's output and dead-letter topics, from their beginning or from now on."""
 
-    def __init__(self, bootstrap_servers: str, topics: Topics) -> None:
+    def __init__(self, bootstrap_servers: str, topics: Topics, *, at_end: bool = False) -> None:
         self.topics = topics
         self._consumer = Consumer(
             {
@@ -117,12 +117,17 @@ class Reader:
         )
         self._consumer.assign(
             [
-                TopicPartition(topic, partition, 0)  # a number: the client need not ask where the beginning is
+                TopicPartition(topic, partition, self._end_of(topic, partition) if at_end else 0)
                 for topic in (topics.output, topics.dlq)
                 for partition in range(topics.partitions)
             ]
         )
         self.read = Read()
+
+    def _end_of(self, topic: str, partition: int) -> int:
+        # A number, as 0 for the beginning: where it is left to the client it asks later, and misses what came by then.
+        _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+        return end
 
     def until(self, count: int, *, timeout_s: float) -> Read:
         """Read until *count* records of the input are answered, and a moment longer: a duplicate would follow."""

@@ -127,6 +127,23 @@ def test_a_text_that_fails_the_device_harms_no_other() -> None:
             assert abs(max(tagging.scores.values()) - float(found[row].max())) < 1e-3
 
 
+def test_finding_the_guilty_text_costs_a_forward_for_each_halving_and_its_other_half() -> None:
+    """Among 64 texts: the whole, then twice as many as halvings, and the canary; not 64."""
+    tagger = Poisoned.load(on="cpu", precision="fp32")
+    calls: list[int] = []
+    whole = tagger.probabilities
+
+    def counted(texts: Sequence[TokenIds]) -> npt.NDArray[np.float32]:
+        calls.append(len(texts))
+        return whole(texts)
+
+    tagger.probabilities = counted  # type: ignore[method-assign]
+    texts = ["a good day"] * 37 + ["a zebra"] + ["a good day"] * 26
+    _, errors = tagger.probabilities_or_errors(tagger.tokenise(texts))
+    assert {37} == set(errors)
+    assert 1 + 2 * 6 + 1 == len(calls)
+
+
 def test_a_device_that_fails_on_everything_is_the_devices_fault() -> None:
     """No text may be blamed, and dead-lettered, for it."""
     tagger = Poisoned.load(on="cpu", precision="fp32")

@@ -1,0 +1,131 @@
+"""`make soak`: a million messages with members coming and going and a cache that is emptied; what grows is told.
+
+Ends with one line, and with 1 where memory, descriptors, threads or latency grew by more than is allowed.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import redis
+from confluent_kafka.admin import AdminClient
+
+from tests.conftest import QUIET, Topics, create_topics
+from tests.stream import Reader, new_producer, produce, text
+from worker.demo import sample_texts
+from worker.local import LocalKafka, LocalValkey, LocalWorker, kafka, valkey
+
+STEP = 10_000
+"""Messages between two looks."""
+
+MEMORY, LATENCY = 1.02, 1.10
+"""How much resident memory may have grown since the first tenth, and p99 since then."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """At the worker that stays, after so many messages."""
+
+    messages: int
+    resident_mb: float
+    descriptors: int
+    threads: int
+    p99_ms: float
+
+
+def main() -> int:
+    """Run; 1 where something grew."""
+    parser = argparse.ArgumentParser(description="A long run, and what grows in it.")
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    asked = parser.parse_args()
+    with kafka() as broker, valkey() as cache:
+        looks = list(_looks(broker, cache, asked.messages))
+    tenth = [look for look in looks if look.messages <= max(STEP, asked.messages // 10)]
+    last = looks[-max(1, len(looks) // 10) :]
+    found = {
+        "messages": looks[-1].messages,
+        "memory_growth": round(_median(last, "resident_mb") / tenth[-1].resident_mb, 3),
+        "descriptors_growth": last[-1].descriptors - tenth[-1].descriptors,
+        "threads_growth": last[-1].threads - tenth[-1].threads,
+        "p99_growth": round(_median(last, "p99_ms") / _median(tenth, "p99_ms"), 3),
+        "first": asdict(tenth[-1]),
+        "last": asdict(last[-1]),
+    }
+    sys.stdout.write(json.dumps(found) + "\n")
+    grown = (
+        found["memory_growth"] > MEMORY  # type: ignore[operator]
+        or found["p99_growth"] > LATENCY  # type: ignore[operator]
+        or found["descriptors_growth"] > 2  # type: ignore[operator]
+        or found["threads_growth"] > 0  # type: ignore[operator]
+    )
+    return 1 if grown else 0
+
+
+def _looks(broker: LocalKafka, cache: LocalValkey, messages: int) -> Iterator[Look]:
+    topics = create_topics(AdminClient({"bootstrap.servers": broker.bootstrap_servers}, logger=QUIET))
+    environment = {
+        **topics.environment(broker.bootstrap_servers),
+        "EMOTAG_CACHE__URL": cache.url,
+        "EMOTAG_MODEL__PRECISION": "fp32",
+        "EMOTAG_MODEL__ENGINE": "openvino",
+    }
+    producer = new_producer(broker.bootstrap_servers)
+    words = sample_texts()
+    draw = random.Random(1)
+    with LocalWorker(environment) as stays, LocalWorker(environment) as comes:
+        stays.start()
+        done = 0
+        while done < messages:
+            _churn(comes, cache, turn=done // STEP)
+            reader = _tail(broker, topics)
+            began = time.monotonic()
+            for number in range(STEP):
+                fresh = f" {done + number}" if number % 100 == 0 else ""
+                produce(producer, topics.input, text(draw.choice(words) + fresh), None)
+                producer.poll(0)
+                if number % 100 == 99:
+                    reader.take_for(0.0)
+            producer.flush()
+            reader.until(STEP, timeout_s=120)
+            done += STEP
+            arrivals = [at - began for at in reader.read.arrivals_s]
+            reader.close()
+            look = Look(done, *_resources(stays.pid), p99_ms=round(1e3 * statistics.quantiles(arrivals, n=100)[98]))
+            print(asdict(look), file=sys.stderr, flush=True)  # noqa: T201
+            yield look
+
+
+def _churn(comes: LocalWorker, cache: LocalValkey, *, turn: int) -> None:
+    """A second member joins and leaves by turns; now and then the cache is emptied."""
+    if turn % 2:
+        comes.stop()
+    else:
+        comes.start()
+    if turn % 10 == 5:
+        redis.Redis.from_url(cache.url).flushall()
+
+
+def _tail(broker: LocalKafka, topics: Topics) -> Reader:
+    """A reader of what comes from now on."""
+    return Reader(broker.bootstrap_servers, topics, at_end=True)
+
+
+def _resources(pid: int) -> tuple[float, int, int]:
+    """Resident memory in MB, open descriptors, threads."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return round(int(status["VmRSS"].split()[0]) / 1e3, 1), descriptors, int(status["Threads"])
+
+
+def _median(looks: Sequence[Look], name: str) -> float:
+    return statistics.median(float(getattr(look, name)) for look in looks)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
