@@ -42,6 +42,11 @@ class Read:
     dead: dict[Place, list[Message]] = field(default_factory=lambda: defaultdict(list))
     arrivals_s: list[float] = field(default_factory=list)
 
+    @property
+    def answered(self) -> int:
+        """How many input records have a result or a dead letter."""
+        return len(self.results.keys() | self.dead.keys()) if self.dead else len(self.results)
+
     def times(self) -> Counter[Place]:
         """How often each input record was answered."""
         counts: Counter[Place] = Counter()
@@ -132,7 +137,7 @@ class Reader:
     def until(self, count: int, *, timeout_s: float) -> Read:
         """Read until *count* records of the input are answered, and a moment longer: a duplicate would follow."""
         give_up_at = time.monotonic() + timeout_s
-        while len(self.read.times()) < count and time.monotonic() < give_up_at:
+        while self.read.answered < count and time.monotonic() < give_up_at:
             self.take(0.2)
         while self.take(0.7):
             pass

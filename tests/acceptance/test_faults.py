@@ -50,7 +50,7 @@ def test_the_stream_goes_on_while_the_cache_stops_pauses_and_restarts(
         send(bootstrap_servers, topics.input, [text(f"{samples[n % len(samples)]} {n // 2}") for n in range(100)])
         count += 200
         began = time.monotonic()
-        while len(reader.read.times()) < count and time.monotonic() - began < 30:
+        while reader.read.answered < count and time.monotonic() - began < 30:
             reader.take(0.05)
         arrivals = [began, *(at for at in reader.read.arrivals_s if at > began)]
         longest = max((later - earlier for earlier, later in itertools.pairwise(arrivals)), default=0.0)
@@ -103,7 +103,7 @@ def test_a_broker_that_is_gone_ends_the_worker_and_nothing_is_lost(
         }
     )
     reader = Reader(own_kafka.bootstrap_servers, topics)
-    while len(reader.read.times()) < 50:
+    while reader.read.answered < 50:
         reader.take(1.0)
     reader.close()
     # Killed while it writes the markers of a transaction, Kafka 4.4 may never write the rest: restarted, it refuses
@@ -163,11 +163,11 @@ def test_a_paused_worker_whose_partitions_went_to_another_publishes_nothing_when
     placed = send(bootstrap_servers, topics.input, [text(f"so sad {number}") for number in range(1200)])
     first = start_worker(environment)
     reader = Reader(bootstrap_servers, topics)
-    while len(reader.read.times()) < 100:
+    while reader.read.answered < 100:
         reader.take(1.0)
     first.pause()
     second = start_worker(environment)  # ready once the group has given up on the first one
-    while len(reader.read.times()) < 600:
+    while reader.read.answered < 600:
         reader.take(1.0)
     first.resume()
     read = reader.until(1200, timeout_s=60)
@@ -271,7 +271,7 @@ def test_at_least_once_loses_nothing_when_the_worker_is_killed(
     )
     reader = Reader(bootstrap_servers, topics)
     for kill in (1, 2, 3):
-        while len(reader.read.times()) < 300 * kill:
+        while reader.read.answered < 300 * kill:
             reader.take(1.0)
         worker.kill()
         worker.start()
@@ -306,7 +306,7 @@ def test_workers_share_the_partitions_and_a_new_one_takes_some_over(
         return send(bootstrap_servers, topics.input, texts)
 
     def answered(count: int) -> None:
-        while len(reader.read.times()) < count:
+        while reader.read.answered < count:
             reader.take(1.0)
 
     environment = {**topics.environment(bootstrap_servers), "EMOTAG_BATCH__MAX_RECORDS": "16"}

@@ -46,7 +46,7 @@ class Work:
 
     def __enter__(self) -> Self:
         self.fleet.launch()
-        while len(self._reader.read.times()) < 50:
+        while self._reader.read.answered < 50:
             self.go_on(0.2)
         return self
 
@@ -62,7 +62,7 @@ class Work:
     def finish(self) -> None:
         """All is answered once, by what the topics hold."""
         give_up_at = time.monotonic() + 90
-        while len(self._reader.read.times()) < COUNT and time.monotonic() < give_up_at:
+        while self._reader.read.answered < COUNT and time.monotonic() < give_up_at:
             self.go_on(0.5)
         fresh = Reader(self._broker.bootstrap_servers, self._topics)
         read = fresh.until(COUNT, timeout_s=30)

@@ -56,7 +56,7 @@ def _run(
     workers = [start(environment) for environment in environments]
     reader = Reader(bootstrap_servers, topics)
     if len(workers) == 1:
-        while len(reader.read.times()) < len(placed) // 2:
+        while reader.read.answered < len(placed) // 2:
             reader.take(1.0)
         workers[0].stop()
         workers[0].start()

@@ -62,7 +62,7 @@ def test_a_batch_slower_than_the_poll_interval_costs_neither_membership_nor_doub
     with RiggedWorker("slow:7", environment) as slow:
         slow.start()
         lags = []
-        while len(reader.read.times()) < len(placed):
+        while reader.read.answered < len(placed):
             reader.take(1.0)
             lags.append(_lag(slow))
         give_up_at = time.monotonic() + 20
