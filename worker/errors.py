@@ -20,7 +20,7 @@
         ├── OffsetGone         what was to be read next is no longer there, and the operator asked to be told
         ├── Denied             the brokers refuse this client, or it does not trust them
         ├── BrokerUnavailable  the brokers were gone for longer than the deadline
-        ├── ClientStuck        brokers answer, and the client does not come back from a call
+        ├── ClientStuck        brokers answer, and the client does not get a call done
         ├── FlushIncomplete    produced records were not acknowledged within the deadline
         ├── DeliveryRefused    the broker will not take a record
         ├── TransactionFailed  transactions fail again and again
@@ -152,8 +152,8 @@ class BrokerUnavailable(StopWorker):
 class ClientStuck(StopWorker):
     def __init__(self, doing: str) -> None:
         super().__init__(
-            f"the Kafka client does not come back from {doing} though brokers answer (librdkafka issue 5456, after a "
-            "connection broke); started again, the worker goes on where it was"
+            f"the Kafka client does not get done with {doing} though brokers answer, as may happen after a connection "
+            "broke (librdkafka issue 5456); started again, the worker goes on where it was"
         )
 
 

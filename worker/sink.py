@@ -26,8 +26,11 @@ NUDGE_S = 1.0
 """How long a call is waited for before the client is nudged, and how long that may take. Milliseconds where all is
 well."""
 
-STUCK = 5
+HUNG = 5
 """How often brokers have answered a nudge, long after a call's own time-out, where it will not come back any more."""
+
+FUTILE = 20
+"""How often brokers have answered a nudge while nothing succeeded, where nothing will, though calls do come back."""
 
 OVERDUE_S = 1.0
 """How far past its own time-out, and past the deadline, a call is waited for before it counts as hung."""
@@ -79,14 +82,19 @@ class Deadline:
     paused. Nothing brings such a client back: the worker ends, and the next one goes on.
 
     Args:
-        nudge: asks the brokers for anything at all. The client wakes a call that waits for a coordinator only when the
-            state of some connection changes, and connects only where there is something to ask.
+        producer: asked now and then for anything at all, while a call lasts: it wakes one that waits for a coordinator
+            only when the state of some connection changes, and connects only where there is something to ask.
+
+    Attributes:
+        topic: what the producer is asked for.
     """
 
-    def __init__(self, deadline_s: float, nudge: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, producer: Producer, deadline_s: float) -> None:
+        self._producer = producer
         self._deadline_s = deadline_s
-        self._nudge = nudge
         self._thread = Background("sink")
+        self.topic = ""
+        self._answered = 0
         self.restart()
 
     def restart(self) -> None:
@@ -122,25 +130,29 @@ class Deadline:
                     raise fatal(doing, error) from raised
                 if not again(error):
                     raise StopWorker(f"{doing} failed: {error.str()}") from raised
+                if self._answered >= FUTILE:
+                    raise ClientStuck(doing) from raised
                 if not self.left_s:
                     raise BrokerUnavailable(doing, self._deadline_s, error.str()) from raised
                 time.sleep(min(0.1, self.left_s))  # where it failed at once
             else:
+                self._answered = 0
                 return
 
     def _await(self, doing: str, answer: Future[Any], slice_s: float) -> None:
         """Raises TimeoutError where it does not come by the deadline, ClientStuck where only the client is amiss."""
         began = time.monotonic()
         give_up_at = began + max(slice_s, self.left_s) + OVERDUE_S
-        answered = 0
+        answered_late = 0
         while not wait([answer], min(NUDGE_S, max(0.0, give_up_at - time.monotonic()))).done:
             now = time.monotonic()
             if now >= give_up_at:
                 raise TimeoutError
             with contextlib.suppress(KafkaException):
-                self._nudge()
-                answered += now > began + slice_s + OVERDUE_S
-            if answered >= STUCK:
+                self._producer.list_topics(self.topic, timeout=NUDGE_S)
+                self._answered += 1
+                answered_late += now > began + slice_s + OVERDUE_S
+            if answered_late >= HUNG:
                 raise ClientStuck(doing)
         answer.result()
 
@@ -156,8 +168,7 @@ class TransactionalSink:
     def __init__(self, producer: Producer, failures: DeliveryFailures, *, deadline_s: float) -> None:
         self._producer = producer
         self._failures = failures
-        self._topic = ""
-        self._deadline = Deadline(deadline_s, nudge=lambda: producer.list_topics(self._topic, timeout=NUDGE_S))
+        self._deadline = Deadline(producer, deadline_s)
 
     def open(self) -> None:
         self._deadline.restart()
@@ -173,7 +184,6 @@ class TransactionalSink:
         try:
             self._persist("beginning a transaction", lambda _: self._producer.begin_transaction())
             for record in records:
-                self._topic = record.topic
                 _produce(self._producer, record, self._deadline)
             metadata = group.group_metadata()
             self._persist(
@@ -205,7 +215,7 @@ class AtLeastOnceSink:
     def __init__(self, producer: Producer, failures: DeliveryFailures, *, deadline_s: float) -> None:
         self._producer = producer
         self._failures = failures
-        self._deadline = Deadline(deadline_s)
+        self._deadline = Deadline(producer, deadline_s)
 
     def open(self) -> None:
         pass
@@ -232,6 +242,7 @@ def _commit_again(error: KafkaError) -> bool:
 
 def _produce(producer: Producer, record: Outgoing, deadline: Deadline) -> None:
     """Hand one record over, waiting for room in the client's queue."""
+    deadline.topic = record.topic
     while True:
         try:
             producer.produce(

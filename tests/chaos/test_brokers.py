@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.conftest import QUIET, create_topics
-from tests.stream import Reader, send, text
+from tests.stream import Place, Reader, send, text
 from worker.local import LocalKafka
 from worker.local.server import LocalServer, free_ports
 
@@ -32,8 +32,8 @@ class Work:
     def __init__(self, broker: LocalKafka, address: str, *, transaction_timeout_s: int = 15) -> None:
         self._broker = broker
         self._topics = create_topics(AdminClient({"bootstrap.servers": broker.bootstrap_servers}, logger=QUIET))
-        texts = [text(f"so sad {number}") for number in range(COUNT)]
-        self._placed = send(broker.bootstrap_servers, self._topics.input, texts)
+        self._placed: set[Place] = set()
+        self.send()
         self._reader = Reader(broker.bootstrap_servers, self._topics)
         environment = {
             **self._topics.environment(address),
@@ -54,6 +54,11 @@ class Work:
         self._reader.close()
         self.fleet.__exit__()
 
+    def send(self) -> None:
+        """So many texts more."""
+        texts = [text(f"so sad {len(self._placed) + number}") for number in range(COUNT)]
+        self._placed |= send(self._broker.bootstrap_servers, self._topics.input, texts).keys()
+
     def go_on(self, seconds: float) -> None:
         """Read; a worker that has ended is started again, as a supervisor does."""
         self._reader.take_for(seconds)
@@ -62,22 +67,28 @@ class Work:
     def finish(self) -> None:
         """All is answered once, by what the topics hold."""
         give_up_at = time.monotonic() + 90
-        while self._reader.read.answered < COUNT and time.monotonic() < give_up_at:
+        while self._reader.read.answered < len(self._placed) and time.monotonic() < give_up_at:
             self.go_on(0.5)
         fresh = Reader(self._broker.bootstrap_servers, self._topics)
-        read = fresh.until(COUNT, timeout_s=30)
+        read = fresh.until(len(self._placed), timeout_s=30)
         fresh.close()
         assert dict.fromkeys(self._placed, 1) == read.times()
 
 
 @pytest.mark.timeout(240)
 def test_a_broker_that_restarts_in_order_is_waited_for(own_kafka: LocalKafka) -> None:
-    """By the worker itself, or, where its client is stuck, soon by the next: not only after the deadline."""
+    """By the worker itself, or, where its client is stuck, soon by the next: not only after the deadline.
+
+    With nothing in flight: a single broker that is told to stop may forget the markers of a transaction that it has
+    just accepted (docs/guarantees.md). Three do not, and are stopped under load in test_storm.py.
+    """
     with Work(own_kafka, own_kafka.bootstrap_servers) as work:
+        work.finish()
         own_kafka.stop()
-        time.sleep(1.0)  # the fault itself: no broker at all
+        work.go_on(1.0)  # the fault itself: no broker at all
         own_kafka.start()
         began = time.monotonic()
+        work.send()
         work.finish()
         assert time.monotonic() - began < UNAVAILABLE_S / 2, work.fleet.log_tails()
 

@@ -29,6 +29,23 @@ class HungProducer:
         raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
 
+class FutileProducer:
+    """A client whose every abort times out, as librdkafka's can after its connection to the coordinator broke."""
+
+    def begin_transaction(self) -> None:
+        pass
+
+    def send_offsets_to_transaction(self, *_: Any) -> None:
+        raise KafkaException(KafkaError(KafkaError._INCONSISTENT, "records failed", False, False, True))
+
+    def abort_transaction(self, timeout_s: float) -> None:
+        time.sleep(timeout_s)  # as it does
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    def list_topics(self, *_: Any, **__: Any) -> None:
+        pass
+
+
 class RefusingProducer:
     """A client whose broker does not take what it is given: only its delivery callback says so."""
 
@@ -77,6 +94,19 @@ def test_a_client_that_never_returns_though_brokers_answer_is_given_up_sooner(mo
         transactions.write([], {("texts", 0): 1}, Member())
     assert time.monotonic() - began < 10
     producer.released.set()
+
+
+def test_a_call_that_times_out_again_and_again_though_brokers_answer_is_given_up_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the client waits for, it is not the brokers; the next worker's first call aborts the transaction."""
+    monkeypatch.setattr(sink, "SLICE_S", 0.05)
+    monkeypatch.setattr(sink, "NUDGE_S", 0.01)
+    transactions = TransactionalSink(cast("Producer", FutileProducer()), DeliveryFailures(), deadline_s=60.0)
+    began = time.monotonic()
+    with pytest.raises(ClientStuck, match="aborting"):
+        transactions.write([], {("texts", 0): 1}, Member())
+    assert time.monotonic() - began < 10
 
 
 def test_a_record_that_was_not_delivered_commits_no_offsets() -> None:
