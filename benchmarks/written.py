@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from confluent_kafka import TopicPartition
 
 from worker import clients, settings
+from worker.delivery import DeliveryFailures
 from worker.offsets import next_offsets
-from worker.sink import DeliveryFailures
 from worker.source import Source
 from worker.telemetry import Telemetry, configure_logging
 
@@ -49,7 +49,7 @@ class WrittenSteps:
         self._source.attach(clients.consumer(chosen, self._source.note_error, self._source.note_gap))
         self._producer = clients.producer(chosen, self._source.note_error, DeliveryFailures())
         self._producer.init_transactions(60)
-        self._source.subscribe(before_revoke=lambda: None, when_lost=lambda: None)
+        self._source.subscribe(before_revoke=lambda: None, when_lost=dict)
         while not self._source.poll(1, ALL_BYTES, timeout_s=1):
             pass
         time.sleep(FETCHED_S)

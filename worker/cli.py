@@ -44,7 +44,11 @@ Precision = Annotated[str, typer.Option(help="auto (measured once), fp32, bf16, 
 
 TAG_BATCH = 256
 
-MISTAKES = (("model.artifact", "ArtifactError"), ("model.device", "DeviceUnknown"))
+MISTAKES = (
+    ("model.artifact", "ArtifactError"),
+    ("model.device", "DeviceUnknown"),
+    ("worker.errors", "TooManyDeadLetters"),
+)
 """What is wrong with what the user named. Messages of these and of the next are made for users."""
 FAULTS = (
     ("model.tagger", "DeviceFailed"),
@@ -226,9 +230,9 @@ def produce(
     echo '{"text": "what a day", "id": "1"}' | emotag produce -
     """
     from . import clients
+    from .delivery import DeliveryFailures
     from .feed import feed
     from .lines import standard_input
-    from .sink import DeliveryFailures
 
     settings = _load(config, set_)
     failures = DeliveryFailures()
@@ -257,7 +261,6 @@ def tail(
     emotag tail --json --from-beginning --idle-s 5
     """
     from . import clients
-    from .show import emotions_line
     from .tail import follow
 
     settings = _load(config, set_)
@@ -269,9 +272,20 @@ def tail(
         if as_json:
             typer.echo(value)
         else:
-            result = json.loads(value)
-            typer.echo(f"{result['id']}  {emotions_line(result['emotions'])}")
+            typer.echo(_result_line(value) or f"{message.partition()}@{message.offset()}  no result of emotag's")
     consumer.close()
+
+
+def _result_line(value: str) -> str:
+    """A result for people; nothing where it is none."""
+    from .show import emotions_line
+
+    try:
+        result = json.loads(value)
+        line = f"{result['id']}  {emotions_line(result['emotions'])}"
+    except (ValueError, TypeError, LookupError, AttributeError):
+        line = ""
+    return line
 
 
 @topics_app.command("create")

@@ -21,10 +21,10 @@ from schemas.dead_letter import DeadLetterHeaders
 from schemas.message import TextMessage
 
 from . import clients, settings, topics
+from .delivery import DeliveryFailures
 from .local import LocalWorker, kafka, valkey
 from .settings import Settings
 from .show import coloured, shortened
-from .sink import DeliveryFailures
 
 PARTITIONS = 4
 TEXT_WIDTH = 56

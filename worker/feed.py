@@ -7,10 +7,10 @@ from typing import TextIO
 from confluent_kafka import Producer
 from pydantic_core import from_json
 
+from .delivery import DeliveryFailures
 from .errors import EmotagError
 from .lines import without_ends
 from .settings import InputSettings, Settings
-from .sink import DeliveryFailures
 
 SLICE_S = 0.5
 """Longest single wait for brokers to take what was sent: a refusal shows at the latest after this."""

@@ -12,7 +12,7 @@ step N+1 where step N has no more to begin.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
@@ -30,7 +30,7 @@ from .encode import Answer, Encoder
 from .entry import Entry, quantise
 from .errors import BadRecord, DeviceLost, DeviceRejected, StepAborted, TransactionFailed
 from .fingerprint import Fingerprint
-from .offsets import first_offsets, next_offsets
+from .offsets import Partition, first_offsets, next_offsets
 from .record import Outgoing, Record
 from .refusals import RefusalLimit
 from .settings import Settings
@@ -43,6 +43,10 @@ IDLE_POLL_S = 0.1
 
 STAY_S = 1.0
 """How long the device is waited for before the group is shown again that this worker lives."""
+
+SLOW, HUNG = 10, 120
+"""After how many such waits a step is called slow in the log, and after how many the device is called lost. Waits are
+counted rather than seconds: a process that was stopped for an hour has not waited for it."""
 
 DEVICE_PATIENCE_S = 5.0
 """How long the end of the process waits for the forward pass that the device is at."""
@@ -160,11 +164,17 @@ class Pipeline:
         while self._under_way:
             self._collect()
 
-    def forget(self) -> None:
-        """Drop everything under way: its partitions were taken, and another worker is at them."""
+    def forget(self) -> dict[Partition, int]:
+        """Drop everything under way: its partitions were taken, and another worker is at them.
+
+        Returns:
+            The first offset of each: whichever partition is still ours is to be read again from there.
+        """
+        records = [record for step in self._under_way for record in step.records]
         for step in self._under_way:
             step.computing.cancel()
         self._under_way.clear()
+        return first_offsets(records)
 
     def close(self) -> None:
         """End the device's thread; what is under way is dropped, and will be read again.
@@ -216,16 +226,18 @@ class Pipeline:
         collecting = time.monotonic()
         self._cache.remember({key: entry for key, entry in computed.items() if isinstance(entry, Entry)})
         written = self._encode(step, computed)
-        self._refusals.admit(len(step.records), written.dead_letters.total())
+        records, dead = len(step.records), written.dead_letters.total()
+        self._refusals.admit(records, dead)
         writing = time.monotonic()
         offsets = next_offsets(step.records)
         self._sink.write(written.records, offsets, self._source)
         self._source.note_committed(offsets)
+        self._refusals.note(records, dead)
         self._under_way.popleft()
         self._aborts = 0
         now = time.monotonic()
         self._budget.learn(
-            records=len(step.records),
+            records=records,
             new=step.new,
             device_s=device_s,
             host_s=step.submitted - step.began + writing - collecting,
@@ -233,7 +245,7 @@ class Pipeline:
         )
         self._telemetry.step_committed(
             StepCounts(
-                records=len(step.records),
+                records=records,
                 origins=written.origins,
                 dead_letters=written.dead_letters,
                 truncated=written.truncated,
@@ -246,15 +258,19 @@ class Pipeline:
 
     def _await(self, step: Step) -> tuple[Computed, float, float] | None:
         """What the device found; None where the step was committed or forgotten meanwhile, as its partitions went."""
+        waits = 0
         while self._under_way and self._under_way[0] is step:
             try:
-                return step.computing.result(STAY_S)
+                if wait([step.computing], STAY_S).done:
+                    return step.computing.result()
             except DeviceFailed as error:
                 raise DeviceLost(str(error)) from error
-            except TimeoutError:
-                if step.computing.done():
-                    raise  # the device's own
-                self._source.stay()
+            waits += 1
+            if waits == SLOW:
+                self._telemetry.device_slow(SLOW * STAY_S, len(step.records))
+            if waits == HUNG:
+                raise DeviceLost(f"one step has taken it more than {HUNG * STAY_S:.0f} s")
+            self._source.stay()
         return None
 
     def _decode(self, record: Record) -> Decoded | BadRecord:
@@ -314,10 +330,8 @@ class Pipeline:
     def _read_again(self, error: StepAborted) -> None:
         """After an abort: everything under way is read anew, from the first record that was not committed."""
         self._aborts += 1
-        records = [record for step in self._under_way for record in step.records]
         if self._aborts > MAX_ABORTS:
             raise TransactionFailed(self._aborts, str(error)) from error
-        self._telemetry.step_aborted(str(error), self._aborts, len(records))
-        self.forget()
-        self._source.rewind(first_offsets(records))
+        self._telemetry.step_aborted(str(error), self._aborts, sum(len(step.records) for step in self._under_way))
+        self._source.rewind(self.forget())
         time.sleep(min(5.0, 0.1 * 2**self._aborts))

@@ -14,6 +14,7 @@ OWNED = {
     "enable.auto.offset.store": "offsets are committed with the results they belong to",
     "transaction.timeout.ms": "set EMOTAG_KAFKA__TRANSACTION_TIMEOUT_S instead",
     "isolation.level": "only read_committed waits for the offsets of a dead worker's last transaction (KIP-447)",
+    "log_level": "set EMOTAG_LOG__LEVEL instead; that records are gone is heard from the client's log alone",
     "enable.idempotence": "without it a retry could write twice or out of order",
 }
 """Properties the delivery guarantee stands on, and why they cannot be set."""

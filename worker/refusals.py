@@ -1,6 +1,6 @@
 """Whether too many records are being refused: then the deployment is at fault, and not they."""
 
-from collections import deque
+from collections.abc import Sequence
 
 from .errors import TooManyDeadLetters
 
@@ -16,22 +16,29 @@ class RefusalLimit:
     def __init__(self, *, most: float, window: int) -> None:
         self._most = most
         self._window = window
-        self._steps: deque[tuple[int, int]] = deque()
-        self._records = 0
-        self._dead = 0
+        self._steps: Sequence[tuple[int, int]] = ()
 
     def admit(self, records: int, dead: int) -> None:
-        """Take a step into account before it is written.
+        """Look at a step before it is written.
 
         Raises:
             TooManyDeadLetters: with it there are too many; it is not to be written.
         """
-        self._steps.append((records, dead))
-        self._records += records
-        self._dead += dead
-        while self._records - self._steps[0][0] >= self._window:
-            gone, gone_dead = self._steps.popleft()
-            self._records -= gone
-            self._dead -= gone_dead
-        if self._records >= self._window and self._dead > self._most * self._records:
-            raise TooManyDeadLetters(self._dead, self._records, self._most)
+        steps = self._with(records, dead)
+        seen, refused = sum(records for records, _ in steps), sum(dead for _, dead in steps)
+        if seen >= self._window and refused > self._most * seen:
+            raise TooManyDeadLetters(refused, seen, self._most)
+
+    def note(self, records: int, dead: int) -> None:
+        """Remember a step that was written: one that is aborted comes again, and would count twice."""
+        self._steps = self._with(records, dead)
+
+    def _with(self, records: int, dead: int) -> Sequence[tuple[int, int]]:
+        """A step, and as many before it as fill the window; the newest first."""
+        steps, seen = [(records, dead)], records
+        for step in self._steps:
+            if seen >= self._window:
+                break
+            steps.append(step)
+            seen += step[0]
+        return steps

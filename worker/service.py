@@ -11,12 +11,13 @@ from model.tagger import EmotionTagger
 from . import clients, memory
 from .batching import StepBudget
 from .cache import Cache, NoCache, RedisCache
+from .delivery import DeliveryFailures
 from .encode import Encoder
 from .lag import LagWatch
 from .lifecycle import Lifecycle
 from .pipeline import Pipeline
 from .settings import Settings, SettingsProblem
-from .sink import AtLeastOnceSink, DeliveryFailures, Sink, TransactionalSink
+from .sink import AtLeastOnceSink, Sink, TransactionalSink
 from .source import Source
 from .telemetry import Telemetry
 

@@ -49,6 +49,7 @@ class Source:
         self._committed: dict[Partition, int] = {}
         self._gathered: list[Record] = []
         self._assigned: set[Partition] = set()
+        self._forgotten: dict[Partition, int] = {}
         self._failure: BaseException | None = None
         self._in_callback = False
         self._denied: Denied | None = None
@@ -98,12 +99,13 @@ class Source:
         if missing:
             raise TopicMissing(missing)
 
-    def subscribe(self, *, before_revoke: Callable[[], None], when_lost: Callable[[], None]) -> None:
+    def subscribe(self, *, before_revoke: Callable[[], None], when_lost: Callable[[], Mapping[Partition, int]]) -> None:
         """Join the group.
 
         Args:
             before_revoke: finishes and commits what was read, while that is still ours to do.
-            when_lost: forgets what was read: others may have done it by now.
+            when_lost: forgets what was read, since others may have done it by now, and says from where on; what was not
+                lost with the rest is read again.
         """
 
         def assigned(_: Consumer, partitions: list[TopicPartition]) -> None:
@@ -117,7 +119,7 @@ class Source:
             self._give_up("revoked", partitions)
 
         def lost(_: Consumer, partitions: list[TopicPartition]) -> None:
-            self._guarded(when_lost)
+            self._guarded(lambda: self._forgotten.update(when_lost()))
             self._give_up("lost", partitions)
 
         self._consumer.subscribe([self._topic], on_assign=assigned, on_revoke=revoked, on_lost=lost)
@@ -224,8 +226,11 @@ class Source:
             self._gathered.append(record)
             size = len(record.value or b"")
             self._down_since = None
-        # One call can both revoke partitions and return a record of another: the failure of a revoke comes second, so
-        # that the record is among those that are read again.
+        # One call can both revoke partitions and return a record of another: what is read again, and the failure of a
+        # revoke, come second, so that the record is among what is read again.
+        if self._forgotten:
+            forgotten, self._forgotten = self._forgotten, {}
+            self.rewind(forgotten)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             self.rewind(first_offsets(self._gathered))
@@ -247,6 +252,7 @@ class Source:
     def _give_up(self, how: str, partitions: list[TopicPartition]) -> None:
         gone = {(p.topic, p.partition) for p in partitions}
         self._assigned -= gone
+        self._forgotten = {partition: at for partition, at in self._forgotten.items() if partition in self._assigned}
         self._forget_positions(gone)
         # In place: poll is filling this very list.
         self._gathered[:] = [r for r in self._gathered if (r.topic, r.partition) not in gone]

@@ -132,6 +132,9 @@ class Telemetry:
         self._aborted.inc()
         self._log.warning("step_aborted", why=why, attempt=attempt, records=records)
 
+    def device_slow(self, seconds: float, records: int) -> None:
+        self._log.warning("device_slow", seconds=seconds, records=records)
+
     def partitions_changed(self, change: str, partitions: int, assigned: int) -> None:
         self._partitions.set(assigned)
         self._log.info(f"partitions_{change}", partitions=partitions, assigned=assigned)

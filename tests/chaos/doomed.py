@@ -14,7 +14,9 @@ VARIABLE = "DOOM"
 
 STAGES = ("poll", "lookup", "compute", "remember", "produce", "offsets", "commit", "committed")
 """Records read; cache asked; device done; cache told; a record handed over; before the offsets are added to the
-transaction; before it is committed; after it is committed, which the pipeline has not heard of yet."""
+transaction; before it is committed; after it is committed, which the pipeline has not heard of yet.
+
+Without transactions also `written`: all acknowledged, and the offsets not committed."""
 
 
 def main() -> None:
@@ -83,6 +85,14 @@ def _arm(stage: str, times: int) -> None:
             around_persist("committing a transaction", before=True)
         case "committed":
             around_persist("committing a transaction", before=False)
+        case "written":
+            inner = Source.commit
+
+            def commit(self: Source, offsets: Any) -> None:
+                passed()
+                inner(self, offsets)
+
+            Source.commit = commit  # type: ignore[method-assign]
         case _:
             sys.exit(f"{VARIABLE} takes STAGE:TIMES, a stage of {', '.join(STAGES)}")
 

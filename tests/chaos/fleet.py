@@ -80,7 +80,7 @@ class Fleet:
         """Start what has ended, wake what has slept long enough.
 
         Raises:
-            LocalError: a worker ended with a user's mistake.
+            LocalError: a worker ended with a user's mistake, or with an error that nobody foresaw.
         """
         now = time.monotonic()
         for worker, until in list(self._paused.items()):
@@ -91,7 +91,7 @@ class Fleet:
             code = worker.code()
             if code is None or now < self._away.get(worker, 0.0):
                 continue
-            if code == MISTAKE:
+            if code == MISTAKE or (code > 0 and "Traceback" in worker.log_tail(40)):
                 raise LocalError(f"a worker ended with {code}; its log ends with:\n{worker.log_tail()}")
             if code < 0 and worker.doom:
                 self.kills += 1

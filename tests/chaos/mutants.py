@@ -4,11 +4,13 @@ Each mutant is made in a copy of the tree; the copy's tests run against it.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +35,6 @@ class Mutant:
 
 
 KILLS = "tests/chaos/test_kills.py"
-COMMIT = '        self._deadline.persist("committing", lambda _: group.commit(offsets), again=_commit_again)\n'
 FLUSH = (
     "        for record in records:\n"
     "            _produce(self._producer, record, self._deadline)\n"
@@ -121,8 +122,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Break promises on purpose.")
     parser.add_argument("-k", default="", help="only those with this in their name")
     wanted = parser.parse_args().k
+    mutants = [mutant for mutant in MUTANTS if wanted in mutant.name]
+    with _copy() as tree:
+        tests = sorted({mutant.test for mutant in mutants})
+        if red := _run(tree, *tests):
+            raise SystemExit(f"what is to notice is red without any mutant:\n{red}")
     alive = 0
-    for mutant in [mutant for mutant in MUTANTS if wanted in mutant.name]:
+    for mutant in mutants:
         caught = _caught(mutant)
         alive += not caught
         sys.stdout.write(f"{'caught' if caught else 'ALIVE '}  {mutant.name}  ({mutant.test})\n")
@@ -131,20 +137,31 @@ def main() -> int:
 
 
 def _caught(mutant: Mutant) -> bool:
-    with tempfile.TemporaryDirectory(prefix="emotag-mutant-") as folder:
-        tree = Path(folder) / "tree"
-        shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
+    with _copy() as tree:
         file = tree / mutant.file
         source = file.read_text(encoding="utf-8")
         if source.count(mutant.right) != 1:
             raise SystemExit(f"{mutant.name}: {mutant.file} holds what it changes {source.count(mutant.right)} times")
         file.write_text(source.replace(mutant.right, mutant.wrong), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test]
-        environment = {**os.environ, "PYTHONPATH": str(tree)}
-        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode > 1:
-            raise SystemExit(f"{mutant.name}: its test could not run:\n{done.stdout[-2000:]}")
-        return done.returncode == 1
+        return bool(_run(tree, mutant.test))
+
+
+@contextlib.contextmanager
+def _copy() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="emotag-mutant-") as folder:
+        tree = Path(folder) / "tree"
+        shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
+        yield tree
+
+
+def _run(tree: Path, *tests: str) -> str:
+    """What tests say that fail; nothing where all pass."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode > 1:
+        raise SystemExit(f"{tests} could not run:\n{done.stdout[-2000:]}")
+    return done.stdout[-2000:] if done.returncode else ""
 
 
 if __name__ == "__main__":

@@ -92,7 +92,9 @@ def _looks(broker: LocalKafka, cache: LocalValkey, messages: int) -> Iterator[Lo
                 if number % 100 == 99:
                     reader.take_for(0.0)
             producer.flush()
-            reader.until(STEP, timeout_s=120)
+            read = reader.until(STEP, timeout_s=120)
+            if read.answered != STEP or set(read.times().values()) != {1}:
+                sys.exit(f"{read.answered} of {STEP} messages answered, some more than once or never")
             done += STEP
             arrivals = [at - began for at in reader.read.arrivals_s]
             reader.close()

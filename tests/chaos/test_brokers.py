@@ -20,6 +20,9 @@ COUNT = 400
 UNAVAILABLE_S = 60
 """The default of how long brokers may be gone."""
 
+HELD_S = 7.0
+"""How long a connection says nothing: longer than a session lasts."""
+
 
 class Work:
     """A supervised worker in the middle of its work.
@@ -137,7 +140,7 @@ def test_connections_that_are_cut_slow_or_half_open_lose_and_repeat_nothing(
                 proxy.slow(0.3)
             else:
                 proxy.hold()
-            work.go_on(3.0)
+            work.go_on(HELD_S if how == "half-open" else 3.0)
             proxy.heal()
             work.go_on(1.0)
         work.finish()

@@ -7,8 +7,8 @@ import pytest
 from confluent_kafka import Producer
 
 from worker import settings
+from worker.delivery import DeliveryFailures
 from worker.feed import FeedIncomplete, feed
-from worker.sink import DeliveryFailures
 
 from .test_lines import Broken
 

@@ -15,7 +15,7 @@ from worker import pipeline as pipeline_
 from worker.batching import StepBudget
 from worker.cache import NoCache
 from worker.encode import Encoder
-from worker.errors import StepAborted, TransactionFailed
+from worker.errors import DeviceLost, StepAborted, TransactionFailed
 from worker.offsets import Partition
 from worker.pipeline import MAX_ABORTS, Pipeline
 from worker.record import Outgoing
@@ -164,6 +164,22 @@ def test_a_device_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Monkey
     advance(pipeline, 2)
     pipeline.close()
     released.set()
+
+
+@pytest.mark.usefixtures("stays_often")
+def test_a_device_that_does_not_come_back_is_said_to_be_slow_and_then_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that waited for ever would keep its partitions and do nothing."""
+    monkeypatch.setattr(pipeline_, "SLOW", 2)
+    monkeypatch.setattr(pipeline_, "HUNG", 4)
+    tagger = Slow()
+    pipeline, consumer = made(ScriptedSink(), message(0, 1), Turn(), tagger=tagger)
+    advance(pipeline, 2)
+    consumer.turns = [Turn()] * 5
+    with pytest.raises(DeviceLost, match="one step has taken it more than"):
+        pipeline.finish()
+    tagger.released.set()
 
 
 def test_new_texts_beyond_what_a_step_may_take_on_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from model.device import choose_device
 from worker import settings
+from worker.pipeline import DEVICE_PATIENCE_S
 from worker.properties import OWNED, consumer_properties, producer_properties, transactional_id
 from worker.settings import SettingsProblem, parse_flags
+from worker.source import LEAVE_S
 
 CONTRACT_DEFAULTS = {
     "EMOTAG_KAFKA__BOOTSTRAP_SERVERS": "localhost:9092",
@@ -187,6 +189,7 @@ def test_timeouts_stand_in_the_order_their_reasons_need() -> None:
     kubernetes_grace_s = 30
     assert defaults.cache.timeout_ms / 1000 < defaults.drain_s < kubernetes_grace_s
     assert defaults.kafka.transaction_timeout_s < defaults.drain_s
+    assert DEVICE_PATIENCE_S + LEAVE_S < defaults.drain_s
     assert defaults.kafka.transaction_timeout_s < defaults.kafka.unavailable_s
 
 

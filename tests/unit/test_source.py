@@ -1,22 +1,29 @@
 """What a member of the group makes of rebalances, errors and odd records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from confluent_kafka import KafkaError
 
 from worker import errors
+from worker.offsets import Partition
 from worker.source import Source
 
-from .scripted import ScriptedConsumer, ScriptedMessage, Turn, source_of
+from .scripted import TOPIC, ScriptedConsumer, ScriptedMessage, Turn, source_of
 
 
 def nothing() -> None:
     pass
 
 
+def nothing_forgotten() -> Mapping[Partition, int]:
+    return {}
+
+
 def subscribed(
-    *turns: Turn, before_revoke: Callable[[], None] = nothing, when_lost: Callable[[], None] = nothing
+    *turns: Turn,
+    before_revoke: Callable[[], None] = nothing,
+    when_lost: Callable[[], Mapping[Partition, int]] = nothing_forgotten,
 ) -> tuple[Source, ScriptedConsumer]:
     """A source that owns partitions 0 and 1, and the consumer behind it with *turns* to come."""
     consumer = ScriptedConsumer([Turn(assigned=[0, 1]), *turns])
@@ -75,15 +82,32 @@ def test_records_of_revoked_partitions_are_left_to_their_new_owner() -> None:
 def test_partitions_that_are_lost_are_not_worked_on_any_more() -> None:
     """Another worker may be at them already: nothing is finished, all is forgotten."""
     told: list[str] = []
-    source, _ = subscribed(
+
+    def forget() -> Mapping[Partition, int]:
+        told.append("forget")
+        return {(TOPIC, 0): 2, (TOPIC, 1): 5}
+
+    source, consumer = subscribed(
         Turn(message=ScriptedMessage((0, 3))),
         Turn(lost=[0, 1]),
         before_revoke=lambda: told.append("finish"),
-        when_lost=lambda: told.append("forget"),
+        when_lost=forget,
     )
     assert [] == places(source)
     assert ["forget"] == told
     assert 0 == source.assigned
+    assert {} == consumer.seeks
+
+
+def test_what_was_forgotten_with_lost_partitions_and_is_still_ours_is_read_again() -> None:
+    """A step may hold records of both; so may the very poll that tells of the loss."""
+    source, consumer = subscribed(
+        Turn(message=ScriptedMessage((1, 7))),
+        Turn(lost=[0], message=ScriptedMessage((1, 8))),
+        when_lost=lambda: {(TOPIC, 0): 2, (TOPIC, 1): 5},
+    )
+    assert [] == places(source)
+    assert {1: 5} == consumer.seeks
 
 
 @pytest.mark.parametrize(
