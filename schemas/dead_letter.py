@@ -4,6 +4,7 @@ Those that Kafka Connect has a name for carry it (`__connect.errors.…`, KIP-29
 dead-letter queues read ours. Key, value, timestamp and all other headers are the original's, byte for byte.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Self
@@ -32,6 +33,9 @@ NAMES = {
 }
 """Field to header."""
 
+COUNTED = re.compile(rb"[1-9][0-9]{0,5}")
+"""How emotag says a number of attempts; nobody has replayed a million times."""
+
 MAX_MESSAGE_BYTES = 1024
 """The longest exception message that is carried: headers count towards the size limit of the record, which has to fit
 into the dead-letter topic together with its reason."""
@@ -52,7 +56,7 @@ class DeadLetterHeaders(BaseModel):
         exception_message: the reason for people, cut to MAX_MESSAGE_BYTES. It must not contain any of the record, whose
             text may be private: nothing here can tell, so whoever words the message answers for it.
         stage: `decode` or `tag`.
-        attempts: how often it was tried; always 1 so far.
+        attempts: how often it was tried: 1, and one more for each time that `emotag dlq replay` put it back.
         consumer_group: of the worker.
         failed_at: when.
         worker_version: emotag's.
@@ -107,6 +111,27 @@ def without_error_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
         else:
             own.append((name, value))
     return own[::-1]
+
+
+def put_back_headers(own: Headers, attempts: int) -> list[tuple[str, bytes | None]]:
+    """Headers of a record that is put back on the input topic: its own, and how often it was tried.
+
+    The last one is the only trace of a replay, and the only one that a record can carry: no result repeats it, and
+    a dead letter counts on from it.
+    """
+    return [*own, (NAMES["attempts"], str(attempts).encode())]
+
+
+def tried_before(headers: Headers) -> tuple[Headers, int]:
+    """A record's own headers, and how often it was tried before it was put back: 0 where it never was.
+
+    Only a last header counts. A record that came out of another dead-letter queue with all that was said of it there
+    ends with another one, and keeps them all.
+    """
+    name, value = headers[-1] if headers else ("", None)
+    if name == NAMES["attempts"] and value is not None and COUNTED.fullmatch(value):
+        return headers[:-1], int(value)
+    return headers, 0
 
 
 def _text(value: object) -> str:

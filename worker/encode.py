@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 import msgspec
 from pydantic_core import to_json
 
-from schemas.dead_letter import DeadLetterHeaders
+from schemas.dead_letter import DeadLetterHeaders, tried_before
 from schemas.labels import ekman_of, sentiment_of
 from schemas.result import CE_HEADERS, cloudevents_headers, rfc3339
 
@@ -68,14 +68,16 @@ class Encoder:
             # The metadata as it was read: what the producer sent is not ours to parse again.
             b'"tagged_at":"%b","metadata":%b' % (rfc3339(now).encode(), decoded.metadata_json or b"null"),
         )
+        own, _ = tried_before(record.headers or ())
         headers = [
-            *((name, content) for name, content in record.headers or () if name.lower() not in REPLACED),
+            *((name, content) for name, content in own if name.lower() not in REPLACED),
             *cloudevents_headers(decoded.id, source=f"/{record.topic}/{record.partition}/{record.offset}", time=now),
         ]
         return Outgoing(self.output_topic, record.key, value, headers, record.timestamp_ms)
 
     def dead_letter(self, record: Record, error: BadRecord, now: datetime) -> Outgoing:
         """*record* as it came, byte for byte, with headers that say why it was refused."""
+        own, before = tried_before(record.headers or ())
         why = DeadLetterHeaders(
             topic=record.topic,
             partition=record.partition,
@@ -84,13 +86,13 @@ class Encoder:
             exception_class=type(error).__name__,
             exception_message=str(error),
             stage=error.stage,
-            # Refused at its first try, nothing is retried before: a batch that the device makes us halve is one try.
-            attempts=1,
+            # Nothing is retried before it is refused: a batch that the device makes us halve is one try.
+            attempts=before + 1,
             consumer_group=self.group_id,
             failed_at=now,
             worker_version=self.worker_version,
         )
-        headers: Headers = [*(record.headers or ()), *why.to_headers()]
+        headers: Headers = [*own, *why.to_headers()]
         return Outgoing(self.dlq_topic, record.key, record.value, headers, record.timestamp_ms)
 
 

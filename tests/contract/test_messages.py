@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas import EKMAN, LABELS, SENTIMENT, DeadLetterHeaders, EmotionResult, TextMessage
-from schemas.dead_letter import MAX_MESSAGE_BYTES, NAMES, Headers, without_error_headers
+from schemas.dead_letter import (
+    MAX_MESSAGE_BYTES,
+    NAMES,
+    Headers,
+    put_back_headers,
+    tried_before,
+    without_error_headers,
+)
 from schemas.documents import documents
 from schemas.labels import ekman_of, sentiment_of
 from schemas.result import CE_HEADERS, cloudevents_headers
@@ -156,6 +163,33 @@ def test_taking_the_failure_headers_off_gives_the_original_back() -> None:
     assert own == without_error_headers(dead.headers)
     why = DeadLetterHeaders.from_headers(dead.headers)
     assert ("NoText", 1) == (why.exception_class, why.attempts)
+
+
+@given(HEADERS, st.integers(1, 999_999))
+def test_a_record_that_is_put_back_has_its_own_headers_and_how_often_it_was_tried(own: Headers, attempts: int) -> None:
+    assert (own, attempts) == tried_before(put_back_headers(own, attempts))
+
+
+@pytest.mark.parametrize("value", [None, b"", b"0", b"-1", b"1.5", b"one", b"1000000", "٣".encode()])
+def test_a_number_that_emotag_did_not_count_is_the_producers_own(value: bytes | None) -> None:
+    own = [(NAMES["attempts"], value)]
+    assert (own, 0) == tried_before(own)
+
+
+def test_a_whole_dead_letter_that_is_sent_as_it_is_keeps_what_was_said_of_it() -> None:
+    """Out of somebody else's queue, by another tool."""
+    own = failure().to_headers()
+    assert (own, 0) == tried_before(own)
+
+
+def test_no_result_says_that_its_record_was_put_back_and_a_dead_letter_counts_on() -> None:
+    own = [("a", b"\xff"), ("a", None)]
+    record = Record("t", 0, 7, b"k", b"v", put_back_headers(own, 2), 5)
+    written = ENCODER.result(record, Decoded("a", "m"), Answer((), None, truncated=False, cached=False), NOW)
+    assert [*own, *CE_HEADERS] == [*written.headers[:2], *(name for name, _ in written.headers[2:])]
+    dead = ENCODER.dead_letter(record, NoText("text", "missing"), NOW)
+    assert own == without_error_headers(dead.headers)
+    assert 3 == DeadLetterHeaders.from_headers(dead.headers).attempts
 
 
 def test_headers_that_are_no_dead_letters_are_refused_by_name() -> None:
