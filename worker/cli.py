@@ -26,16 +26,26 @@ app = typer.Typer(
     help="emotag: texts from a Kafka topic, emotions to another, exactly once.",
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The worker's topics.")
+dlq_app = typer.Typer(no_args_is_help=True, help="The dead letters: what could not be tagged.")
 config_app = typer.Typer(no_args_is_help=True, help="The settings in force.")
 schemas_app = typer.Typer(no_args_is_help=True, help="What crosses the wire.")
 model_app = typer.Typer(no_args_is_help=True, help="The model.")
-for name, sub in (("topics", topics_app), ("config", config_app), ("schemas", schemas_app), ("model", model_app)):
+for name, sub in (
+    ("topics", topics_app),
+    ("dlq", dlq_app),
+    ("config", config_app),
+    ("schemas", schemas_app),
+    ("model", model_app),
+):
     app.add_typer(sub, name=name)
 
 Config = Annotated[Path | None, typer.Option("--config", help="a TOML file of settings, under the environment's")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="one setting, over the environment's; may be repeated"),
+]
+Reason = Annotated[
+    str | None, typer.Option(metavar="NAME", help="only those refused for this, such as NotJson or DeviceRejected")
 ]
 ModelDir = Annotated[Path | None, typer.Option("--model", help="an artifact's directory; the shipped one if not given")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N")]
@@ -304,6 +314,130 @@ def topics_create(
     settings = _load(config, set_)
     plan = topics.planned(settings, partitions=partitions, replication=replication)
     topics.create(clients.admin(settings, polled=True), plan, told=lambda name, how: typer.echo(f"{name}: {how}"))
+
+
+@dlq_app.command("list")
+def dlq_list(
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a dead letter")] = False,
+    reason: Reason = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="end after so many")] = None,
+    show_texts: Annotated[bool, typer.Option("--show-texts", help="the records too, which may be private")] = False,
+    config: Config = None,
+    set_: Set = None,
+) -> None:
+    """What lies in the dead-letter topic now: where, since when, why. No text, unless it is asked for.
+
+    emotag dlq list
+
+    emotag dlq list --json --reason NotJson --limit 100
+    """
+    from collections import Counter
+
+    from . import clients, deadletters
+
+    settings = _load(config, set_)
+    topic, wanted = settings.dlq.topic, deadletters.known(reason)
+    consumer = clients.dead_letter_reader(settings)
+    listed: Counter[str] = Counter()
+    ranges = deadletters.extent(consumer, topic)
+    for letter in deadletters.between(consumer, topic, ranges, patience_s=settings.kafka.unavailable_s):
+        if wanted not in (None, letter.reason):
+            continue
+        listed[letter.reason] += 1
+        if as_json:
+            typer.echo(json.dumps(deadletters.as_object(letter, texts=show_texts), ensure_ascii=False))
+        else:
+            typer.echo(deadletters.as_line(letter, texts=show_texts))
+        if listed.total() == limit:
+            break
+    consumer.close()
+    if sys.stdout.isatty() and not as_json:
+        typer.echo(deadletters.summary(listed, topic=topic))
+
+
+@dlq_app.command("replay")
+def dlq_replay(
+    reason: Reason = None,
+    begin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="PARTITION:OFFSET",
+            help="begin there in the dead-letter topic, or at its beginning, whatever was put back before; may be "
+            "repeated",
+        ),
+    ] = None,
+    max_attempts: Annotated[
+        int, typer.Option(min=1, help="leave those that were tried so often already; the first try counts")
+    ] = 5,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be put back, and end")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    config: Config = None,
+    set_: Set = None,
+) -> None:
+    """Put dead letters back on the input topic, once: key, value, timestamp and headers as they were.
+
+    The group GROUP-dlq-replay remembers, in the same transaction, how far it came. A replay that is killed goes on
+    where it was, and a second one finds only what is new. It ends at what lies there as it starts: a record that is
+    refused again is a new dead letter, for the next replay. With --reason, the others stay, and are put back by a
+    later replay without it, or with theirs. Left for good are dead letters that were tried --max-attempts times, and
+    those that are not of this input topic and group; --from goes back to them, and repeats what it meets on the way.
+
+    emotag dlq replay --dry-run
+
+    emotag dlq replay --reason DeviceRejected --yes
+    """
+    from . import clients, replay
+    from .delivery import DeliveryFailures
+
+    settings = _load(config, set_)
+    choice = replay.choice(reason, max_attempts, begin or ())
+    if not (dry_run or yes or sys.stdin.isatty()):
+        raise replay.ReplayRefused("there is no terminal to ask on; give --yes, or --dry-run to see what it would do")
+    consumer = clients.replay_consumer(settings)
+    one = replay.Replay(consumer, settings, choice)
+    if dry_run or not yes:
+        found = one.survey()
+        typer.echo(replay.said(found, done=False, topic=settings.input.topic))
+        if dry_run:
+            return
+        if found.due and not typer.confirm("put them back?"):
+            _note("nothing was put back")
+            return
+    failures = DeliveryFailures()
+    producer = clients.replay_producer(settings, failures)
+    done = one.put_back(replay.sink_of(settings, producer, failures), producer)
+    typer.echo(replay.said(done, done=True, topic=settings.input.topic))
+    consumer.close()
+
+
+@app.command()
+def lag(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="one JSON object a partition, and a last one for all of them")
+    ] = False,
+    config: Config = None,
+    set_: Set = None,
+) -> None:
+    """How far the group is behind on the input topic, as the brokers know it. Joins no group.
+
+    emotag lag
+
+    emotag lag --json
+    """
+    from . import clients
+    from .lag import as_lines, as_objects, lags
+    from .topics import partitions
+
+    settings = _load(config, set_)
+    topic, group_id = settings.input.topic, settings.kafka.group_id
+    numbers = partitions(clients.reader(settings), topic)
+    found = lags(clients.admin(settings, polled=True), group_id, [(topic, number) for number in numbers])
+    if as_json:
+        lines = [json.dumps(each) for each in as_objects(found, topic=topic, group_id=group_id)]
+    else:
+        lines = as_lines(found, topic=topic, group_id=group_id)
+    typer.echo("\n".join(lines))
 
 
 @config_app.command("show")

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from . import properties
 from .broker_errors import stop_if_denied
+from .progress import NotingProducer
 from .settings import Settings, SettingsProblem
 from .telemetry import CLIENT_LOG
 
@@ -46,9 +47,30 @@ def plain_producer(settings: Settings, on_delivery: OnDelivery) -> Producer:
 
 def reader(settings: Settings) -> Consumer:
     """A consumer that only looks: it joins no group and commits nothing; its `poll` raises Denied."""
-    given = properties.reader_properties(settings) | {"error_cb": stop_if_denied}
+    given = properties.reader_properties(settings) | {"error_cb": _stop_if_no_reader}
     with _mistakes_named():
         return Consumer(given, logger=logging.getLogger(CLIENT_LOG))
+
+
+def dead_letter_reader(settings: Settings) -> Consumer:
+    """A `reader` that also says where a partition ends."""
+    given = properties.dead_letter_reader_properties(settings) | {"error_cb": _stop_if_no_reader}
+    with _mistakes_named():
+        return Consumer(given, logger=logging.getLogger(CLIENT_LOG))
+
+
+def replay_consumer(settings: Settings) -> Consumer:
+    """The same, in the group that remembers how far dead letters were put back."""
+    given = properties.replay_consumer_properties(settings) | {"error_cb": stop_if_denied}
+    with _mistakes_named():
+        return Consumer(given, logger=logging.getLogger(CLIENT_LOG))
+
+
+def replay_producer(settings: Settings, on_delivery: OnDelivery) -> NotingProducer:
+    """A producer of records that are put back."""
+    given = properties.replay_producer_properties(settings) | {"on_delivery": on_delivery}
+    with _mistakes_named():
+        return NotingProducer(given, logger=logging.getLogger(CLIENT_LOG))
 
 
 def admin(settings: Settings, *, polled: bool = False) -> AdminClient:
@@ -60,6 +82,12 @@ def admin(settings: Settings, *, polled: bool = False) -> AdminClient:
     given = properties.admin_properties(settings) | ({"error_cb": stop_if_denied} if polled else {})
     with _mistakes_named():
         return AdminClient(given, logger=logging.getLogger(CLIENT_LOG))
+
+
+def _stop_if_no_reader(error: KafkaError) -> None:
+    """The client looks for the coordinator of any group that it is named for, but a reader has no use for one."""
+    if error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
+        stop_if_denied(error)
 
 
 class _GapsTold(logging.LoggerAdapter[logging.Logger]):

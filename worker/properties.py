@@ -50,6 +50,13 @@ PRODUCER_ONLY = (
     "transaction.timeout.ms",
 )
 
+TO_THE_END: dict[str, Any] = {
+    "enable.partition.eof": True,
+    # Where to begin is always said; what retention has taken away since is not there any more, whatever is set.
+    "auto.offset.reset": "earliest",
+}
+"""For a consumer that ends where a topic does."""
+
 MAX_MESSAGE_BYTES = 1_000_000_000
 """The client's own limit, out of the way: it counts bytes before compression, the topic's limit those after it. A dead
 letter is as large as its input, and only the topic decides."""
@@ -121,6 +128,31 @@ def plain_producer_properties(settings: Settings) -> dict[str, Any]:
 def reader_properties(settings: Settings) -> dict[str, Any]:
     """For a consumer that only looks: it joins no group and commits nothing."""
     return consumer_properties(settings) | {"group.id": f"{settings.kafka.group_id}-reader"}
+
+
+def dead_letter_reader_properties(settings: Settings) -> dict[str, Any]:
+    """For a consumer that reads the dead letters from one offset to another: it joins no group and commits nothing."""
+    return reader_properties(settings) | TO_THE_END
+
+
+def replay_consumer_properties(settings: Settings) -> dict[str, Any]:
+    """For a consumer of dead letters that are put back. Its group is never joined: its offsets are a memory."""
+    given = consumer_properties(settings)
+    # Whoever has an identity, or a protocol, is taken for a member.
+    without_membership = {name: value for name, value in given.items() if not name.startswith("group.")}
+    return without_membership | {"group.id": replay_group(settings)} | TO_THE_END
+
+
+def replay_producer_properties(settings: Settings) -> dict[str, Any]:
+    """For a producer of records that are put back on the input topic."""
+    given = producer_properties(settings)
+    # One id for all of a group's replays: one that begins ends what another has under way.
+    return given | ({"transactional.id": replay_group(settings)} if "transactional.id" in given else {})
+
+
+def replay_group(settings: Settings) -> str:
+    """The group that remembers how far dead letters were put back."""
+    return f"{settings.kafka.group_id}-dlq-replay"
 
 
 def transactional_id(settings: Settings) -> str:

@@ -1,13 +1,14 @@
-"""The three topics, created with the limits they need."""
+"""The three topics: created with the limits they need, and looked for."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from .errors import EmotagError
+from .broker_errors import ABSENT, stop_if_denied
+from .errors import BrokerUnavailable, EmotagError
 from .settings import Settings
 
 HEADROOM_BYTES = 256 * 1024
@@ -16,6 +17,15 @@ HEADROOM_BYTES = 256 * 1024
 WAIT_S = 30.0
 PROBE_S = 1.0
 """How often brokers are asked whether they are there, and so how late a refusal shows."""
+
+
+ANSWER_S = 10.0
+"""Longest wait for the brokers' answer to somebody at a terminal."""
+
+
+class TopicAbsent(EmotagError):
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"no such topic: {topic}; is it the name? if it is, create it with: emotag topics create")
 
 
 class TopicsFailed(EmotagError):
@@ -67,6 +77,34 @@ def create(admin: AdminClient, topics: list[NewTopic], *, told: Callable[[str, s
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicsFailed(f"{name} could not be created: {error.args[0].str()}") from error
             told(name, "exists already")
+
+
+def partitions(consumer: Consumer, topic: str) -> list[int]:
+    """The numbers of a topic's partitions. (A consumer asks: another client would create what it asks for.)
+
+    Raises:
+        TopicAbsent: there is no such topic.
+        BrokerUnavailable: no broker answers.
+        Denied: the brokers do not let this client in.
+    """
+    give_up_at = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            found = consumer.list_topics(topic, timeout=PROBE_S).topics[topic]
+            error, trouble = found.error, found.error
+        except KafkaException as raised:
+            consumer.poll(0)  # raises Denied where that is why
+            error, trouble = None, raised.args[0]
+        if trouble is None:
+            return sorted(found.partitions)
+        if error is not None:
+            stop_if_denied(error, of=topic)
+            if error.code() in ABSENT:
+                raise TopicAbsent(topic)
+        # A topic that is new has no leader for a moment, and says so.
+        if time.monotonic() > give_up_at:
+            raise BrokerUnavailable(f"looking for {topic}", ANSWER_S, trouble.str())
+        time.sleep(0.1)
 
 
 def _await_brokers(admin: AdminClient) -> None:

@@ -16,7 +16,7 @@ from worker.demo import sample_texts
 from .conftest import StartWorker
 
 COMMANDS = ["run", "tag", "demo", "local", "produce", "tail", "topics create", "config show", "config check"]
-COMMANDS += ["schemas export", "model info"]
+COMMANDS += ["schemas export", "model info", "dlq list", "dlq replay", "lag"]
 
 
 def emotag(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

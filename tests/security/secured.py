@@ -109,6 +109,19 @@ def acls(user: str, topics: Topics) -> dict[str, AclBinding]:
     }
 
 
+def operator_acls(user: str, topics: Topics) -> list[AclBinding]:
+    """What docs/security.md says that `emotag dlq` and `emotag lag` need to be allowed besides."""
+    wanted = [
+        (ResourceType.TOPIC, topics.dlq, AclOperation.READ),
+        (ResourceType.TOPIC, topics.input, AclOperation.WRITE),
+        (ResourceType.GROUP, f"{topics.group}-dlq-replay", AclOperation.READ),
+    ]
+    return [
+        AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
+        for kind, name, operation in wanted
+    ]
+
+
 def allow(admin: AdminClient, user: str, topics: Topics, *, but: str = "") -> None:
     """Allow a user what a worker needs, but for one thing where it is named."""
     bindings = [binding for need, binding in acls(user, topics).items() if need != but]

@@ -9,12 +9,15 @@ import time
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from tests.acceptance.test_commands import emotag
+from tests.acceptance.test_dead_letters import letters
 from tests.conftest import Topics
 from tests.stream import Reader, Sent, send, text
+from worker.errors import NotJson
 from worker.local import LocalWorker
 
 from .conftest import PASSWORD, USER, StartWorker, Trust
-from .secured import EXPIRED, MUTUAL, SCRAM, SecuredKafka, acls, allow
+from .secured import EXPIRED, MUTUAL, SCRAM, SecuredKafka, acls, allow, operator_acls
 
 Properties = dict[str, str]
 
@@ -123,7 +126,7 @@ def test_a_broker_that_cannot_be_trusted_ends_the_worker_with_what_to_check(
     assert "whether the certificate has expired, and whether it is for the host" in why
 
 
-@pytest.mark.parametrize("command", ["topics create", "produce -", "tail"])
+@pytest.mark.parametrize("command", ["topics create", "produce -", "tail", "dlq list", "dlq replay --yes", "lag"])
 def test_an_operators_commands_say_the_same(
     secured_kafka: SecuredKafka, own_topics: Topics, trust: Trust, command: str
 ) -> None:
@@ -143,6 +146,30 @@ def test_an_operators_commands_say_the_same(
     assert 1 == done.returncode
     (line,) = done.stderr.splitlines()
     assert "check sasl.mechanism, sasl.username and sasl.password in EMOTAG_KAFKA__PROPERTIES" in line
+
+
+@pytest.mark.parametrize("but", ["", "dead letters", "input", "group"])
+def test_dead_letters_are_put_back_with_what_the_documentation_asks_for_and_no_less(
+    secured_kafka: SecuredKafka, secured_admin: AdminClient, secured_topics: Topics, trust: Trust, but: str
+) -> None:
+    """Without any one of them a line says what was refused."""
+    needs = dict(zip(("dead letters", "input", "group"), operator_acls(USER, secured_topics), strict=True))
+    allowed = [binding for need, binding in needs.items() if need != but]
+    for future in secured_admin.create_acls(allowed).values():
+        future.result()
+    send(secured_kafka.bootstrap_servers, secured_topics.dlq, letters(secured_topics, [NotJson("why")] * 3))
+    wanted = environment(secured_kafka, SCRAM, secured_topics, scram(trust))
+    listed, put = emotag("dlq", "list", **wanted), emotag("dlq", "replay", "--yes", **wanted)
+    assert (1 if but == "dead letters" else 0) == listed.returncode, listed.stderr
+    assert 0 == emotag("lag", **wanted).returncode
+    if but:
+        (line,) = put.stderr.splitlines()
+        assert 1 == put.returncode
+        assert ("group" if but == "group" else "topic") + " authorization failed" in line.lower()
+        assert "check the ACLs of its user" in line or "check the topic's settings and permissions" in line
+    else:
+        assert (0, 3) == (put.returncode, len(listed.stdout.splitlines())), put.stderr
+        assert f"3 put back on {secured_topics.input}" in put.stdout
 
 
 @pytest.mark.parametrize("how", ["expired", "strange", "none"])
