@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
@@ -227,6 +228,31 @@ def test_what_kafka_may_have_forgotten_is_not_put_back_unless_it_is_said(
     assert not put_back(bootstrap_servers, topics)
     assert "1 put back" in replay(bootstrap_servers, topics, "--yes", "--from", "beginning")
     assert "0 put back" in replay(bootstrap_servers, topics, "--yes")
+
+
+def test_on_a_terminal_the_list_ends_with_a_sum_and_a_replay_asks(bootstrap_servers: str, topics: Topics) -> None:
+    """What is answered with no is not done."""
+    send(bootstrap_servers, topics.dlq, letters(topics, [NOT_JSON, NOT_JSON, NO_TEXT]))
+
+    def typed(command: str, answer: str = "") -> str:
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, **topics.environment(bootstrap_servers)}
+        arguments = [sys.executable, "-m", "worker.cli", "dlq", command]
+        with subprocess.Popen(arguments, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+            os.write(ours, answer.encode())
+            assert 0 == process.wait(60)
+        said = os.read(ours, 10_000).decode()
+        os.close(ours)
+        os.close(theirs)
+        return said
+
+    assert [f"3 in {topics.dlq}", "  NotJson                  2", "  NoText                   1"] == typed(
+        "list"
+    ).splitlines()[3:]
+    assert "nothing was put back" in typed("replay", "n\n")
+    assert not put_back(bootstrap_servers, topics)
+    assert "3 put back" in typed("replay", "y\n")
+    assert 3 == sum(put_back(bootstrap_servers, topics).values())
 
 
 @pytest.mark.timeout(240)
