@@ -246,7 +246,8 @@ def _thresholds(path: Path, labels: tuple[str, ...]) -> Thresholds:
         ordered = tuple(by_label[label] for label in labels)
         return Thresholds(labels, ordered, str(values["policy"]), str(values.get("data_sha256", "")))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(path, f"not the model's thresholds: {error}") from error
+        why = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ArtifactError(path, f"not the model's thresholds: {why}") from error
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -22,6 +22,9 @@ BATCH_TOKENS = 512
 ROUND_TOKENS = 16
 """A batch is filled up to a multiple of this many tokens: kernels are compiled for a shape, and few shapes are left."""
 
+SHAPES_KEPT = 256
+"""How much of what it prepared for shapes of batches OpenVINO keeps at hand."""
+
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """How OpenVINO is to compute what is not said otherwise; in int8 that is all but the trunk's linear layers."""
 
@@ -62,6 +65,9 @@ class OpenVinoEngine:
                 "INFERENCE_PRECISION_HINT": HINTS[precision],
                 # Its threads share the cores with the stream's own: the scheduler knows better who waits for what.
                 "ENABLE_CPU_PINNING": False,
+                # What it keeps of shapes it has met, 5,000 of them by itself: tens of MB that come over days, and no
+                # text is tagged sooner for them.
+                "CPU_RUNTIME_CACHE_CAPACITY": SHAPES_KEPT,
             },
         )
         self._words_VC = embeddings(trained.weights)

@@ -119,6 +119,6 @@ def _told(error: KafkaError) -> str:
 
 def fatal(doing: str, error: KafkaError) -> StopWorker:
     """What ends the worker where the client says that it cannot go on."""
-    if error.code() in TAKEN_OVER:
+    if error.code() in TAKEN_OVER or "fenced" in error.str():  # to a callback the client says _FATAL, and this in words
         return Fenced(error.str())
     return StopWorker(f"{doing} failed for good: {error.str()}")

@@ -91,9 +91,15 @@ def main() -> None:
     except Exception as error:
         if not isinstance(error, (OSError, *_imported(MISTAKES), *_imported(FAULTS))):
             raise
-        _complain(str(error))
+        _complain(_in_words(error))
         code = 2
     sys.exit(code or 0)
+
+
+def _in_words(error: Exception) -> str:
+    """Of a file what is wrong with it, without the system's number for that."""
+    named = isinstance(error, OSError) and error.filename and error.strerror
+    return f"{error.filename}: {error.strerror}" if named else str(error)  # type: ignore[attr-defined]
 
 
 def _print_version(asked: bool) -> None:
@@ -239,7 +245,7 @@ def produce(
 
     echo '{"text": "what a day", "id": "1"}' | emotag produce -
     """
-    from . import clients
+    from . import clients, topics
     from .delivery import DeliveryFailures
     from .feed import feed
     from .lines import standard_input
@@ -252,6 +258,9 @@ def produce(
             stream = standard_input(errors="surrogateescape")
         else:
             stream = stack.enter_context(file.open(encoding="utf-8", errors="surrogateescape"))
+        # The producer itself would wait for a topic that may yet come.
+        with contextlib.closing(clients.reader(settings)) as reader:
+            topics.partitions(reader, settings.input.topic)
         sent = feed(producer, failures, stream, settings)
     _note(f"{sent} records to {settings.input.topic}")
 

@@ -19,6 +19,9 @@ OWNED = {
 }
 """Properties the delivery guarantee stands on, and why they cannot be set."""
 
+NO_PROPERTIES = ("default.topic.config", "logger", "on_commit", "on_delivery")
+"""What the client takes beside librdkafka's properties; its callbacks end in `_cb`."""
+
 CONSUMER_ONLY = (
     "auto.offset.reset",
     "check.crcs",
@@ -79,8 +82,8 @@ def consumer_properties(settings: Settings) -> dict[str, Any]:
     }
     defaults: dict[str, Any] = {
         "auto.offset.reset": "earliest",
-        # What is read ahead of the pipeline: many steps, where librdkafka's own 64 MB would be memory for nothing.
-        "queued.max.messages.kbytes": 16_384,
+        # What is read ahead: a second of the fastest stream. librdkafka's own 64 MB would be memory for nothing.
+        "queued.max.messages.kbytes": 4_096,
     }
     if given.get("group.protocol") != "consumer":  # there the broker assigns
         # Only the partitions that move are stopped.
@@ -170,6 +173,9 @@ def _for(settings: Settings, *, without: tuple[str, ...]) -> dict[str, Any]:
     for name, why in OWNED.items():
         if name in settings.kafka.properties:
             raise SettingsProblem(f"kafka.properties: {name} cannot be set; {why}")
+    for name in settings.kafka.properties:
+        if name.endswith("_cb") or name in NO_PROPERTIES:
+            raise SettingsProblem(f"kafka.properties: {name} is none of librdkafka's properties")
     given = {name: value for name, value in settings.kafka.properties.items() if not name.startswith(without)}
     return {
         "client.id": "emotag",

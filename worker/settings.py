@@ -6,12 +6,13 @@ Read from the environment (`EMOTAG_…`, nested with `__`), under it from a TOML
 import difflib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -22,13 +23,34 @@ from pydantic_settings import (
 
 PREFIX = "EMOTAG_"
 
-SECRET = ("password", "passphrase", "secret", "token", "private", "key.pem", "jaas", "username", "oauthbearer")
-"""What the name of a Kafka property has in it where its value is nobody's business."""
+SECRET = ("sasl.", "pass", "secret", "token", "private", "key.pem")
+"""What the name of a Kafka property has in it where its value is nobody's business, most likely: mistyped names too."""
+
+PUBLIC = ("sasl.mechanism", "sasl.mechanisms")
+"""Those that are everybody's all the same."""
 
 MASK = "**********"
 """As pydantic masks a secret."""
 
-Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+BROKER = re.compile(r"(?:[A-Z_]+://)?(?:[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?")
+"""One address, as librdkafka reads it: a name or a number, in brackets if that is IPv6's, and a port."""
+
+
+def _brokers(value: str) -> str:
+    if not all(BROKER.fullmatch(address.strip()) for address in value.split(",")):
+        raise ValueError("takes host:port, or several with commas between them")
+    return value
+
+
+def _topic(value: str) -> str:
+    if not TOPIC.fullmatch(value) or value in (".", ".."):
+        raise ValueError("takes a name of up to 249 letters, digits, dots, hyphens and underscores")
+    return value
+
+
+Topic = Annotated[str, AfterValidator(_topic)]
 """A name that Kafka takes for a topic."""
 
 
@@ -43,12 +65,12 @@ class _Section(BaseModel):
 class KafkaSettings(_Section):
     """The brokers, and how long the worker waits for them."""
 
-    bootstrap_servers: Annotated[str, Field(min_length=1)] = "localhost:9092"
-    group_id: Annotated[str, Field(min_length=1)] = "emotag"
+    bootstrap_servers: Annotated[str, AfterValidator(_brokers)] = "localhost:9092"
+    group_id: Annotated[str, Field(pattern=r"\S")] = "emotag"
     """Consumer group; also the stem of transactional ids."""
     properties: dict[str, str | int | float | bool] = {}
     """Any librdkafka property for every client: security.protocol, group.instance.id, ..."""
-    unavailable_s: Annotated[float, Field(gt=0)] = 60.0
+    unavailable_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
     """How long the brokers may be gone before the worker gives up. Longer than a broker's restart; shorter than
     anyone's patience with a process that looks alive and does nothing."""
     transaction_timeout_s: Annotated[float, Field(ge=1, le=900)] = 15.0
@@ -98,7 +120,7 @@ class CacheSettings(_Section):
     """redis://…, rediss://… or unix://…; without one there is no cache."""
     ttl_s: Annotated[int, Field(ge=1)] = 7 * 24 * 3600
     """Life of an entry; each is given up to a tenth less, so that entries written together do not expire together."""
-    key: SecretStr | None = None
+    key: Annotated[SecretStr, Field(min_length=1)] | None = None
     """Secret of the hash: without it, nobody who reads Redis can test which texts were seen. Same for all replicas."""
     timeout_ms: Annotated[int, Field(ge=1, le=1000)] = 150
     """Longest wait for one round trip with a step's keys: milliseconds where Redis is well."""
@@ -160,7 +182,7 @@ class Settings(BaseSettings):
     """Longest time from a record's poll to its commit under load: a step takes on no more records than that allows.
     Larger steps cost fewer transactions. Half the drain budget counts where that is less: what is under way when the
     signal comes must be committed by then."""
-    drain_s: Annotated[float, Field(gt=0)] = 25.0
+    drain_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 25.0
     """Longest time from SIGTERM to exit. Below Kubernetes' terminationGracePeriodSeconds (30), or it kills first."""
     log: LogSettings = LogSettings()
 
@@ -200,7 +222,9 @@ def load(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
     try:
         return Settings(**{"_file": _read(file), **(flags or {})})
     except ValidationError as error:
-        raise SettingsProblem("; ".join(_explain(problem) for problem in error.errors(include_input=False))) from None
+        # A property that is none of four types is four problems to pydantic, and one to its owner.
+        problems = dict.fromkeys(_explain(problem) for problem in error.errors(include_input=False))
+        raise SettingsProblem("; ".join(problems)) from None
     except SettingsError:  # the one setting that is no plain value
         raise SettingsProblem("kafka.properties (EMOTAG_KAFKA__PROPERTIES) takes a JSON object") from None
 
@@ -261,7 +285,7 @@ def shown(settings: Settings) -> dict[str, Any]:
     """The settings as they are in force, secrets masked: safe to print and to log."""
     values: dict[str, Any] = json.loads(settings.model_dump_json())
     for name in values["kafka"]["properties"]:
-        if any(word in name.lower() for word in SECRET):
+        if any(word in name.lower() for word in SECRET) and name not in PUBLIC:
             values["kafka"]["properties"][name] = MASK
     return values
 
@@ -303,7 +327,12 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(variable, variables(), n=1)
         return f"{'.'.join(path)} ({variable}) is not a setting" + (f"; did you mean {near[0]}?" if near else "")
-    return f"{'.'.join(path)} ({variable}): {problem['msg']}"
+    if path[:2] == ["kafka", "properties"]:
+        takes = "takes a JSON object"
+        if path[2:]:
+            takes = f"{path[2]} takes a string, a number, true or false; in TOML a name with dots in it has quotes"
+        return f"kafka.properties ({variable}): {takes}"
+    return f"{'.'.join(path)} ({variable}): {str(problem['msg']).removeprefix('Value error, ')}"
 
 
 def environment() -> Mapping[str, str]:

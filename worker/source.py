@@ -17,7 +17,7 @@ from confluent_kafka import (
 from model.background import Background
 
 from .broker_errors import ABSENT, GROUP_REFUSED, denial, fatal, stop_if_denied
-from .errors import BrokerUnavailable, Denied, GroupRefused, OffsetGone, StopWorker, TopicMissing
+from .errors import BrokerUnavailable, GroupRefused, OffsetGone, StopWorker, TopicMissing
 from .offsets import Partition, first_offsets
 from .record import Headers, Record
 from .telemetry import Telemetry
@@ -52,7 +52,7 @@ class Source:
         self._forgotten: dict[Partition, int] = {}
         self._failure: BaseException | None = None
         self._in_callback = False
-        self._denied: Denied | None = None
+        self._ended: StopWorker | None = None
         self._trouble = ""
         self._errors_told: dict[str, float] = {}
         self._down_since: float | None = None
@@ -86,7 +86,7 @@ class Source:
             error = self._look_for(topic)
             while error is not None and error.code() not in ABSENT and not stop.is_set():
                 self._consumer.poll(0)  # so that its log lines and errors come out
-                self._stop_if_denied()
+                self._stop_if_ended()
                 stop_if_denied(error, of=topic)
                 if time.monotonic() > give_up_at:
                     raise BrokerUnavailable("looking for topics", self._deadline_s, self._trouble or error.str())
@@ -161,7 +161,9 @@ class Source:
         if (last := self._errors_told.get(error.name())) is None or now - last > ERRORS_S:
             self._telemetry.broker_error(error.name())
             self._errors_told[error.name()] = now
-        self._denied = self._denied or denial(error)
+        self._ended = self._ended or denial(error)
+        if error.code() == KafkaError._FATAL:  # what the client will say of every call from now on, and of no poll
+            self._ended = self._ended or fatal("taking part in the group", error)
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._trouble = error.str()  # why they are gone, which no call that waits for them says
         elif self._down_since is None:
@@ -284,14 +286,14 @@ class Source:
         if error.fatal():
             raise fatal("reading", error)
 
-    def _stop_if_denied(self) -> None:
+    def _stop_if_ended(self) -> None:
         """Raise what the clients' error callback heard: no call says it."""
-        if self._denied is not None:
-            raise self._denied
+        if self._ended is not None:
+            raise self._ended
 
     def _stop_if_gone(self) -> None:
         """While brokers are gone: ask now and then whether they are back, and give up at the deadline."""
-        self._stop_if_denied()
+        self._stop_if_ended()
         now = time.monotonic()
         if self._down_since is None or now < self._next_probe:
             return

@@ -62,7 +62,7 @@ def create(admin: AdminClient, topics: list[NewTopic], *, told: Callable[[str, s
     """Create those that do not exist; a topic that does is left as it is.
 
     Args:
-        told: called with each topic's name and `created` or `exists already`.
+        told: called with each topic's name and `created`, or `exists already` and with how many partitions.
 
     Raises:
         TopicsFailed: the brokers cannot be reached or refuse.
@@ -76,7 +76,8 @@ def create(admin: AdminClient, topics: list[NewTopic], *, told: Callable[[str, s
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicsFailed(f"{name} could not be created: {error.args[0].str()}") from error
-            told(name, "exists already")
+            there = len(admin.list_topics(name, timeout=WAIT_S).topics[name].partitions)
+            told(name, f"exists already, with {there} partitions")
 
 
 def partitions(consumer: Consumer, topic: str) -> list[int]:

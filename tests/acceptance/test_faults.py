@@ -208,6 +208,20 @@ def test_a_topic_that_is_missing_ends_the_worker_with_what_to_do(
         start_worker({**topics.environment(bootstrap_servers), "EMOTAG_DLQ__TOPIC": "nobody-made-this"})
 
 
+def test_an_idle_worker_whose_identity_another_takes_ends_and_says_so(
+    bootstrap_servers: str, topics: Topics, start_worker: StartWorker
+) -> None:
+    """Its client knows at once; a worker that heard nothing of it would look well and read nothing for ever."""
+    environment = {
+        **topics.environment(bootstrap_servers),
+        "EMOTAG_KAFKA__PROPERTIES": '{"group.instance.id": "the-one", "heartbeat.interval.ms": 500}',
+    }
+    first = start_worker(environment)
+    start_worker(environment)
+    assert 1 == first.wait(30), first.log_tail()
+    assert "do two workers share a group.instance.id?" in first.log_tail(1)
+
+
 def test_a_text_path_that_is_wrong_does_not_drain_the_topic_into_the_dead_letters(
     bootstrap_servers: str, topics: Topics, start_worker: StartWorker
 ) -> None:

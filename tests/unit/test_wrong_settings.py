@@ -8,12 +8,12 @@ import pytest
 from worker import settings
 from worker.settings import SettingsProblem, parse_flags
 
-POSITIVE = ["0", "-1", "many", "", "nan"]
+POSITIVE = ["0", "-1", "many", "", "nan", "inf"]
 WHOLE = ["0", "-1", "1.5", "many", ""]
-TOPIC = ["", "a b", "ü", "a" * 250, "a/b"]
+TOPIC = ["", "a b", "ü", "a" * 250, "a/b", ".", ".."]
 WRONG: dict[str, list[str]] = {
-    "EMOTAG_KAFKA__BOOTSTRAP_SERVERS": [""],
-    "EMOTAG_KAFKA__GROUP_ID": [""],
+    "EMOTAG_KAFKA__BOOTSTRAP_SERVERS": ["", ",", "a:b", "a:1,b:c:d", "http://a/b", "a:1 b:2"],
+    "EMOTAG_KAFKA__GROUP_ID": ["", " "],
     "EMOTAG_KAFKA__PROPERTIES": ["hunter2", "[1]", '{"a": {"b": "hunter2"}}', '{"a"'],
     "EMOTAG_KAFKA__UNAVAILABLE_S": POSITIVE,
     "EMOTAG_KAFKA__TRANSACTION_TIMEOUT_S": [*POSITIVE, "901"],
@@ -29,6 +29,7 @@ WRONG: dict[str, list[str]] = {
     "EMOTAG_DLQ__MAX_RATIO": [*POSITIVE, "1.1"],
     "EMOTAG_DLQ__WINDOW": WHOLE,
     "EMOTAG_DELIVERY": ["", "at_most_once"],
+    "EMOTAG_CACHE__KEY": [""],
     "EMOTAG_CACHE__TTL_S": WHOLE,
     "EMOTAG_CACHE__TIMEOUT_MS": [*WHOLE, "1001"],
     "EMOTAG_MODEL__ENGINE": ["", "onnx"],
@@ -41,7 +42,7 @@ WRONG: dict[str, list[str]] = {
     "EMOTAG_LOG__LEVEL": ["", "loud", "INFO"],
     "EMOTAG_LOG__FORMAT": ["", "xml"],
 }
-ANY = {"EMOTAG_CACHE__URL", "EMOTAG_CACHE__KEY", "EMOTAG_MODEL__PATH", "EMOTAG_MODEL__DEVICE", "EMOTAG_ADMIN__HOST"}
+ANY = {"EMOTAG_CACHE__URL", "EMOTAG_MODEL__PATH", "EMOTAG_MODEL__DEVICE", "EMOTAG_ADMIN__HOST"}
 """Any string may be one; whether it is good shows when it is used, and is said then."""
 
 CASES = [(variable, value) for variable, values in WRONG.items() for value in values]
@@ -78,3 +79,20 @@ def test_a_wrong_value_is_one_line_that_names_the_setting(
     assert "\n" not in line
     assert name in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("brokers", ["a", "a:9092", "10.0.0.1:9092, b.example:9093", "SASL_SSL://a:1", "[::1]:9092"])
+def test_addresses_as_the_client_reads_them_are_let_through(brokers: str) -> None:
+    assert brokers == settings.load(flags={"kafka": {"bootstrap_servers": brokers}}).kafka.bootstrap_servers
+
+
+@pytest.mark.parametrize("topic", ["a", "my.texts", ".a", "...", "a" * 249])
+def test_names_that_kafka_takes_for_topics_are_let_through(topic: str) -> None:
+    assert topic == settings.load(flags={"input": {"topic": topic}}).input.topic
+
+
+def test_a_property_whose_name_has_dots_and_no_quotes_in_a_file_is_told_of_them(tmp_path: Path) -> None:
+    file = tmp_path / "emotag.toml"
+    file.write_text('[kafka.properties]\nsasl.password = "hunter2"\n', encoding="utf-8")
+    with pytest.raises(SettingsProblem, match=r"^kafka.properties \(EMOTAG_KAFKA__PROPERTIES\): sasl takes .*quotes$"):
+        settings.load(file)
