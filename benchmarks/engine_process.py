@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from model.tagger import EmotionTagger
 from worker.local.server import LocalError
+from worker.memory import give_back, share_arenas
 
 from .contestant import resident_mb
 from .threads import PASSIVE
@@ -71,7 +72,9 @@ class EngineProcess:
 
 
 def main() -> None:
+    share_arenas()  # as a worker does
     tagger = EmotionTagger.load(precision=sys.argv[1])
+    give_back()
     _say({"precision": tagger.precision})
     for line in sys.stdin:
         asked = json.loads(line)
