@@ -130,11 +130,8 @@ class Pipeline:
         self._under_way: deque[Step] = deque()
         self._aborts = 0
 
-    def run(self, stop: Event, *, alive: Callable[[], None]) -> None:
+    def run(self, stop: Event, *, after_each_round: Callable[[], None]) -> None:
         """Go on until *stop*, then finish what was begun.
-
-        Args:
-            alive: called every round.
 
         Raises:
             StopWorker: the worker cannot go on; nothing uncommitted was lost.
@@ -142,7 +139,7 @@ class Pipeline:
         self._source.subscribe(before_revoke=self.finish, when_lost=self.forget)
         while not stop.is_set():
             self.advance()
-            alive()
+            after_each_round()
         try:
             self.finish()
         except StepAborted as error:  # whoever reads these partitions next does it again

@@ -62,7 +62,6 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             record_s=tagger.seconds_per_text(),
         )
         telemetry.step_calibrated(budget.records())
-        memory.give_back()
         pipeline = Pipeline(
             source=source,
             cache=cache,
@@ -86,7 +85,13 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             precision=tagger.precision,
         )
         lifecycle.started(ready=lambda: source.assigned > 0 and source.reachable)
-        pipeline.run(lifecycle.stop, alive=lifecycle.alive)
+        spare = memory.Spare()
+
+        def after_each_round() -> None:
+            lifecycle.alive()
+            spare.give_back()
+
+        pipeline.run(lifecycle.stop, after_each_round=after_each_round)
 
 
 def check(settings: Settings) -> None:
