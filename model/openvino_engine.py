@@ -22,7 +22,7 @@ BATCH_TOKENS = 512
 ROUND_TOKENS = 16
 """A batch is filled up to a multiple of this many tokens: kernels are compiled for a shape, and few shapes are left."""
 
-SHAPES_KEPT = 256
+SHAPES_KEPT = 64
 """How much of what it prepared for shapes of batches OpenVINO keeps at hand."""
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
