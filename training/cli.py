@@ -3,8 +3,6 @@
 import json
 import shlex
 import sys
-import time
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,11 +21,15 @@ from model.weights import DTYPES
 
 from . import data, trunk
 from .card import card
+from .checkpoint import CheckpointError, Checkpoints, Interrupted
 from .data import DataError, Split
 from .evaluate import evaluate as measure
 from .export import convert, export
+from .fit import fastest_precision
 from .fit import fit as run_fit
-from .recipe import PRESETS
+from .interrupt import Interrupt
+from .recipe import FILE as RECIPE_FILE
+from .recipe import SMOKE, RecipeError, parse_changes, resolve
 from .trunk import TrunkError
 from .tune import tune as with_thresholds
 
@@ -40,6 +42,7 @@ app = typer.Typer(
 
 Data = Annotated[str, typer.Option("--data", help="a folder with train.tsv and dev.tsv, `kaggle`, or `origin`")]
 ArtifactDir = Annotated[Path, typer.Option("--model", help="the artifact's directory")]
+AUTOMATIC = (("device", "auto"), ("precision", "auto"))
 
 
 def main() -> None:
@@ -48,7 +51,19 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or 0)
     except TyperException as error:
         why = error.format_message()
-    except (ArtifactError, DataError, TrunkError, DeviceUnknown, OSError, ValueError) as error:
+    except Interrupted as interrupted:
+        print(f"emotag-train: {interrupted}", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except (
+        ArtifactError,
+        CheckpointError,
+        DataError,
+        DeviceUnknown,
+        OSError,
+        RecipeError,
+        TrunkError,
+        ValueError,
+    ) as error:
         why = str(error)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
@@ -76,77 +91,125 @@ class Screen:
 @app.command()
 def fit(
     out: Annotated[Path, typer.Option("--out", help="where the artifact is written")],
-    data_: Data = "origin",
-    trunk_: Annotated[
-        str, typer.Option("--trunk", help="`minilm`, a local folder, or a hub id such as distilbert-base-uncased")
-    ] = "minilm",
-    preset: Annotated[str, typer.Option(help="`default`, or `original` (the seed's own recipe)")] = "default",
-    name: Annotated[str, typer.Option(help="the model's name, shown in every result")] = "",
-    seed: Annotated[int, typer.Option()] = 42,
-    epochs: Annotated[int | None, typer.Option(min=1, help="instead of the preset's")] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=32, help="only the first rows of train and dev: to try things")
+    config: Annotated[
+        Path | None, typer.Option(help="a TOML file of recipe keys; a run leaves one: recipe.toml")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto (measured), fp32, bf16")] = "auto",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="over the file; repeatable")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="under the file: `default`, or `original` (the seed's own recipe)")
+    ] = None,
+    data_: Annotated[
+        str | None, typer.Option("--data", help="a folder with train.tsv and dev.tsv, `kaggle`, `origin`")
+    ] = None,
+    trunk_: Annotated[
+        str | None,
+        typer.Option("--trunk", help="`minilm`, a local folder, or a hub id such as distilbert-base-uncased"),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="the model's name, shown in every result")] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+    epochs: Annotated[int | None, typer.Option(help="instead of the preset's")] = None,
+    limit: Annotated[int | None, typer.Option(help="only the first rows of train and dev: to try things")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto (measured), fp32, bf16")] = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="200 rows, one epoch: does everything run?")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the unfinished run in --out")] = False,
 ) -> None:
     """Train a model and export it.
 
     emotag-train fit --data ../shared/data/goemotions --out runs/mini
 
+    emotag-train fit --config runs/mini/recipe.toml --set learning_rate=1e-4 --set loss=asymmetric --out runs/other
+
+    emotag-train fit --resume --out runs/other
+
     emotag-train fit --data kaggle --trunk distilbert-base-uncased --preset original --out runs/original
     """
-    if preset not in PRESETS:
-        raise typer.BadParameter(f"{preset!r} is unknown; it takes {' or '.join(PRESETS)}", param_hint="--preset")
-    if precision not in ("auto", "fp32", "bf16"):
-        raise typer.BadParameter(f"{precision!r} is unknown; it takes auto, fp32 or bf16", param_hint="--precision")
+    options = {
+        "data": data_,
+        "trunk": trunk_,
+        "name": name,
+        "seed": seed,
+        "epochs": epochs,
+        "limit": limit,
+        "device": device,
+        "precision": precision,
+    }
+    changes = {
+        **(SMOKE if smoke else {}),
+        **{key: value for key, value in options.items() if value is not None},
+        **parse_changes(set_ or ()),
+    }
+    if resume and config is None:
+        config = out / RECIPE_FILE
+        if not config.is_file():
+            raise CheckpointError(f"{out} holds no run: there is nothing to resume")
+        # What `auto` came to stands in the file: the command that began the run may be given again.
+        changes = {key: value for key, value in changes.items() if (key, value) not in AUTOMATIC}
+    recipe = resolve(preset, config, changes)
+    recipe = recipe.model_copy(update={"device": choose_device(recipe.device)})
     out.mkdir(parents=True, exist_ok=True)  # a mistake in it is not to show after an hour of training
-    recipe = PRESETS[preset] if epochs is None else replace(PRESETS[preset], epochs=epochs)
     torch.set_num_threads(usable_cores())
-    folder = data.find_folder(data_)
+    folder = data.find_folder(recipe.data)
     train, dev = data.load_split(folder / "train.tsv"), data.load_split(folder / "dev.tsv")
-    if limit is not None:
-        train, dev = train.take(range(min(limit, len(train)))), dev.take(range(min(limit, len(dev))))
-    start = trunk.load_trunk(trunk_)
-    torch.manual_seed(seed)  # the head's first weights are drawn here
+    if recipe.limit is not None:
+        train, dev = (split.take(range(min(recipe.limit, len(split)))) for split in (train, dev))
+    if not resume:
+        Checkpoints(out, recipe, train, dev).refuse_unfinished()
+    start = trunk.load_trunk(recipe.trunk)
+    torch.manual_seed(recipe.seed)  # the head's first weights are drawn here
     model = start.grow(labels=train.labels, max_tokens=recipe.max_tokens, head_dropout=recipe.head_dropout)
-    tokens = Tokens(start.tokenizer, max_tokens=recipe.max_tokens)
+    model.to(recipe.device)
+    if recipe.precision == "auto":
+        measured = fastest_precision(model, torch.device(recipe.device))
+        recipe = recipe.model_copy(update={"precision": measured})
+    checkpoints = Checkpoints(out, recipe, train, dev)
+    if not resume:
+        (out / RECIPE_FILE).write_text(recipe.toml(), encoding="utf-8")
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-    began = time.monotonic()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        run = run_fit(
-            model,
-            tokens,
-            train,
-            dev,
-            recipe,
-            seed=seed,
-            progress=Screen(console, bar),
-            device=torch.device(choose_device(device)),
-            precision=precision,
-        )
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar, Interrupt() as stop:
+            run = run_fit(
+                model,
+                Tokens(start.tokenizer, max_tokens=recipe.max_tokens),
+                train,
+                dev,
+                recipe,
+                progress=Screen(console, bar),
+                device=torch.device(recipe.device),
+                checkpoints=checkpoints,
+                resume=resume,
+                stop=stop,
+            )
+    except Interrupted as interrupted:
+        again = shlex.join(["emotag-train", "fit", "--resume", "--out", str(out)])
+        raise Interrupted(f"{interrupted}; go on with: {again}") from None
+    (out / RECIPE_FILE).write_text(recipe.toml(), encoding="utf-8")  # what may change on resuming has
     figures = export(
         run.model,
         start.tokenizer,
         out,
         train=train,
         dev=dev,
-        name=name or out.name,
+        name=recipe.name or out.name,
         threshold_policy=recipe.threshold,
         record={
             "command": shlex.join(["emotag-train", *sys.argv[1:]]),
             "trunk": start.origin,
-            "preset": preset,
-            "recipe": asdict(recipe),
-            "seed": seed,
-            "minutes": round((time.monotonic() - began) / 60, 1),
+            "preset": recipe.preset,
+            "recipe": recipe.model_dump(),
+            "seed": recipe.seed,
+            "minutes": round(run.total_s / 60, 1),
+            "examples_per_s": round(run.examples_per_s, 1),
             "best_epoch": run.best_epoch,
             "epochs": run.history,
         },
     )
+    checkpoints.remove()
     _show(console, figures)
-    console.print(f"{out}: {artifact.load(out).version}")
+    console.print(f"{out}: {artifact.load(out).version}, trained at {run.examples_per_s:.0f} texts/s")
 
 
 @app.command()

@@ -6,26 +6,34 @@ The weights of the epoch with the best mean average precision are kept: a figure
 """
 
 import copy
+import itertools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.distilbert_cnn import DistilBertCNN
 from model.tokens import TokenIds, Tokens, pad
 from model.torch_engine import DTYPES
 
+from .checkpoint import Checkpoint, Checkpoints, Interrupted, random_states, restore_random_states
 from .data import Split, bucketed_batches
+from .loss import loss_of
 from .metrics import report
 from .recipe import Recipe
 
 EVALUATION_BATCH = 64
+CHECKPOINT_EVERY_S = 600
+"""What a lost machine costs at most, where epochs take longer. A checkpoint has five times the weights' bytes."""
+
+POSITION = ("epoch", "done", "losses")
+MEASURED = ("best_epoch", "history", "texts", "training_s", "total_s")
 
 
 class Progress(Protocol):
@@ -37,12 +45,26 @@ class Progress(Protocol):
 
 @dataclass
 class Run:
-    """What a run leaves: the best weights so far, and every epoch's figures."""
+    """What a run leaves: the best weights so far, every epoch's figures, and how fast it was.
+
+    Attributes:
+        texts: trained on so far, each once an epoch.
+        training_s: spent in steps.
+        total_s: spent in steps and in measuring, over all sittings of the run.
+    """
 
     model: DistilBertCNN
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    texts: int = 0
+    training_s: float = 0.0
+    total_s: float = 0.0
+
+    @property
+    def examples_per_s(self) -> float:
+        """Texts a second, in training alone."""
+        return self.texts / self.training_s if self.training_s else 0.0
 
 
 def fit(
@@ -52,70 +74,150 @@ def fit(
     dev: Split,
     recipe: Recipe,
     *,
-    seed: int,
     progress: Progress,
     device: torch.device,
-    precision: str = "auto",
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Run:
     """Train *model* in place; afterwards it carries the best epoch's weights.
 
     Args:
-        precision: of the forward and backward pass (weights stay fp32): `auto` measures, `fp32`, `bf16`.
+        checkpoints: where the state is kept: after every epoch, every ten minutes, and when asked to stop.
+        resume: go on from the checkpoint; the result is that of a run never interrupted, bit for bit on a CPU.
+        stop: asked after every step.
 
     Raises:
-        KeyError: the precision is unknown.
+        Interrupted: *stop* said so.
+        CheckpointError: there is none to resume, or it is another run's.
     """
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
+    model.to(device)
+    # Before the seed: to measure draws dropout, and how a precision was chosen must not change the run.
+    dtype = DTYPES[fastest_precision(model, device) if recipe.precision == "auto" else recipe.precision]
+    torch.manual_seed(recipe.seed)
     train_ids, dev_ids = tokens(train.texts), tokens(dev.texts)
     lengths = [len(text.ids) for text in train_ids]
     mask_id = tokens.id_of("[MASK]") if recipe.hidden_tokens else 0
-    model.to(device)
-    dtype = DTYPES[fastest_precision(model, device) if precision == "auto" else precision]
-    groups = list(parameter_groups(model, recipe))
-    optimizer = torch.optim.AdamW(groups, fused=True)
-    steps = -(-len(train) // recipe.batch_size) * recipe.epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, steps, recipe))
-    averaged = copy.deepcopy(model).requires_grad_(requires_grad=False) if recipe.ema else model
-    loss_of = nn.BCEWithLogitsLoss()
-    run = Run(model)
-    done = 0
-    for epoch in range(1, recipe.epochs + 1):
+    state = State(model, recipe, steps_per_epoch=-(-len(train) // recipe.batch_size))
+    run = state.run
+    loss_of_batch = loss_of(recipe, torch.from_numpy(train.targets_NK).to(device))
+    if resume and checkpoints is not None:
+        state.restore(checkpoints.load(device), device)
+    began = saved = time.monotonic()
+    before_s = run.total_s
+
+    def save() -> None:
+        nonlocal saved
+        run.total_s = before_s + time.monotonic() - began
+        if checkpoints is not None:
+            checkpoints.save(state.checkpoint(device))
+        saved = time.monotonic()
+
+    while state.epoch <= recipe.epochs:
         model.train()
-        losses = []
-        for rows in bucketed_batches(lengths, batch_size=recipe.batch_size, rng=rng):
+        rng = np.random.default_rng((recipe.seed, state.epoch))
+        batches = bucketed_batches(lengths, batch_size=recipe.batch_size, rng=rng)
+        for rows in itertools.islice(batches, len(state.losses), None):
+            step_began = time.perf_counter()
             ids_BL, mask_BL = rectangle([train_ids[row] for row in rows], model, device)
             if recipe.hidden_tokens:
                 ids_BL = hide(ids_BL, mask_BL, share=recipe.hidden_tokens, mask_id=mask_id)
             targets_BK = torch.from_numpy(train.targets_NK[rows]).to(device)
             with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
                 logits_BK = model(ids_BL, mask_BL)
-            loss = loss_of(logits_BK.float(), targets_BK)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            done += 1
-            if recipe.ema:
-                # A short memory at first, or the untrained head would weigh on the average for an epoch.
-                average(averaged, model, decay=min(recipe.ema, done / (done + 10)))
-            losses.append(loss.item())
-            progress.step(epoch, done, steps, losses[-1])
-        probabilities_NK = probabilities(averaged, dev_ids, device=device)
-        figures = {
-            "epoch": epoch,
-            "train_loss": round(float(np.mean(losses)), 5),
-            **epoch_figures(probabilities_NK, dev),
+            state.step(loss_of_batch(logits_BK.float(), targets_BK))
+            run.texts += len(rows)
+            run.training_s += time.perf_counter() - step_began
+            progress.step(state.epoch, state.done, state.steps, state.losses[-1])
+            if stop():
+                save()
+                raise Interrupted(f"interrupted in epoch {state.epoch}, after step {state.done} of {state.steps}")
+            if time.monotonic() - saved > CHECKPOINT_EVERY_S:
+                save()
+        figures: dict[str, Any] = {
+            "epoch": state.epoch,
+            "train_loss": round(float(np.mean(state.losses)), 5),
+            **epoch_figures(probabilities(state.averaged, dev_ids, device=device), dev),
         }
-        run.history.append(figures)
-        progress.epoch(epoch, figures)
-        if figures["mean_average_precision"] >= max(past["mean_average_precision"] for past in run.history):
-            run.best_epoch = epoch
-            run.best = {name: tensor.detach().cpu().clone() for name, tensor in averaged.state_dict().items()}
+        state.end_epoch(figures)
+        progress.epoch(figures["epoch"], figures)
+        save()
     model.load_state_dict(run.best)
     model.eval()
     return run
+
+
+class State:
+    """All that changes while a run trains, and nothing that does not."""
+
+    def __init__(self, model: DistilBertCNN, recipe: Recipe, *, steps_per_epoch: int) -> None:
+        self.run = Run(model)
+        self.epoch = 1
+        self.losses: list[float] = []  # of the epoch's steps so far
+        self.done = 0
+        self.steps = steps_per_epoch * recipe.epochs
+        self._model = model
+        self._ema = recipe.ema
+        self._optimizer = torch.optim.AdamW(list(parameter_groups(model, recipe)), fused=True)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(
+            self._optimizer, lambda step: rate_at(step, self.steps, recipe)
+        )
+        self.averaged = copy.deepcopy(model).requires_grad_(requires_grad=False) if recipe.ema else model
+
+    def step(self, loss: Tensor) -> None:
+        """Move the weights, their average and the rates by one step."""
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        self._optimizer.step()
+        self._schedule.step()
+        self.done += 1
+        if self._ema:
+            # A short memory at first, or the untrained head would weigh on the average for an epoch.
+            average(self.averaged, self._model, decay=min(self._ema, self.done / (self.done + 10)))
+        self.losses.append(loss.item())
+
+    def end_epoch(self, figures: dict[str, Any]) -> None:
+        """Keep the epoch's figures, and its weights where they are the best so far."""
+        run = self.run
+        run.history.append(figures)
+        if figures["mean_average_precision"] >= max(past["mean_average_precision"] for past in run.history):
+            run.best_epoch = self.epoch
+            run.best = {name: tensor.detach().cpu().clone() for name, tensor in self.averaged.state_dict().items()}
+        self.epoch += 1
+        self.losses = []
+
+    def checkpoint(self, device: torch.device) -> Checkpoint:
+        """Everything, as it is now."""
+        run = self.run
+        position = {
+            **{name: getattr(self, name) for name in POSITION},
+            **{name: getattr(run, name) for name in MEASURED},
+        }
+        tensors = {
+            "model": self._model.state_dict(),
+            "averaged": self.averaged.state_dict() if self._ema else {},
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "best": run.best,
+            "random_states": random_states(device),
+        }
+        return Checkpoint(position, tensors)
+
+    def restore(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        """Be as the run was that wrote *checkpoint*."""
+        tensors = checkpoint.tensors
+        self._model.load_state_dict(tensors["model"])
+        if self._ema:
+            self.averaged.load_state_dict(tensors["averaged"])
+        self._optimizer.load_state_dict(tensors["optimizer"])
+        self._schedule.load_state_dict(tensors["schedule"])
+        for name in POSITION:
+            setattr(self, name, checkpoint.position[name])
+        for name in MEASURED:
+            setattr(self.run, name, checkpoint.position[name])
+        self.run.best = {name: tensor.cpu() for name, tensor in tensors["best"].items()}
+        restore_random_states(tensors["random_states"], device)
 
 
 def fastest_precision(model: DistilBertCNN, device: torch.device, *, repeats: int = 3) -> str:

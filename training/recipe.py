@@ -1,13 +1,50 @@
-"""How a model is trained: every choice in one frozen value, and the presets by name."""
+"""What decides a run: every choice in one frozen value, the presets by name, and the TOML file that holds one.
 
-from dataclasses import dataclass
+    preset → file (--config) → options and --set
+
+What stands further right wins. The file that a run leaves beside its artifact names every key, so that it alone gives
+the same run again. It is flat; what TOML has no word for, an absent number, it calls "all".
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+FILE = "recipe.toml"
+ALL = "all"
 
 
-@dataclass(frozen=True)
-class Recipe:
+class RecipeError(Exception):
+    """A recipe that cannot be used: which key or file, and what it takes."""
+
+
+def _none_for_all(value: object) -> object:
+    return None if value == ALL else value
+
+
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Exponent = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=1)]
+
+
+class Recipe(BaseModel):
     """One way of training.
 
     Attributes:
+        preset: what the other keys were taken from where nothing else was said.
+        data: a folder with train.tsv and dev.tsv, `kaggle`, or `origin`.
+        trunk: `minilm`, a local folder, or a hub id.
+        name: the model's; the out folder's where empty.
+        seed: of all that is random.
+        limit: only the first rows of train and dev. None: all.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`.
+        precision: of the forward and backward pass (weights stay fp32); `auto` measures which is faster.
         epochs: passes over the training texts.
         batch_size: texts per step.
         learning_rate: of the trunk's last layer.
@@ -21,30 +58,60 @@ class Recipe:
         hidden_tokens: share of tokens replaced by [MASK] in training, anew at every step: 43,000 texts are few, and a
             model that may not lean on any one word overfits later.
         ema: decay per step of the averaged weights that are evaluated and exported; 0 takes the weights as they are.
+        loss: `bce`, `focal` or `asymmetric`; their formulas stand in `training/loss.py`, as those of the next ones do.
+        focal_gamma: how strongly focal loss looks away from what is easy.
+        asymmetric_gamma_positive: the same for a label that a text has, in asymmetric loss.
+        asymmetric_gamma_negative: the same for one that it has not.
+        asymmetric_clip: what asymmetric loss takes off the probability of a label that a text has not.
+        class_balanced: beta of the labels' weights by how often they occur; 0 weighs all alike.
+        label_smoothing: how far targets move from 0 and 1 toward one half.
         max_tokens: the model's window.
         threshold: `f1` tunes one threshold per label on dev; `fixed:t` takes t for all.
     """
 
-    epochs: int = 5
-    batch_size: int = 32
-    learning_rate: float = 1.5e-4
-    head_learning_rate: float = 1e-3
-    layer_decay: float = 0.85
-    trainable_layers: int | None = None
-    weight_decay: float = 0.01
-    warmup: float = 0.05
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str = "default"
+    data: str = "origin"
+    trunk: str = "minilm"
+    name: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    limit: Annotated[Annotated[int, Field(ge=32)] | None, BeforeValidator(_none_for_all)] = None
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    epochs: Whole = 5
+    batch_size: Whole = 32
+    learning_rate: Rate = 1.5e-4
+    head_learning_rate: Rate = 1e-3
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.85
+    trainable_layers: Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_none_for_all)] = None
+    weight_decay: Exponent = 0.01
+    warmup: Share = 0.05
     per_epoch_cosine: bool = False
-    head_dropout: float = 0.3
-    hidden_tokens: float = 0.1
-    ema: float = 0.999
-    max_tokens: int = 128
+    head_dropout: Share = 0.3
+    hidden_tokens: Share = 0.1
+    ema: Share = 0.999
+    loss: Literal["bce", "focal", "asymmetric"] = "bce"
+    focal_gamma: Exponent = 2.0
+    asymmetric_gamma_positive: Exponent = 0.0
+    asymmetric_gamma_negative: Exponent = 4.0
+    asymmetric_clip: Share = 0.05
+    class_balanced: Share = 0.0
+    label_smoothing: Share = 0.0
+    max_tokens: Annotated[int, Field(ge=2)] = 128
     threshold: str = "f1"
+
+    def toml(self) -> str:
+        """The recipe as a TOML file, every key in it."""
+        lines = (f"{key} = {_toml_value(value)}\n" for key, value in self.model_dump().items())
+        return f"# emotag-train fit --config {FILE}\n{''.join(lines)}"
 
 
 PRESETS = {
     "default": Recipe(),
     # The seed's own: DistilBERT's last three layers, one rate for all, one threshold for every label.
     "original": Recipe(
+        preset="original",
         epochs=5,
         learning_rate=7e-5,
         head_learning_rate=7e-5,
@@ -58,3 +125,76 @@ PRESETS = {
         threshold="fixed:0.51",
     ),
 }
+
+SMOKE = {"limit": 200, "epochs": 1}
+"""What `--smoke` changes: enough to see that everything runs, in less than a minute."""
+
+
+def resolve(preset: str | None, file: Path | None, changes: Mapping[str, object]) -> Recipe:
+    """The recipe that a preset, a file over it and *changes* over both come to.
+
+    Args:
+        preset: a name in `PRESETS`. None: the one that the file names, or `default`.
+        changes: values, or texts of them as --set has them.
+
+    Raises:
+        RecipeError: a key is unknown, a value is none of its key's, or the file cannot be read.
+    """
+    written = {} if file is None else _read(file)
+    names = {str(name) for name in (preset, written.get("preset"), changes.get("preset")) if name is not None}
+    if len(names) > 1:
+        raise RecipeError(f"more than one preset is named: {', '.join(sorted(names))}")
+    name = names.pop() if names else "default"
+    if name not in PRESETS:
+        raise RecipeError(f"preset {name!r} is unknown; it takes {' or '.join(PRESETS)}")
+    # A file has types of its own, and 1 is not true there; an option's value is text.
+    recipe = _validated({**PRESETS[name].model_dump(), **written}, where=f"{file}: ", strict=True)
+    return _validated({**recipe.model_dump(), **changes}, where="", strict=False)
+
+
+def parse_changes(assignments: Sequence[str]) -> dict[str, object]:
+    """`learning_rate=1e-4` and the like, by key.
+
+    Raises:
+        RecipeError: one of them has no `=`.
+    """
+    changes: dict[str, object] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {assignment}: it takes KEY=VALUE")
+        changes[key.strip()] = value.strip()
+    return changes
+
+
+def _validated(values: Mapping[str, object], *, where: str, strict: bool) -> Recipe:
+    try:
+        return Recipe.model_validate(values, strict=strict)
+    except ValidationError as error:
+        problems = dict.fromkeys(_explain(problem) for problem in error.errors(include_url=False))
+        raise RecipeError(where + "; ".join(problems)) from None
+
+
+def _explain(problem: Any) -> str:
+    key = str(problem["loc"][0])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, Recipe.model_fields, n=1)
+        return f"{key!r} is no key of a recipe" + (f"; did you mean {near[0]}?" if near else "")
+    takes = str(problem["msg"]).removeprefix("Input ")
+    or_all = f", or {ALL!r}" if key in ("limit", "trainable_layers") else ""
+    return f"{key} = {problem['input']!r:.60}: it {takes}{or_all}"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{file}: not TOML: {error}") from error
+
+
+def _toml_value(value: object) -> str:
+    """A text, number or truth as TOML writes it: as JSON does, but for one control character."""
+    text = json.dumps(ALL if value is None else value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")

@@ -5,12 +5,12 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import DistilBertConfig, DistilBertModel
 from typer.testing import CliRunner
 
 from model import artifact
@@ -23,32 +23,8 @@ from training.card import card
 from training.cli import app
 from training.data import DataError, bucketed_batches, load_split
 from training.fit import hide, parameter_groups
-from training.recipe import PRESETS, Recipe
+from training.recipe import PRESETS, Recipe, resolve
 from training.trunk import load_trunk
-
-WORDS = {0: "glad", 1: "sour", 2: "calm"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Texts whose labels are the words in them, and a random trunk."""
-    root = tmp_path_factory.mktemp("toy")
-    rng = random.Random(0)
-    for name, rows in (("train", 640), ("dev", 160)):
-        lines = []
-        for row in range(rows):
-            labels = sorted(rng.sample(sorted(WORDS), rng.choice((1, 1, 2))))
-            filler = ["".join(rng.choices("xyz", k=3)) for _ in range(rng.randint(0, 3))]
-            words = [WORDS[label] for label in labels] + filler
-            rng.shuffle(words)
-            lines.append(f"{' '.join(words)}\t{','.join(map(str, labels))}\tid{row}")
-        (root / f"{name}.tsv").write_text("\n".join(lines) + "\n")
-    (root / "emotions.txt").write_text("joy\nanger\ncalm\n")
-    torch.manual_seed(0)
-    config = DistilBertConfig(vocab_size=64, max_position_embeddings=128, dim=48, n_layers=2, n_heads=4, hidden_dim=96)
-    DistilBertModel(config).save_pretrained(root / "trunk")
-    tiny_tokenizer().save(str(root / "trunk" / "tokenizer.json"))
-    return root
 
 
 @pytest.fixture
@@ -84,6 +60,8 @@ def test_a_model_is_fitted_evaluated_tuned_and_exported(folder: Path, tmp_path: 
 
     made = artifact.load(out)
     assert {"command", "seed", "recipe", "data", "versions", "epochs"} <= set(made.training)
+    assert made.training["examples_per_s"] > 0
+    assert made.training["recipe"] == resolve(None, out / "recipe.toml", {}).model_dump()
     assert load_split(folder / "train.tsv").sha256 == made.training["data"]["train_sha256"]
     assert figures["macro_f1_cross_fitted"] == made.metrics["dev"]["macro_f1_cross_fitted"]
 
@@ -94,6 +72,30 @@ def test_a_model_is_fitted_evaluated_tuned_and_exported(folder: Path, tmp_path: 
 
     run("export", "--model", str(out), "--out", str(tmp_path / "full"), "--dtype", "fp32")
     assert tuned.thresholds == artifact.load(tmp_path / "full").thresholds
+
+
+def test_a_smoke_run_is_a_whole_run_of_200_rows(folder: Path, tmp_path: Path) -> None:
+    """Through every loss's option but the default's, since it is there to see that everything runs."""
+    out = tmp_path / "smoke"
+    changes = ["--set", "loss=asymmetric", "--set", f"trunk={folder / 'trunk'}", "--set", f"data={folder}"]
+    began = time.monotonic()
+    run("fit", "--smoke", *changes, "--out", str(out))
+    assert time.monotonic() - began < 60
+    made = artifact.load(out)
+    assert (200, 1) == (made.training["recipe"]["limit"], made.training["recipe"]["epochs"])
+    assert 160 == made.metrics["dev"]["texts"]  # all that there are
+    assert made.training["recipe"]["precision"] in ("fp32", "bf16")  # what was measured, not `auto`
+
+
+def test_the_seed_decides_the_model(folder: Path, tmp_path: Path) -> None:
+    """The same one gives the same bits, another one others; the precision's measurement takes no part."""
+    common = ["--smoke", "--data", str(folder), "--trunk", str(folder / "trunk")]
+    run("fit", *common, "--out", str(tmp_path / "first"))
+    run("fit", "--config", str(tmp_path / "first" / "recipe.toml"), "--out", str(tmp_path / "same"))
+    run("fit", "--config", str(tmp_path / "first" / "recipe.toml"), "--seed", "1", "--out", str(tmp_path / "other"))
+    first, same, other = ((tmp_path / name / artifact.WEIGHTS).read_bytes() for name in ("first", "same", "other"))
+    assert first == same
+    assert first != other
 
 
 @pytest.mark.parametrize("policy", ["f1", "fixed:0.4"])
@@ -226,6 +228,10 @@ def test_hidden_tokens_are_never_the_first_the_last_or_padding() -> None:
         ("fit", "--out"),
         ("fit --out x --preset best", "original"),
         ("fit --out x --precision fp9", "bf16"),
+        ("fit --out x --set epoch=3", "did you mean epochs?"),
+        ("fit --out x --set seed", "KEY=VALUE"),
+        ("fit --out x --config nowhere.toml", "nowhere.toml"),
+        ("fit --out nowhere --resume", "nothing to resume"),
         ("evaluate --data /nowhere", "/nowhere"),
         ("tune --data .", "--model"),
         ("tune --data . --model x --policy best", "dev.tsv"),

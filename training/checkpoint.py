@@ -1,0 +1,139 @@
+"""The state of an unfinished run, in one file: enough to go on as if nothing had happened, bit for bit.
+
+It lies in a folder of its own within the out folder, so that it is no part of the artifact, and goes when that is
+written. A new one takes the old one's place in one step: whenever the power fails, one of the two is whole.
+
+Nothing in it is unpickled: torch reads tensors and plain values (`weights_only`), the rest is JSON.
+"""
+
+import json
+import os
+import pickle
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .data import Split
+from .recipe import Recipe
+
+FORMAT_VERSION = 1
+FREE_TO_CHANGE = ("preset", "data", "name", "threshold")
+"""Keys that decide nothing before the weights are there. Texts are known by what they are, not by where they lie."""
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be gone on from: which one, and why."""
+
+
+class Interrupted(Exception):
+    """A run stopped because it was asked to; its checkpoint is there."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds.
+
+    Attributes:
+        position: plain values: where the run is and what it has measured so far.
+        tensors: state dictionaries and tensors: weights, averages, optimiser, schedule, best weights, random states.
+    """
+
+    position: Mapping[str, Any]
+    tensors: Mapping[str, Any]
+
+
+class Checkpoints:
+    """Where one run's checkpoint lies, and what it must have been made from."""
+
+    def __init__(self, out: Path, recipe: Recipe, train: Split, dev: Split) -> None:
+        self.folder = out / "checkpoint"
+        self._path = self.folder / "state.pt"
+        self._identity: dict[str, Any] = {
+            **recipe.model_dump(exclude=set(FREE_TO_CHANGE)),
+            "training texts": train.sha256,
+            "dev texts": dev.sha256,
+            "labels": list(train.labels),
+        }
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write it in the place of the last one.
+
+        Raises:
+            OSError: it cannot be written; the last one is unharmed.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        header = {"format_version": FORMAT_VERSION, "made_from": self._identity, "position": dict(checkpoint.position)}
+        unfinished = self._path.with_suffix(".new")
+        with unfinished.open("wb") as file:
+            torch.save({"header": json.dumps(header), **checkpoint.tensors}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self._path)
+
+    def load(self, device: torch.device) -> Checkpoint:
+        """Read the last one.
+
+        Raises:
+            CheckpointError: there is none, it is broken, or it was made from another recipe or other texts.
+        """
+        if not self._path.is_file():
+            raise CheckpointError(f"{self.folder} holds no checkpoint: there is nothing to resume")
+        if not zipfile.is_zipfile(self._path):  # torch would try older formats of its own
+            raise CheckpointError(f"{self._path} is not a checkpoint, or broken")
+        try:
+            tensors: dict[str, Any] = torch.load(self._path, map_location=device, weights_only=True)
+            header = json.loads(tensors.pop("header"))
+            version, made_from, position = (header[key] for key in ("format_version", "made_from", "position"))
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CheckpointError(f"{self._path} is not a checkpoint, or broken: {why:.200}") from error
+        if version != FORMAT_VERSION:
+            raise CheckpointError(f"{self._path} is of format {version}; this emotag reads {FORMAT_VERSION}")
+        for key in sorted(made_from.keys() | self._identity.keys()):
+            before, now = made_from.get(key), self._identity.get(key)
+            if before != now:
+                raise CheckpointError(
+                    f"{self._path} was made with {key} {_short(before)}, not {_short(now)}: resume without that change,"
+                    f" or delete {self.folder} to start anew"
+                )
+        return Checkpoint(position, tensors)
+
+    def refuse_unfinished(self) -> None:
+        """See that no unfinished run would be lost by a new one in its place.
+
+        Raises:
+            CheckpointError: there is one.
+        """
+        if self._path.exists():
+            raise CheckpointError(
+                f"{self.folder.parent} holds an unfinished run: go on with --resume, or delete {self.folder}"
+            )
+
+    def remove(self) -> None:
+        """The run has left its artifact, and no more needs this."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """Of every generator that a step draws from: dropout and hidden tokens. Batches are drawn by seed and epoch."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_random_states(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Let every generator go on from where it was."""
+    torch.set_rng_state(states["cpu"].cpu())
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
+
+
+def _short(value: object) -> str:
+    return f"{value!r:.40}"
