@@ -8,7 +8,7 @@ Nothing in it is unpickled: torch reads tensors and plain values (`weights_only`
 
 import json
 import os
-import pickle  # nosec B403  (nothing is unpickled: torch raises its error)
+import pickle  # nosec B403  # torch raises its error; nothing is unpickled
 import shutil
 import zipfile
 from collections.abc import Mapping
