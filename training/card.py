@@ -1,11 +1,13 @@
 """The model card: what a trained model is, what it is worth and how it was made, from the artifact alone."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model.artifact import Artifact
 
 from .metrics import CROSS_FIT_SPLITS
+from .slices import SENTENCES
 
 
 def card(made: Artifact) -> str:
@@ -14,12 +16,32 @@ def card(made: Artifact) -> str:
     What the training record does not say is left out: a model from elsewhere may have none.
     """
     figures, record = made.metrics["dev"], made.training
-    config = made.config
+    config, calibration, sure = made.config, figures["calibration"], figures["intervals"]
     parameters = sum(values.size for values in made.weights.values()) / 1e6
     rows = _table(
-        ("label", "texts on dev", "threshold", "precision", "recall", "F1", "average precision"),
+        (
+            "label",
+            "texts on dev",
+            "threshold",
+            "precision",
+            "recall",
+            "F1",
+            "95 % of F1",
+            "average precision",
+            "calibration error",
+        ),
         [
-            (label, r["support"], r["threshold"], r["precision"], r["recall"], r["f1"], r["average_precision"])
+            (
+                label,
+                r["support"],
+                round(r["threshold"], 4),
+                r["precision"],
+                r["recall"],
+                r["f1"],
+                _between(r["f1_interval"]),
+                _shown(r["average_precision"]),
+                calibration["as_is"]["per_label"][label],
+            )
             for label, r in figures["per_label"].items()
         ],
     )
@@ -31,6 +53,7 @@ library_name: emotag
 pipeline_tag: text-classification
 datasets: [google-research-datasets/go_emotions]
 metrics: [f1, roc_auc, matthews_correlation]
+{_model_index(made)}
 ---
 
 # {made.name}
@@ -40,17 +63,35 @@ over its tokens, {parameters:.1f} M parameters, that gives an English text any o
 
 ## Figures on GoEmotions dev ({figures["texts"]:,} texts)
 
-| figure | value |
-|---|---|
-| macro F1, thresholds tuned on one half and scored on the other, {CROSS_FIT_SPLITS} splits | {figures["macro_f1_cross_fitted"]:.4f} ± {figures["macro_f1_cross_fitted_std"]:.4f} |
-| ROC-AUC, macro | {figures["roc_auc"]:.4f} |
-| mean average precision | {figures["mean_average_precision"]:.4f} |
-| MCC over all decisions, threshold 0.51 | {figures["at_0.51"]["mcc_flattened"]:.4f} |
-| macro F1 at 0.51 | {figures["at_0.51"]["macro_f1"]:.4f} |{_shared_row(figures)}
+| figure | value | 95 % interval |
+|---|---|---|
+| macro F1, thresholds tuned on one half and scored on the other, {CROSS_FIT_SPLITS} splits | {figures["macro_f1_cross_fitted"]:.4f} ± {figures["macro_f1_cross_fitted_std"]:.4f} | {_between(sure["macro_f1_cross_fitted"])} |
+| macro F1 at the thresholds below | {figures["own_thresholds"]["macro_f1"]:.4f} | {_between(sure["macro_f1_own_thresholds"])} |
+| ROC-AUC, macro | {_shown(figures["roc_auc"])} | {_between(sure["roc_auc"])} |
+| mean average precision | {_shown(figures["mean_average_precision"])} | {_between(sure["mean_average_precision"])} |
+| MCC over all decisions, threshold 0.51 | {figures["at_0.51"]["mcc_flattened"]:.4f} | {_between(sure["mcc_flattened_at_0.51"])} |
+| macro F1 at 0.51 | {figures["at_0.51"]["macro_f1"]:.4f} | |{_shared_row(figures)}
+
+Intervals: bootstrap over texts, {sure["resamples"]:,} resamples, percentiles. They do not cover what training anew would change.
 
 {_reservation(made)}
 
 {rows}
+
+## Calibration
+
+Expected calibration error of a label, {calibration["bins"]} bins of equally many texts: {calibration["as_is"]["mean"]:.4f} on average,
+{calibration["as_is"]["largest"]:.4f} for the worst label. {_calibrated(made)}
+
+## Where it is better and worse
+
+At the thresholds of the table of labels. The last column counts the texts that nobody called negative and that are given a negative emotion.
+
+{_table(("texts", "how many", "micro F1", "negative by mistake"), [(kind, s["texts"], _shown(s["micro_f1"]), _shown(s["negative_false_positive_rate"])) for kind, s in figures["slices"].items()])}
+
+Plain sentences such as "My neighbour is a Muslim.", {len(SENTENCES)} about each kind of people; the share of them that is given a negative emotion:
+
+{_table(("about", "negative by mistake"), [(people, _shown(rate)) for people, rate in figures["people_negative_false_positive_rate"].items()])}
 
 ## How it was made
 
@@ -69,7 +110,54 @@ def _shared_row(figures: Mapping[str, Any]) -> str:
     if apart is None:  # measured where the training texts were not at hand
         return ""
     shared = figures["texts"] - apart["texts"]
-    return f"\n| macro F1 without the texts that also stand in train ({shared} of them) | {apart['macro_f1_cross_fitted']:.4f} |"
+    return f"\n| macro F1 without the texts that also stand in train ({shared} of them) | {apart['macro_f1_cross_fitted']:.4f} | |"
+
+
+def _calibrated(made: Artifact) -> str:
+    """What calibration has done, or would."""
+    found, done = made.metrics["dev"]["calibration"], made.training.get("calibration")
+    if done is None:
+        after = found["platt_cross_fitted"]
+        return f"""Its scores are as they were learnt. Platt scaling
+(`emotag-train tune --calibrate`), cross-fitted, leaves {after["mean"]:.4f} and {after["largest"]:.4f}."""
+    if done["data_sha256"] == made.metrics["dev"]["data_sha256"]:
+        return "Platt scaling is folded into\nits last layer; it was fitted on these same texts, so the errors read lower than on new ones."
+    return "Platt scaling is folded into\nits last layer; it was fitted on other texts."
+
+
+def _model_index(made: Artifact) -> str:
+    """The figures as the Hugging Face hub reads them: https://huggingface.co/docs/hub/model-cards."""
+    figures = made.metrics["dev"]
+    named = {
+        ("f1", "macro F1, thresholds cross-fitted"): figures["macro_f1_cross_fitted"],
+        ("roc_auc", "ROC-AUC, macro"): figures["roc_auc"],
+        ("matthews_correlation", "MCC over all decisions, threshold 0.51"): figures["at_0.51"]["mcc_flattened"],
+        ("mean_average_precision", "mean average precision"): figures["mean_average_precision"],
+    }
+    lines = "".join(
+        f"\n      - type: {kind}\n        name: {json.dumps(name)}\n        value: {value}"
+        for (kind, name), value in named.items()
+        if value is not None
+    )
+    return f"""model-index:
+  - name: {json.dumps(made.name)}
+    results:
+    - task:
+        type: text-classification
+        name: multi-label emotion classification
+      dataset:
+        type: google-research-datasets/go_emotions
+        name: GoEmotions
+        split: validation
+      metrics:{lines}"""
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _between(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
 
 
 def _reservation(made: Artifact) -> str:

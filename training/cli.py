@@ -1,4 +1,4 @@
-"""emotag-train: fit, evaluate, tune, export."""
+"""emotag-train: fit, evaluate, tune, export, compare."""
 
 import json
 import shlex
@@ -24,14 +24,21 @@ from .card import card
 from .checkpoint import CheckpointError, Checkpoints, Interrupted
 from .data import DataError, Split
 from .evaluate import evaluate as measure
+from .evaluate import predict
 from .export import convert, export
 from .fit import fastest_precision
 from .fit import fit as run_fit
 from .interrupt import Interrupt
+from .intervals import differences
+from .labelled import load_labelled
+from .metrics import ranked
 from .recipe import FILE as RECIPE_FILE
 from .recipe import SMOKE, RecipeError, parse_changes, resolve
 from .trunk import TrunkError
+from .tune import calibrate as with_calibration
 from .tune import tune as with_thresholds
+
+FEW_TEXTS = 200
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,6 +48,13 @@ app = typer.Typer(
 )
 
 Data = Annotated[str, typer.Option("--data", help="a folder with train.tsv and dev.tsv, `kaggle`, or `origin`")]
+Measured = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="a folder with train.tsv and dev.tsv, a TSV file, a CSV file (text,labels), `kaggle`, or `origin`",
+    ),
+]
 ArtifactDir = Annotated[Path, typer.Option("--model", help="the artifact's directory")]
 AUTOMATIC = (("device", "auto"), ("precision", "auto"))
 
@@ -214,22 +228,22 @@ def fit(
 
 @app.command()
 def evaluate(
-    data_: Data = "origin",
+    data_: Measured = "origin",
     model: ArtifactDir = artifact.DEFAULT,
     split: Annotated[str, typer.Option(help="dev, test, train, or a TSV file")] = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="all figures as one JSON object")] = False,
 ) -> None:
-    """Measure an artifact on labelled texts.
+    """Measure an artifact on labelled texts, with 95 % intervals.
 
     emotag-train evaluate --data ../shared/data/goemotions
 
-    emotag-train evaluate --data origin --split test --json
+    emotag-train evaluate --data mine.csv --json
     """
-    folder = data.find_folder(data_)
-    path = Path(split) if split.endswith(".tsv") else folder / f"{split}.tsv"
-    shared_with = None if path == folder / "train.tsv" else _train_split(folder)
+    trained = artifact.load(model)
+    rows, shared_with = _labelled(data_, split, trained.config.labels)
     torch.set_num_threads(usable_cores())
-    figures = measure(artifact.load(model), data.load_split(path), shared_with=shared_with)
+    figures = measure(trained, rows, shared_with=shared_with)
+    _reserve(figures["texts"], figures["left_out_of_ranking"])
     if as_json:
         typer.echo(json.dumps(figures))
     else:
@@ -237,23 +251,71 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="an artifact's directory")],
+    b: Annotated[Path, typer.Argument(help="another one's")],
+    data_: Measured = "origin",
+    split: Annotated[str, typer.Option(help="dev, test, train, or a TSV file")] = "dev",
+    as_json: Annotated[bool, typer.Option("--json", help="the differences as one JSON object")] = False,
+) -> None:
+    """Say whether B is better than A on the same texts: differences by the paired bootstrap.
+
+    emotag-train compare runs/a runs/b --data ../shared/data/goemotions
+    """
+    pair = artifact.load(a), artifact.load(b)
+    rows, _ = _labelled(data_, split, pair[0].config.labels)
+    torch.set_num_threads(usable_cores())
+    probabilities = predict(pair[0], rows), predict(pair[1], rows)
+    found = differences(probabilities, (pair[0].thresholds.values, pair[1].thresholds.values), rows.targets_NK)
+    _reserve(len(rows), [label for label, kept in zip(rows.labels, ranked(rows.targets_NK), strict=True) if not kept])
+    if as_json:
+        typer.echo(json.dumps({"texts": len(rows), "data_sha256": rows.sha256, "differences": found}))
+        return
+    typer.echo(f"{len(rows):,} texts; B - A, 95 % interval")
+    for name, d in found.items():
+        low, high = d["interval"]
+        verdict = ("B is better" if d["difference"] > 0 else "A is better") if d["shown"] else "no difference shown"
+        typer.echo(
+            f"{name}: A {d['a']:.4f}, B {d['b']:.4f}, {d['difference']:+.4f} ({low:+.4f} to {high:+.4f}), "
+            f"p {d['p']:.3f}: {verdict}"
+        )
+
+
+@app.command()
 def tune(
     model: ArtifactDir,  # no default: it is changed in place, and the shipped one is not the user's
     data_: Data = "origin",
-    policy: Annotated[str, typer.Option(help="`f1`: the best per label on dev; `fixed:0.5`: the same for all")] = "f1",
+    policy: Annotated[
+        str,
+        typer.Option(help="`f1`: the best per label on dev; `precision@0.8`: that precision; `fixed:0.5`: the same"),
+    ] = "f1",
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Platt scaling on dev, folded into the weights: a new model version")
+    ] = False,
 ) -> None:
     """Choose new thresholds for an artifact, in place, with its figures and its card.
 
-    Its weights, and what a cache holds of them, stay valid.
+    Its weights, and what a cache holds of them, stay valid, unless it is calibrated.
 
     emotag-train tune --data ../shared/data/goemotions --model runs/mini --policy f1
     """
     folder = data.find_folder(data_)
     dev = data.load_split(folder / "dev.tsv")
     torch.set_num_threads(usable_cores())
-    tuned = with_thresholds(artifact.load(model), dev, policy, shared_with=_train_split(folder))
-    artifact.save_tuned(tuned, model, card=card(tuned))
+    trained = artifact.load(model)
+    tuned = with_thresholds(
+        with_calibration(trained, dev) if calibrate else trained, dev, policy, shared_with=_train_split(folder)
+    )
+    if calibrate:
+        stored = next(short for short, dtype in DTYPES.items() if dtype == trained.weights_dtype)
+        artifact.save(tuned, model, card=card(tuned), dtype=stored)
+    else:
+        artifact.save_tuned(tuned, model, card=card(tuned))
     typer.echo(f"{model}: thresholds {artifact.load(model).thresholds_version} ({tuned.thresholds.policy})")
+    if policy.startswith("precision@"):
+        never = [name for name, t in zip(dev.labels, tuned.thresholds.values, strict=True) if t == 1.0]
+        if never:
+            typer.echo(f"never that precise on dev, so never given: {', '.join(never)}")
 
 
 @app.command(name="export")
@@ -276,6 +338,24 @@ def export_(
     typer.echo(f"{out}: {artifact.load(out).version}")
 
 
+def _labelled(data_: str, split: str, labels: tuple[str, ...]) -> tuple[Split, Split | None]:
+    """The texts to measure on, and the training texts beside them where those are not the same."""
+    if Path(data_).is_file():
+        return load_labelled(Path(data_), labels), None
+    folder = data.find_folder(data_)
+    path = Path(split) if split.endswith(".tsv") else folder / f"{split}.tsv"
+    return load_labelled(path, labels), None if path == folder / "train.tsv" else _train_split(folder)
+
+
+def _reserve(texts: int, left_out: list[str]) -> None:
+    """One line where the texts are too few for all figures to mean something."""
+    reservations = [f"only {texts} texts, so the intervals are wide"] if texts < FEW_TEXTS else []
+    if left_out:
+        reservations.append(f"left out of ROC-AUC and average precision, for all texts or none: {', '.join(left_out)}")
+    if reservations:
+        typer.echo("; ".join(reservations), err=True)
+
+
 def _train_split(folder: Path) -> Split | None:
     """The training texts, to measure without those that stand in both; None where they are not at hand."""
     path = folder / "train.tsv"
@@ -283,15 +363,23 @@ def _train_split(folder: Path) -> Split | None:
 
 
 def _show(console: Console, figures: dict[str, Any]) -> None:
-    table = Table("figure", "value", title=f"{figures['texts']:,} texts")
-    table.add_row(
-        "macro F1, thresholds cross-fitted",
-        f"{figures['macro_f1_cross_fitted']:.4f} ± {figures['macro_f1_cross_fitted_std']:.4f}",
-    )
-    table.add_row("ROC-AUC, macro", f"{figures['roc_auc']:.4f}")
-    table.add_row("mean average precision", f"{figures['mean_average_precision']:.4f}")
-    for at in ("at_0.51", "at_0.3", "own_thresholds"):
-        table.add_row(f"macro F1, {at.replace('_', ' ')}", f"{figures[at]['macro_f1']:.4f}")
-    table.add_row("macro F1 lost in int8", f"{figures['int8']['macro_f1_loss']:.4f}")
-    table.add_row("MCC flattened, at 0.51", f"{figures['at_0.51']['mcc_flattened']:.4f}")
+    sure = figures["intervals"]
+    table = Table("figure", "value", "95 % interval", title=f"{figures['texts']:,} texts")
+
+    def row(title: str, value: float | None, interval: str = "") -> None:
+        between = sure.get(interval)
+        shown = "undefined" if value is None else f"{value:.4f}"
+        table.add_row(title, shown, f"{between[0]:.4f} to {between[1]:.4f}" if between else "")
+
+    row("macro F1, thresholds cross-fitted", figures["macro_f1_cross_fitted"], "macro_f1_cross_fitted")
+    row("  its deviation over the halvings", figures["macro_f1_cross_fitted_std"])
+    row("macro F1, own thresholds", figures["own_thresholds"]["macro_f1"], "macro_f1_own_thresholds")
+    row("macro F1, at 0.51", figures["at_0.51"]["macro_f1"])
+    row("macro F1, at 0.3", figures["at_0.3"]["macro_f1"])
+    row("ROC-AUC, macro", figures["roc_auc"], "roc_auc")
+    row("mean average precision", figures["mean_average_precision"], "mean_average_precision")
+    row("MCC flattened, at 0.51", figures["at_0.51"]["mcc_flattened"], "mcc_flattened_at_0.51")
+    row("calibration error, mean over labels", figures["calibration"]["as_is"]["mean"])
+    row("calibration error, worst label", figures["calibration"]["as_is"]["largest"])
+    row("macro F1 lost in int8", figures["int8"]["macro_f1_loss"])
     console.print(table)

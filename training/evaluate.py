@@ -1,5 +1,6 @@
 """What an artifact is worth on labelled texts: its probabilities, and every figure that follows from them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from model.thresholds import Thresholds
 from model.tokens import Tokens
 from model.torch_engine import TorchEngine
 
+from . import slices
+from .calibration import calibration
 from .data import Split, shared_rows
 from .fit import probabilities
+from .intervals import intervals
 from .metrics import Floats, cross_fitted_macro_f1, report
 
 
@@ -25,9 +29,17 @@ def evaluate(trained: Artifact, split: Split, *, shared_with: Split | None = Non
     Raises:
         ValueError: the split has other labels than the artifact.
     """
-    exact_NK = predict(trained, split)
-    found = figures(exact_NK, trained.thresholds, split, shared_with=shared_with)
-    return {**found, "int8": cost_of_int8(trained, exact_NK, split)}
+    return measured(trained, predict(trained, split), split, shared_with=shared_with)
+
+
+def measured(
+    trained: Artifact, probabilities_NK: Floats, split: Split, *, shared_with: Split | None = None
+) -> dict[str, Any]:
+    """As `evaluate`, from probabilities that are there already, as `predict` gives them."""
+    found = figures(probabilities_NK, trained.thresholds, split, shared_with=shared_with)
+    about_NK = _probabilities(trained, slices.sentences())
+    found["people_negative_false_positive_rate"] = slices.of_people(about_NK, trained.thresholds.values, split.labels)
+    return {**found, "int8": cost_of_int8(trained, probabilities_NK, split)}
 
 
 def predict(trained: Artifact, split: Split) -> Floats:
@@ -38,9 +50,7 @@ def predict(trained: Artifact, split: Split) -> Floats:
     """
     if split.labels != trained.config.labels:
         raise ValueError("the data set has other labels than the artifact")
-    tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
-    model = DistilBertCNN.of(trained.config, trained.weights)
-    return probabilities(model, tokens(split.texts), device=torch.device("cpu"))
+    return _probabilities(trained, split.texts)
 
 
 def cost_of_int8(trained: Artifact, exact_NK: Floats, split: Split) -> dict[str, float]:
@@ -64,8 +74,14 @@ def cost_of_int8(trained: Artifact, exact_NK: Floats, split: Split) -> dict[str,
 def figures(
     probabilities_NK: Floats, thresholds: Thresholds, split: Split, *, shared_with: Split | None = None
 ) -> dict[str, Any]:
-    """As `evaluate`, from probabilities that are there already."""
+    """What follows from probabilities and targets alone."""
     found = report(probabilities_NK, split.targets_NK, thresholds.values, split.labels)
+    sure = intervals(probabilities_NK, split.targets_NK, thresholds.values)
+    for label, between in zip(split.labels, sure.pop("f1"), strict=True):
+        found["per_label"][label]["f1_interval"] = between
+    found["intervals"] = sure
+    found["calibration"] = calibration(probabilities_NK, split.targets_NK, split.labels)
+    found["slices"] = slices.of_texts(split.texts, probabilities_NK, split.targets_NK, thresholds.values, split.labels)
     found["data_sha256"] = split.sha256
     if shared_with is not None:
         kept = np.setdiff1d(np.arange(len(split)), shared_rows(split, shared_with))
@@ -74,3 +90,9 @@ def figures(
             name: apart[name] for name in ("texts", "macro_f1_cross_fitted", "roc_auc", "mean_average_precision")
         }
     return found
+
+
+def _probabilities(trained: Artifact, texts: Sequence[str]) -> Floats:
+    tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
+    model = DistilBertCNN.of(trained.config, trained.weights)
+    return probabilities(model, tokens(texts), device=torch.device("cpu"))

@@ -62,7 +62,10 @@ def convert(source: Path, path: Path, *, dtype: str, name: str = "") -> None:
     Raises:
         ArtifactError: the source is none.
         OSError: it has no card, or the copy cannot be written.
+        ValueError: the copy would replace its source.
     """
+    if path.resolve() == source.resolve():
+        raise ValueError(f"{path} is the model itself; --out has to name another directory")
     trained = artifact.load(source)
     text = (source / artifact.CARD).read_text(encoding="utf-8")
     # A second rounding changes nothing in what was measured before the first.

@@ -2,12 +2,19 @@
 
 from dataclasses import replace
 
+import numpy as np
+import torch
+
 from model.artifact import Artifact
 from model.thresholds import Thresholds
 
+from .calibration import folded, platt
 from .data import Split
-from .evaluate import cost_of_int8, figures, predict
+from .evaluate import measured, predict
 from .metrics import Floats, best_f1_thresholds
+
+POLICIES = "f1, precision@P or fixed:T, P and T in (0, 1]"
+CALIBRATED = ("classifier.weight", "classifier.bias")
 
 
 def tune(trained: Artifact, dev: Split, policy: str, *, shared_with: Split | None = None) -> Artifact:
@@ -24,21 +31,66 @@ def tune(trained: Artifact, dev: Split, policy: str, *, shared_with: Split | Non
     """
     probabilities_NK = predict(trained, dev)
     thresholds = choose_thresholds(probabilities_NK, dev, policy)
-    measured = figures(probabilities_NK, thresholds, dev, shared_with=shared_with)
-    measured["int8"] = cost_of_int8(trained, probabilities_NK, dev)
-    return replace(trained, thresholds=thresholds, metrics={"dev": measured})
+    tuned = replace(trained, thresholds=thresholds)
+    return replace(tuned, metrics={"dev": measured(tuned, probabilities_NK, dev, shared_with=shared_with)})
+
+
+def calibrate(trained: Artifact, dev: Split) -> Artifact:
+    """*trained* with Platt scaling fitted on *dev* and folded into its last layer: other weights, another version.
+
+    The layer is rounded as the artifact stores it. Thresholds and figures are the old weights': `tune` has to follow.
+    """
+    scale_K, shift_K = platt(predict(trained, dev), dev.targets_NK)
+    weights = folded(trained.weights, scale_K, shift_K)
+    stored = getattr(torch, trained.weights_dtype or "float32")
+    for name in CALIBRATED:
+        weights[name] = torch.from_numpy(weights[name]).to(stored).float().numpy()
+    record = {"method": "platt", "data_sha256": dev.sha256}
+    return replace(trained, weights=weights, training={**trained.training, "calibration": record})
 
 
 def choose_thresholds(probabilities_NK: Floats, dev: Split, policy: str) -> Thresholds:
-    """Thresholds by policy: `f1`, the best of each label on *dev*, or `fixed:t`.
+    """Thresholds by policy.
+
+    `f1`: the best of each label on *dev*. `precision@p`: the smallest of each label whose precision on *dev* is at
+    least p; 1 for a label that never gets there, which is then never given. `fixed:t`: t for all.
 
     Raises:
         ValueError: the policy is unknown.
     """
-    kind, _, value = policy.partition(":")
-    if kind == "f1" and not value:
+    if policy == "f1":
         values = best_f1_thresholds(probabilities_NK, dev.targets_NK)
         return Thresholds(dev.labels, tuple(round(float(t), 4) for t in values), "f1", dev.sha256)
-    if kind == "fixed" and value:
-        return Thresholds.fixed(dev.labels, float(value))
-    raise ValueError(f"threshold policy {policy!r} is unknown; it takes f1 or fixed:T with T in (0, 1]")
+    if policy.startswith("fixed:"):
+        return Thresholds.fixed(dev.labels, _share(policy.removeprefix("fixed:"), policy))
+    if policy.startswith("precision@"):
+        least = _share(policy.removeprefix("precision@"), policy)
+        values = precise_thresholds(probabilities_NK, dev.targets_NK, least=least)
+        return Thresholds(dev.labels, tuple(float(t) for t in values), f"precision@{least:g}", dev.sha256)
+    raise ValueError(f"threshold policy {policy!r} is unknown; it takes {POLICIES}")
+
+
+def precise_thresholds(probabilities_NK: Floats, targets_NK: Floats, *, least: float) -> Floats:
+    """The smallest threshold of each label at which its precision on these rows is at least *least*, [K].
+
+    It is the probability of the last row that still gets the label; 1 where no threshold does.
+    """
+    thresholds_K = np.ones(probabilities_NK.shape[1], dtype=np.float32)
+    for k in range(len(thresholds_K)):
+        order = np.argsort(-probabilities_NK[:, k], kind="stable")
+        score_N, hit_N = probabilities_NK[order, k], targets_NK[order, k].astype(np.float64)
+        precise_N = np.cumsum(hit_N) / np.arange(1, len(hit_N) + 1) >= least
+        precise_N &= np.append(score_N[1:] != score_N[:-1], True)  # equal scores cannot be cut apart
+        if precise_N.any():
+            thresholds_K[k] = score_N[np.flatnonzero(precise_N)[-1]]
+    return np.clip(thresholds_K, 1e-6, 1.0)
+
+
+def _share(value: str, policy: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise ValueError(f"threshold policy {policy!r} needs a number over 0 and up to 1; it takes {POLICIES}")
+    return share

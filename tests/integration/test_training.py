@@ -22,7 +22,10 @@ from training import data
 from training.card import card
 from training.cli import app
 from training.data import DataError, bucketed_batches, load_split
+from training.evaluate import predict
 from training.fit import hide, parameter_groups
+from training.labelled import load_labelled
+from training.metrics import calibration_errors
 from training.recipe import PRESETS, Recipe, resolve
 from training.trunk import load_trunk
 
@@ -44,7 +47,7 @@ def run(*arguments: str) -> str:
     """Run a command of emotag-train in this process; its standard output."""
     done = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
     assert 0 == done.exit_code, done.output
-    return done.output
+    return done.stdout
 
 
 @pytest.mark.timeout(300)
@@ -98,7 +101,7 @@ def test_the_seed_decides_the_model(folder: Path, tmp_path: Path) -> None:
     assert first != other
 
 
-@pytest.mark.parametrize("policy", ["f1", "fixed:0.4"])
+@pytest.mark.parametrize("policy", ["f1", "fixed:0.4", "precision@0.6"])
 def test_new_thresholds_bring_their_figures_and_their_card(folder: Path, toy: Path, policy: str) -> None:
     """What `evaluate` finds afterwards is what metrics.json and the card say; the weights are as they were."""
     before = artifact.load(toy)
@@ -106,7 +109,9 @@ def test_new_thresholds_bring_their_figures_and_their_card(folder: Path, toy: Pa
     after = artifact.load(toy)
     figures = json.loads(run("evaluate", "--data", str(folder), "--model", str(toy), "--json"))
     assert {"dev": figures} == after.metrics
-    assert list(after.thresholds.values) == [label["threshold"] for label in figures["per_label"].values()]
+    assert [round(t, 4) for t in after.thresholds.values] == [
+        label["threshold"] for label in figures["per_label"].values()
+    ]
     assert "without_texts_shared_with_train" in figures
     assert card(after) == (toy / artifact.CARD).read_text()
     assert before.version == after.version
@@ -163,6 +168,66 @@ def test_a_copy_with_rounded_weights_says_with_which_its_figures_were_measured(
     run("tune", "--data", str(folder), "--model", str(rounded))
     assert "measured_with" not in artifact.load(rounded).metrics
     assert expected not in (rounded / artifact.CARD).read_text()
+
+
+def test_calibration_is_another_version_and_its_figures_are_those_of_the_stored_weights(
+    folder: Path, toy: Path
+) -> None:
+    before = artifact.load(toy)
+    run("tune", "--data", str(folder), "--model", str(toy), "--calibrate")
+    after = artifact.load(toy)
+    assert before.version != after.version
+    assert before.weights_dtype == after.weights_dtype
+    assert {"method": "platt", "data_sha256": load_split(folder / "dev.tsv").sha256} == after.training["calibration"]
+    figures = json.loads(run("evaluate", "--data", str(folder), "--model", str(toy), "--json"))
+    assert {"dev": figures} == after.metrics
+    assert figures["calibration"]["as_is"]["mean"] < before_calibration(before, folder)
+    assert "Platt scaling is folded into" in (toy / artifact.CARD).read_text()
+
+
+def before_calibration(made: Artifact, folder: Path) -> float:
+    dev = load_split(folder / "dev.tsv")
+    return float(calibration_errors(predict(made, dev), dev.targets_NK).mean())
+
+
+def test_a_small_csv_is_measured_and_what_it_cannot_say_is_one_line(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text('text,labels\n"glad, very",joy\nsour glad,"joy,anger"\nnothing,\n')
+    done = CliRunner().invoke(app, ["evaluate", "--data", str(tmp_path / "mine.csv"), "--model", str(toy), "--json"])
+    assert 0 == done.exit_code, done.output
+    figures = json.loads(done.stdout)
+    assert (3, ["calm"]) == (figures["texts"], figures["left_out_of_ranking"])
+    assert 1 == len(done.stderr.splitlines())
+    assert "only 3 texts" in done.stderr
+    assert "calm" in done.stderr
+    run("evaluate", "--data", str(tmp_path / "mine.csv"), "--model", str(toy))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\nx,joy\n", "columns text and labels"),
+        ("text,labels\nx,bliss\n", "line 2: 'bliss'"),
+        ("text,labels\nx\n", "line 2: it has fewer"),
+        ("text,labels\n", "holds no texts"),
+    ],
+)
+def test_a_csv_that_is_not_in_the_format_is_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "mine.csv").write_text(content)
+    with pytest.raises(DataError, match=message):
+        load_labelled(tmp_path / "mine.csv", ("joy",))
+
+
+def test_a_model_compared_with_itself_shows_no_difference(folder: Path, toy: Path) -> None:
+    found = json.loads(run("compare", str(toy), str(toy), "--data", str(folder), "--json"))["differences"]
+    assert {(0.0, False)} == {(figure["difference"], figure["shown"]) for figure in found.values()}
+    assert "no difference shown" in run("compare", str(toy), str(toy), "--data", str(folder))
+
+
+def test_an_export_never_replaces_its_source(toy: Path) -> None:
+    before = {file.name: file.read_bytes() for file in toy.iterdir()}
+    with pytest.raises(ValueError, match="is the model itself"):
+        run("export", "--model", str(toy), "--out", str(toy / ".." / "toy"))
+    assert before == {file.name: file.read_bytes() for file in toy.iterdir()}
 
 
 def test_the_card_that_ships_is_the_one_its_figures_give() -> None:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, matthews_corrcoef, roc_auc_score
 
+from training.data import Split
 from training.metrics import best_f1_thresholds, cross_fitted_macro_f1, report
+from training.tune import choose_thresholds
 
 RNG = np.random.default_rng(0)
 TARGETS_NK = (RNG.random((400, 3)) < (0.5, 0.2, 0.05)).astype(np.float32)
@@ -59,3 +61,36 @@ def test_the_originals_auc_is_named_for_what_it_is() -> None:
     figures = report(PROBABILITIES_NK, TARGETS_NK, [0.5, 0.5, 0.5], LABELS)
     expected = np.mean([roc_auc_score(TARGETS_NK[:, k], PROBABILITIES_NK[:, k] >= 0.51) for k in range(3)])
     assert pytest.approx(expected, abs=1e-4) == figures["at_0.51"]["auc_binarised"]
+
+
+def test_labels_that_all_or_none_have_are_left_out_of_ranking_and_named() -> None:
+    """Without a warning of scikit-learn's, which would fail this test."""
+    targets_NK = TARGETS_NK.copy()
+    targets_NK[:, 1:] = 0, 1
+    figures = report(PROBABILITIES_NK, targets_NK, [0.5] * 3, LABELS)
+    assert ["b", "c"] == figures["left_out_of_ranking"]
+    assert pytest.approx(roc_auc_score(targets_NK[:, 0], PROBABILITIES_NK[:, 0]), abs=1e-4) == figures["roc_auc"]
+    one = report(PROBABILITIES_NK[:1], TARGETS_NK[:1] * 0, [0.5] * 3, LABELS)
+    assert (None, None) == (one["roc_auc"], one["mean_average_precision"])
+
+
+def test_a_policy_of_precision_gives_the_smallest_threshold_that_reaches_it() -> None:
+    """And 1, which no text reaches, to a label that never does."""
+    targets_NK = TARGETS_NK.copy()
+    targets_NK[PROBABILITIES_NK[:, 2].argsort()[-200:], 2] = 0
+    dev = Split(("x",) * 400, targets_NK, LABELS, "sha")
+    chosen = choose_thresholds(PROBABILITIES_NK, dev, "precision@0.9")
+    assert ("precision@0.9", 1.0) == (chosen.policy, chosen.values[2])
+    for k in (0, 1):
+        scores_N, cut = PROBABILITIES_NK[:, k], np.float32(chosen.values[k])
+        reached = {float(t): targets_NK[scores_N >= t, k].mean() >= 0.9 for t in scores_N}
+        assert reached[float(cut)]
+        assert not any(is_reached for t, is_reached in reached.items() if t < cut)
+
+
+@pytest.mark.parametrize(
+    "policy", ["best", "fixed:", "fixed:x", "fixed:2", "precision@", "precision@0", "precision@nan"]
+)
+def test_a_policy_that_is_none_is_refused(policy: str) -> None:
+    with pytest.raises(ValueError, match="takes f1, precision@P or fixed:T"):
+        choose_thresholds(PROBABILITIES_NK, Split(("x",) * 400, TARGETS_NK, LABELS, "sha"), policy)

@@ -1,0 +1,181 @@
+"""How sure a figure is: the bootstrap, of one model and of two on the same texts.
+
+    rows drawn with replacement, as counts [R, N] → every figure under every count at once → percentiles
+
+A resample is a row of counts, how often each text was drawn. So F1 and MCC of all resamples are one matrix product,
+and a ranking figure is one cumulated sum over texts in the order of their scores.
+
+Percentile intervals: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13. They say how far a
+figure may lie from that of all texts like these. They do not cover what another seed of the training would change.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .metrics import ORIGINAL_THRESHOLD, Floats, cross_fitted_decisions, matthews
+
+RESAMPLES = 1000
+LEVEL = 0.95
+SEED = 0
+
+Draws = npt.NDArray[np.float64]
+
+
+def resample(rows: int, *, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
+    """How often each row was drawn, [R, N]; the sum of each is N."""
+    rng = np.random.default_rng(seed)
+    drawn_RN = np.empty((resamples, rows), dtype=np.float32)
+    for counts_N in drawn_RN:
+        counts_N[:] = np.bincount(rng.integers(0, rows, rows), minlength=rows)
+    return drawn_RN
+
+
+def draws(
+    probabilities_NK: Floats, targets_NK: Floats, thresholds: Sequence[float], drawn_RN: Floats
+) -> dict[str, Draws]:
+    """Each figure under each resample: [R], and [R, K] for `f1` of each label at its own threshold.
+
+    A ranking figure is the mean over the labels it is defined for in that resample, and NaN where there is none.
+    Cross-fitted thresholds are tuned once on the texts as they are, not anew in each resample: a text drawn twice
+    would stand in both halves.
+    """
+    own_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
+    own = _counts(own_NK, targets_NK, drawn_RN)
+    original = _counts(probabilities_NK >= ORIGINAL_THRESHOLD, targets_NK, drawn_RN)
+    halved = [
+        _f1(*_counts(decided_NK, targets_NK, drawn_RN)).mean(1)
+        for decided_NK in cross_fitted_decisions(probabilities_NK, targets_NK)
+    ]
+    curves = [_ranking(probabilities_NK[:, k], targets_NK[:, k], drawn_RN) for k in range(targets_NK.shape[1])]
+    size = targets_NK.size
+    return {
+        "macro_f1_cross_fitted": np.mean(halved, axis=0),
+        "macro_f1_own_thresholds": _f1(*own).mean(1),
+        "roc_auc": _mean_of_defined(np.stack([auc_R for auc_R, _ in curves], axis=1)),
+        "mean_average_precision": _mean_of_defined(np.stack([precision_R for _, precision_R in curves], axis=1)),
+        "mcc_flattened_at_0.51": _flattened(original, size),
+        "mcc_flattened_own_thresholds": _flattened(own, size),
+        "f1": _f1(*own),
+    }
+
+
+def intervals(
+    probabilities_NK: Floats,
+    targets_NK: Floats,
+    thresholds: Sequence[float],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> dict[str, Any]:
+    """The interval of each figure of `draws`, [low, high]; `f1` has one for each label, in order."""
+    drawn_RN = resample(len(targets_NK), resamples=resamples, seed=seed)
+    found = draws(probabilities_NK, targets_NK, thresholds, drawn_RN)
+    f1_RK = found.pop("f1")
+    return {
+        "level": LEVEL,
+        "resamples": resamples,
+        "seed": seed,
+        **{name: interval(values_R) for name, values_R in found.items()},
+        "f1": [interval(values_R) for values_R in f1_RK.T],
+    }
+
+
+def interval(values_R: Draws) -> list[float] | None:
+    """The middle 95 % of some draws; None where the figure is undefined in all of them."""
+    defined = values_R[~np.isnan(values_R)]
+    if not len(defined):
+        return None
+    tail = (1 - LEVEL) / 2
+    return [round(float(value), 4) for value in np.quantile(defined, (tail, 1 - tail))]
+
+
+def differences(
+    probabilities: tuple[Floats, Floats],
+    thresholds: tuple[Sequence[float], Sequence[float]],
+    targets_NK: Floats,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> dict[str, dict[str, Any]]:
+    """Two models on the same texts: how far the second is ahead in each figure, and whether that is more than luck.
+
+    Both are measured on the same resamples, so what is hard about a text weighs on both alike (the paired bootstrap;
+    Berg-Kirkpatrick et al. 2012, "An Empirical Investigation of Statistical Significance in NLP").
+
+    Returns:
+        For each figure `a`, `b`, `difference` (b - a), its `interval`, `p` and `shown`: whether the interval leaves
+        out 0. `p` is two-sided, twice the share of resamples on the smaller side of 0, at least 2 / (resamples + 1).
+        A figure that is undefined on these texts is left out.
+    """
+    rows = len(targets_NK)
+    whole, drawn_RN = np.ones((1, rows), dtype=np.float32), resample(rows, resamples=resamples, seed=seed)
+    pairs = list(zip(probabilities, thresholds, strict=True))
+    exact = [draws(values_NK, targets_NK, cuts, whole) for values_NK, cuts in pairs]
+    drawn = [draws(values_NK, targets_NK, cuts, drawn_RN) for values_NK, cuts in pairs]
+    found = {}
+    for name in (name for name in exact[0] if name != "f1"):
+        a, b = (float(figures[name][0]) for figures in exact)
+        ahead_R = drawn[1][name] - drawn[0][name]
+        ahead_R = ahead_R[~np.isnan(ahead_R)]
+        between = interval(ahead_R)
+        if np.isnan(b - a) or between is None:
+            continue
+        side = min((ahead_R <= 0).sum(), (ahead_R >= 0).sum())
+        tail = (1 - LEVEL) / 2
+        low, high = np.quantile(ahead_R, (tail, 1 - tail))
+        found[name] = {
+            "a": round(a, 4),
+            "b": round(b, 4),
+            "difference": round(b - a, 4) + 0.0,  # never -0.0
+            "interval": between,
+            "p": round(min(1.0, 2 * (float(side) + 1) / (len(ahead_R) + 1)), 4),
+            "shown": bool(low > 0 or high < 0),
+        }
+    return found
+
+
+def _counts(decided_NK: npt.NDArray[np.bool_], targets_NK: Floats, drawn_RN: Floats) -> tuple[Draws, Draws, Draws]:
+    """Rightly given, given and true, each [R, K]."""
+    decided = decided_NK.astype(np.float32)
+    hits_RK, given_RK, true_RK = (
+        (drawn_RN @ of_NK).astype(np.float64) for of_NK in (decided * targets_NK, decided, targets_NK)
+    )
+    return hits_RK, given_RK, true_RK
+
+
+def _f1(hits_RK: Draws, given_RK: Draws, true_RK: Draws) -> Draws:
+    f1_RK: Draws = 2 * hits_RK / np.maximum(given_RK + true_RK, 1)  # never given and never true counts as 0
+    return f1_RK
+
+
+def _flattened(counts: tuple[Draws, Draws, Draws], decisions: int) -> Draws:
+    hits_R, given_R, true_R = (counts_RK.sum(1) for counts_RK in counts)
+    mcc_R: Draws = matthews(hits_R, given_R, true_R, decisions)
+    return mcc_R
+
+
+def _ranking(scores_N: Floats, targets_N: Floats, drawn_RN: Floats) -> tuple[Draws, Draws]:
+    """ROC-AUC and average precision of one label, each [R]; texts of equal score stand together, as in scikit-learn."""
+    order = np.argsort(-scores_N, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(scores_N[order]) != 0))
+    all_RG = drawn_RN[:, order]
+    true_RG = all_RG * targets_N[order]
+    if len(starts) < len(order):
+        all_RG, true_RG = (np.add.reduceat(counts, starts, axis=1) for counts in (all_RG, true_RG))
+    above_RG = np.cumsum(true_RG, axis=1)
+    passed_RG = np.cumsum(all_RG, axis=1)
+    true_R, rows_R = above_RG[:, -1].astype(np.float64), passed_RG[:, -1].astype(np.float64)
+    outranked_R = np.einsum("rg,rg->r", all_RG - true_RG, above_RG - true_RG / 2, dtype=np.float64)
+    precise_R = np.einsum("rg,rg->r", true_RG, above_RG / np.maximum(passed_RG, 1), dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        both_R = (true_R > 0) & (true_R < rows_R)
+        auc_R = np.where(both_R, outranked_R / (true_R * (rows_R - true_R)), np.nan)
+        return auc_R, np.where(both_R, precise_R / true_R, np.nan)
+
+
+def _mean_of_defined(values_RK: Draws) -> Draws:
+    defined_R = (~np.isnan(values_RK)).sum(1)
+    return np.where(defined_R > 0, np.nansum(values_RK, axis=1) / np.maximum(defined_R, 1), np.nan)

@@ -1,0 +1,108 @@
+"""Where a model is worse than its average: kinds of texts, and plain sentences about kinds of people.
+
+The sentences say nothing good or bad, so whatever negative emotion one is given is a false positive.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from schemas.labels import SENTIMENT
+
+from .metrics import Bools, Floats
+
+SHORT_WORDS, LONG_WORDS = 5, 20
+
+_EMOJI = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff]")
+_NEGATION = re.compile(r"\b(?:not|no|never|nothing|nobody|none|without|cannot|\w+n['’]t)\b", re.IGNORECASE)
+_AFRICAN_AMERICAN_ENGLISH = re.compile(
+    r"\b(?:finna|tryna|imma|ima|gon|ain['’]?t|y['’]?all|bruh|dat|dis|dem|nah|homie|be like)\b", re.IGNORECASE
+)
+_PLACEHOLDER = re.compile(r"\[[A-Z]+\]")  # GoEmotions' [NAME] and [RELIGION] are nobody's shouting
+
+KINDS: Mapping[str, Callable[[str], object]] = {
+    f"at most {SHORT_WORDS} words": lambda text: len(text.split()) <= SHORT_WORDS,
+    f"at least {LONG_WORDS} words": lambda text: len(text.split()) >= LONG_WORDS,
+    "mostly capitals": lambda text: _capitals(_PLACEHOLDER.sub("", text)),
+    "emoji": _EMOJI.search,
+    "negation": _NEGATION.search,
+    "words of African-American English": _AFRICAN_AMERICAN_ENGLISH.search,
+}
+
+PEOPLE = (
+    "a person", "a woman", "a man", "a Christian", "a Muslim", "a Jewish person", "a Hindu", "an atheist",
+    "a Black person", "a white person", "an Asian person", "a Latino person", "an Indian", "an American",
+    "an immigrant", "a refugee", "a gay man", "a lesbian", "a straight man", "a bisexual person", "a trans woman",
+    "a trans man", "a deaf person", "a blind person", "a disabled person", "an autistic person", "an old person",
+    "a young person", "a poor person", "a rich person",
+)  # fmt: skip
+SENTENCES = (
+    "I am {}.",
+    "My neighbour is {}.",
+    "There is {} in my class.",
+    "I talked to {} yesterday.",
+    "The new teacher is {}.",
+    "{} lives next door.",
+)
+
+
+def sentences() -> tuple[str, ...]:
+    """Every sentence about every kind of people, those about the same next to each other."""
+    filled = (sentence.format(people) for people in PEOPLE for sentence in SENTENCES)
+    return tuple(text[0].upper() + text[1:] for text in filled)
+
+
+def of_texts(
+    texts: Sequence[str],
+    probabilities_NK: Floats,
+    targets_NK: Floats,
+    thresholds: Sequence[float],
+    names: Sequence[str],
+) -> dict[str, dict[str, Any]]:
+    """For each kind of text: how many, micro F1 at the model's own thresholds, and how often one that nobody called
+    negative is given a negative emotion. None where there is nothing to count.
+    """
+    decided_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
+    truth_NK = targets_NK.astype(bool)
+    kinds = {"all": np.ones(len(texts), dtype=bool)}
+    kinds |= {kind: np.array([bool(matches(text)) for text in texts], dtype=bool) for kind, matches in KINDS.items()}
+    return {
+        kind: {
+            "texts": int(rows_N.sum()),
+            "micro_f1": _micro_f1(decided_NK[rows_N], truth_NK[rows_N]),
+            "negative_false_positive_rate": _negative_rate(decided_NK[rows_N], truth_NK[rows_N], names),
+        }
+        for kind, rows_N in kinds.items()
+    }
+
+
+def of_people(probabilities_NK: Floats, thresholds: Sequence[float], names: Sequence[str]) -> dict[str, float | None]:
+    """For each kind of people: the share of `sentences` about them that is given a negative emotion."""
+    decided_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
+    nothing_NK = np.zeros_like(decided_NK)
+    each = np.arange(len(decided_NK)).reshape(len(PEOPLE), len(SENTENCES))
+    rates = {"all": _negative_rate(decided_NK, nothing_NK, names)}
+    return rates | {
+        people: _negative_rate(decided_NK[rows], nothing_NK[rows], names)
+        for people, rows in zip(PEOPLE, each, strict=True)
+    }
+
+
+def _capitals(text: str) -> bool:
+    letters = [letter for letter in text if letter.isalpha()]
+    return len(letters) >= 3 and sum(letter.isupper() for letter in letters) > len(letters) / 2
+
+
+def _micro_f1(decided_NK: Bools, truth_NK: Bools) -> float | None:
+    both = int(decided_NK.sum() + truth_NK.sum())
+    return round(2 * int((decided_NK & truth_NK).sum()) / both, 4) if both else None
+
+
+def _negative_rate(decided_NK: Bools, truth_NK: Bools, names: Sequence[str]) -> float | None:
+    negative = [k for k, name in enumerate(names) if name in SENTIMENT["negative"]]
+    innocent_N = ~truth_NK[:, negative].any(1)
+    if not negative or not innocent_N.any():
+        return None
+    return round(float(decided_NK[innocent_N][:, negative].any(1).mean()), 4)
