@@ -98,8 +98,10 @@ def main() -> None:
 
 def _in_words(error: Exception) -> str:
     """Of a file what is wrong with it, without the system's number for that."""
-    named = isinstance(error, OSError) and error.filename and error.strerror
-    return f"{error.filename}: {error.strerror}" if named else str(error)  # type: ignore[attr-defined]
+    match error:
+        case OSError(filename=str(name), strerror=str(why)):
+            return f"{name}: {why}"
+    return str(error)
 
 
 def _print_version(asked: bool) -> None:
@@ -280,6 +282,7 @@ def tail(
     emotag tail --json --from-beginning --idle-s 5
     """
     from . import clients
+    from .show import result_line
     from .tail import follow
 
     settings = _load(config, set_)
@@ -291,20 +294,8 @@ def tail(
         if as_json:
             typer.echo(value)
         else:
-            typer.echo(_result_line(value) or f"{message.partition()}@{message.offset()}  no result of emotag's")
+            typer.echo(result_line(value) or f"{message.partition()}@{message.offset()}  no result of emotag's")
     consumer.close()
-
-
-def _result_line(value: str) -> str:
-    """A result for people; nothing where it is none."""
-    from .show import emotions_line
-
-    try:
-        result = json.loads(value)
-        line = f"{result['id']}  {emotions_line(result['emotions'])}"
-    except (ValueError, TypeError, LookupError, AttributeError):
-        line = ""
-    return line
 
 
 @topics_app.command("create")
@@ -398,6 +389,7 @@ def dlq_replay(
     """
     from . import clients, replay
     from .delivery import DeliveryFailures
+    from .sink import sink_of
 
     settings = _load(config, set_)
     choice = replay.choice(reason, max_attempts, begin or ())
@@ -415,7 +407,7 @@ def dlq_replay(
             return
     failures = DeliveryFailures()
     producer = clients.replay_producer(settings, failures)
-    done = one.put_back(replay.sink_of(settings, producer, failures), producer)
+    done = one.put_back(sink_of(settings, producer, failures), producer)
     typer.echo(replay.said(done, done=True, topic=settings.input.topic))
     consumer.close()
 
@@ -440,7 +432,8 @@ def lag(
 
     settings = _load(config, set_)
     topic, group_id = settings.input.topic, settings.kafka.group_id
-    numbers = partitions(clients.reader(settings), topic)
+    with contextlib.closing(clients.reader(settings)) as reader:
+        numbers = partitions(reader, topic)
     found = lags(clients.admin(settings, polled=True), group_id, [(topic, number) for number in numbers])
     if as_json:
         lines = [json.dumps(each) for each in as_objects(found, topic=topic, group_id=group_id)]

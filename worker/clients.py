@@ -47,23 +47,17 @@ def plain_producer(settings: Settings, on_delivery: OnDelivery) -> Producer:
 
 def reader(settings: Settings) -> Consumer:
     """A consumer that only looks: it joins no group and commits nothing; its `poll` raises Denied."""
-    given = properties.reader_properties(settings) | {"error_cb": _stop_if_no_reader}
-    with _mistakes_named():
-        return Consumer(given, logger=logging.getLogger(CLIENT_LOG))
+    return _looking(properties.reader_properties(settings), _stop_if_no_reader)
 
 
 def dead_letter_reader(settings: Settings) -> Consumer:
     """A `reader` that also says where a partition ends."""
-    given = properties.dead_letter_reader_properties(settings) | {"error_cb": _stop_if_no_reader}
-    with _mistakes_named():
-        return Consumer(given, logger=logging.getLogger(CLIENT_LOG))
+    return _looking(properties.dead_letter_reader_properties(settings), _stop_if_no_reader)
 
 
 def replay_consumer(settings: Settings) -> Consumer:
     """The same, in the group that remembers how far dead letters were put back."""
-    given = properties.replay_consumer_properties(settings) | {"error_cb": stop_if_denied}
-    with _mistakes_named():
-        return Consumer(given, logger=logging.getLogger(CLIENT_LOG))
+    return _looking(properties.replay_consumer_properties(settings), stop_if_denied)
 
 
 def replay_producer(settings: Settings, on_delivery: OnDelivery) -> NotingProducer:
@@ -82,6 +76,11 @@ def admin(settings: Settings, *, polled: bool = False) -> AdminClient:
     given = properties.admin_properties(settings) | ({"error_cb": stop_if_denied} if polled else {})
     with _mistakes_named():
         return AdminClient(given, logger=logging.getLogger(CLIENT_LOG))
+
+
+def _looking(given: dict[str, Any], on_error: OnError) -> Consumer:
+    with _mistakes_named():
+        return Consumer(given | {"error_cb": on_error}, logger=logging.getLogger(CLIENT_LOG))
 
 
 def _stop_if_no_reader(error: KafkaError) -> None:

@@ -34,7 +34,7 @@ from .offsets import Partition, first_offsets, next_offsets
 from .record import Outgoing, Record
 from .refusals import RefusalLimit
 from .settings import Settings
-from .sink import Sink
+from .sink import MAX_ABORTS, Sink, pause_s
 from .source import Source
 from .telemetry import StepCounts, Telemetry
 
@@ -50,9 +50,6 @@ counted rather than seconds: a process that was stopped for an hour has not wait
 
 DEVICE_PATIENCE_S = 5.0
 """How long the end of the process waits for the forward pass that the device is at."""
-
-MAX_ABORTS = 8
-"""Steps aborted in a row before the worker gives up: with the pauses between them about 25 s of a broker's trouble."""
 
 Computed = dict[str, Entry | BadRecord]
 """What the device found, by cache key."""
@@ -331,4 +328,4 @@ class Pipeline:
             raise TransactionFailed(self._aborts, str(error)) from error
         self._telemetry.step_aborted(str(error), self._aborts, sum(len(step.records) for step in self._under_way))
         self._source.rewind(self.forget())
-        time.sleep(min(5.0, 0.1 * 2**self._aborts))
+        time.sleep(pause_s(self._aborts))

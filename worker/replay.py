@@ -19,14 +19,13 @@ from schemas.dead_letter import put_back_headers, without_error_headers
 
 from .broker_errors import stop_if_denied
 from .deadletters import DeadLetter, between, extent, known
-from .delivery import DeliveryFailures
 from .errors import BrokerUnavailable, EmotagError, Fenced, StepAborted, StopWorker, TransactionFailed
 from .offsets import Partition
 from .progress import NotingProducer, Progress, ReplayGroup
 from .properties import replay_group
 from .record import Outgoing
 from .settings import Settings
-from .sink import AtLeastOnceSink, Sink, TransactionalSink
+from .sink import MAX_ABORTS, Sink, pause_s
 from .topics import partitions
 
 REMEMBERED = timedelta(days=7)
@@ -39,9 +38,6 @@ PROBE_S = 2.0
 UNDONE_S = 15.0
 """How long brokers may take to undo the transaction of a replay that was killed, once it has timed out: they look every
 ten seconds. Until then they do not say how far it came to whoever only looks."""
-
-MAX_ABORTS = 8
-"""Transactions aborted in a row before the replay gives up, as the worker does."""
 
 OTHERS = "of another group or input topic, and theirs to replay"
 STRANGE = "no dead letters of emotag's"
@@ -271,12 +267,6 @@ class _Step:
         self.bytes = 0
 
 
-def sink_of(settings: Settings, producer: NotingProducer, failures: DeliveryFailures) -> Sink:
-    """As the worker's: what is put back is committed as what is tagged is."""
-    kind = TransactionalSink if settings.delivery == "exactly_once" else AtLeastOnceSink
-    return kind(producer, failures, deadline_s=settings.kafka.unavailable_s)
-
-
 def choice(reason: str | None, most_attempts: int, begin: Sequence[str]) -> Choice:
     """What was typed.
 
@@ -314,6 +304,6 @@ def _persist(sink: Sink, records: Sequence[Outgoing], offsets: Mapping[Partition
             aborts += 1
             if aborts > MAX_ABORTS:
                 raise TransactionFailed(aborts, str(error)) from error
-            time.sleep(min(5.0, 0.1 * 2**aborts))
+            time.sleep(pause_s(aborts))
         else:
             return

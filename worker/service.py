@@ -17,7 +17,7 @@ from .lag import LagWatch
 from .lifecycle import Lifecycle
 from .pipeline import Pipeline
 from .settings import Settings, SettingsProblem
-from .sink import AtLeastOnceSink, Sink, TransactionalSink
+from .sink import Sink, sink_of
 from .source import Source
 from .telemetry import Telemetry
 
@@ -129,9 +129,7 @@ def _device_mistakes_named() -> Iterator[None]:
 def _sink(settings: Settings, source: Source) -> Sink:
     failures = DeliveryFailures()
     producer = clients.producer(settings, source.note_error, failures)
-    if settings.delivery == "exactly_once":
-        return TransactionalSink(producer, failures, deadline_s=settings.kafka.unavailable_s)
-    return AtLeastOnceSink(producer, failures, deadline_s=settings.kafka.unavailable_s)
+    return sink_of(settings, producer, failures)
 
 
 def _cache(settings: Settings, labels: int, telemetry: Telemetry) -> Cache:

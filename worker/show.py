@@ -1,5 +1,6 @@
 """How emotions look on a terminal."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,16 @@ def percent(score: float) -> str:
 def emotions_line(emotions: Iterable[Mapping[str, Any]]) -> str:
     """`excitement 91.2 %, joy 44.7 %`; says so where there is none."""
     return ", ".join(f"{e['label']} {percent(e['score'])}" for e in emotions) or "no emotion over its threshold"
+
+
+def result_line(value: str) -> str:
+    """A result as it came, for people; nothing where it is none."""
+    try:
+        result = json.loads(value)
+        line = f"{result['id']}  {emotions_line(result['emotions'])}"
+    except (ValueError, TypeError, LookupError, AttributeError):
+        line = ""
+    return line
 
 
 def coloured(result: Mapping[str, Any]) -> Text:

@@ -15,6 +15,7 @@ from .delivery import DeliveryFailures
 from .errors import ClientStuck, DeliveryRefused, FlushIncomplete, StepAborted, StopWorker
 from .offsets import Partition
 from .record import Outgoing
+from .settings import Settings
 
 
 class Group(Protocol):
@@ -37,6 +38,21 @@ class Sink(Protocol):
             StepAborted: nothing of it counts; read its records again.
             StopWorker: this worker cannot go on.
         """
+
+
+MAX_ABORTS = 8
+"""Steps aborted in a row before their writer gives up: with the pauses between, about 25 s of a broker's trouble."""
+
+
+def pause_s(aborts: int) -> float:
+    """How long to leave the brokers alone after so many in a row."""
+    return min(5.0, 0.1 * 2.0**aborts)
+
+
+def sink_of(settings: Settings, producer: Producer, failures: DeliveryFailures) -> Sink:
+    """The one that the delivery asked for needs; *producer* made with *failures* as its delivery callback."""
+    kind = TransactionalSink if settings.delivery == "exactly_once" else AtLeastOnceSink
+    return kind(producer, failures, deadline_s=settings.kafka.unavailable_s)
 
 
 class TransactionalSink:

@@ -17,9 +17,10 @@ from worker.cache import NoCache
 from worker.encode import Encoder
 from worker.errors import DeviceLost, StepAborted, TransactionFailed
 from worker.offsets import Partition
-from worker.pipeline import MAX_ABORTS, Pipeline
+from worker.pipeline import Pipeline
 from worker.record import Outgoing
 from worker.settings import Settings
+from worker.sink import MAX_ABORTS
 from worker.telemetry import Telemetry
 
 from .scripted import TOPIC, ScriptedConsumer, ScriptedMessage, Turn, source_of
