@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -131,11 +132,23 @@ def test_what_is_produced_is_tagged_and_can_be_followed(
     assert any(line.startswith("mine  remorse ") for line in plain.stdout.splitlines())
 
 
+def test_produce_says_at_once_that_there_is_no_topic(bootstrap_servers: str, topics: Topics, tmp_path: Path) -> None:
+    """The client alone would wait half a minute for it to come, and say nothing of how it is made."""
+    file = tmp_path / "texts.txt"
+    file.write_text("a text\n")
+    began = time.monotonic()
+    environment = topics.environment(bootstrap_servers) | {"EMOTAG_INPUT__TOPIC": "nobody-made-it"}
+    done = emotag("produce", str(file), **environment)
+    assert 2 == done.returncode
+    assert "emotag topics create" in done.stderr
+    assert time.monotonic() - began < 20
+
+
 def test_topics_are_created_once_and_left_alone_after(bootstrap_servers: str, topics: Topics) -> None:
     environment = topics.environment(bootstrap_servers) | {"EMOTAG_DLQ__TOPIC": f"{topics.dlq}-new"}
     first = emotag("topics", "create", "--partitions", "3", **environment)
     assert f"{topics.dlq}-new: created" in first.stdout
-    assert f"{topics.input}: exists already" in first.stdout
+    assert f"{topics.input}: exists already, with {topics.partitions} partitions" in first.stdout
     assert first.stdout.count("exists already") + 1 == emotag("topics", "create", **environment).stdout.count("exists")
 
 

@@ -122,6 +122,8 @@ def test_a_secret_is_shown_neither_by_show_nor_by_an_error(monkeypatch: pytest.M
         "ssl.key.password",
         "ssl.keystore.password",
         "SASL.PASSWORD",
+        "sasl.kerberos.kinit.cmd",
+        "sasl.pasword",
     ],
 )
 def test_a_property_with_a_secret_in_it_is_masked(name: str) -> None:
@@ -153,6 +155,14 @@ def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SettingsProblem, match=r"EMOTAG_KAFKA__PROPERTIES.*JSON") as caught:
         settings.load()
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["stats_cb", "oauth_cb", "logger", "on_commit", "default.topic.config"])
+def test_what_only_code_can_give_a_client_is_no_property(name: str) -> None:
+    """The client would end in a traceback, or take a text for a function."""
+    loaded = settings.load(flags={"kafka": {"properties": {name: "x"}}})
+    with pytest.raises(SettingsProblem, match=f"{name} is none of librdkafka's"):
+        consumer_properties(loaded)
 
 
 @pytest.mark.parametrize("name", OWNED)
