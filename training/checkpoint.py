@@ -53,7 +53,7 @@ class Checkpoint:
 class Checkpoints:
     """Where one run's checkpoint lies, and what it must have been made from."""
 
-    def __init__(self, out: Path, recipe: Recipe, train: Split, dev: Split) -> None:
+    def __init__(self, out: Path, recipe: Recipe, train: Split, dev: Split, *, processes: int = 1) -> None:
         self.folder = out / "checkpoint"
         self._path = self.folder / "state.pt"
         self._identity: dict[str, Any] = {
@@ -62,6 +62,7 @@ class Checkpoints:
             "training targets": hashlib.sha256(train.targets_NK.tobytes()).hexdigest(),
             "dev texts": dev.sha256,
             "labels": list(train.labels),
+            "processes": processes,
         }
 
     def save(self, checkpoint: Checkpoint) -> None:

@@ -1,7 +1,6 @@
 """emotag-train: fit, teach, evaluate, tune, export, compare."""
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,32 +8,30 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from typer.exceptions import TyperException
 
 from model import artifact
 from model.artifact import ArtifactError
-from model.device import DeviceUnknown, choose_device, usable_cores
-from model.tokens import Tokens
+from model.device import DeviceUnknown, usable_cores
 from model.weights import DTYPES
 
-from . import data, trunk
+from . import data
 from .card import card
-from .checkpoint import CheckpointError, Checkpoints, Interrupted
+from .checkpoint import CheckpointError, Interrupted
 from .data import DataError, Split
 from .evaluate import evaluate as measure
 from .evaluate import predict
-from .export import convert, export
-from .fit import epoch_figures, fastest_precision
-from .fit import fit as run_fit
-from .interrupt import Interrupt
+from .export import convert
+from .fit import epoch_figures
 from .intervals import differences
+from .job import train
 from .labelled import load_labelled
 from .metrics import ranked
+from .progress import TrackerMissing
 from .recipe import FILE as RECIPE_FILE
 from .recipe import SMOKE, RecipeError, parse_changes, resolve
-from .teacher import TeacherError, ask, load_teacher, taught
+from .teacher import TeacherError, ask
 from .trunk import TrunkError
 from .tune import calibrate as with_calibration
 from .tune import tune as with_thresholds
@@ -77,6 +74,7 @@ def main() -> None:
         OSError,
         RecipeError,
         TeacherError,
+        TrackerMissing,
         TrunkError,
         ValueError,
     ) as error:
@@ -85,23 +83,6 @@ def main() -> None:
         sys.exit(130)
     print(f"emotag-train: {' '.join(why.split())}", file=sys.stderr)  # noqa: T201
     sys.exit(2)
-
-
-class Screen:
-    """A progress bar on a terminal; one line an epoch everywhere."""
-
-    def __init__(self, console: Console, bar: Progress) -> None:
-        self._console = console
-        self._bar = bar
-        self._task = bar.add_task("training", total=None, loss="")
-        self._loss = 0.0
-
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        self._loss = loss if step == 1 else 0.98 * self._loss + 0.02 * loss
-        self._bar.update(self._task, completed=step, total=steps, loss=f"epoch {epoch}, loss {self._loss:.4f}")
-
-    def epoch(self, epoch: int, figures: dict[str, Any]) -> None:
-        self._console.print(f"epoch {epoch}  " + "  ".join(f"{k} {v}" for k, v in figures.items() if k != "epoch"))
 
 
 @app.command()
@@ -131,6 +112,7 @@ def fit(
     precision: Annotated[str | None, typer.Option(help="auto (measured), fp32, bf16")] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="200 rows, one epoch: does everything run?")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the unfinished run in --out")] = False,
+    track: Annotated[list[str] | None, typer.Option(help="report to `tensorboard` or `mlflow` too; repeatable")] = None,
 ) -> None:
     """Train a model and export it.
 
@@ -141,6 +123,8 @@ def fit(
     emotag-train fit --resume --out runs/other
 
     emotag-train fit --data FOLDER --set teacher=runs/teacher.safetensors --out runs/student
+
+    torchrun --nproc-per-node 4 -m training fit --data FOLDER --out runs/on-four-gpus
 
     emotag-train fit --data kaggle --trunk distilbert-base-uncased --preset original --out runs/original
     """
@@ -166,72 +150,11 @@ def fit(
         # What `auto` came to stands in the file: the command that began the run may be given again.
         changes = {key: value for key, value in changes.items() if (key, value) not in AUTOMATIC}
     recipe = resolve(preset, config, changes)
-    recipe = recipe.model_copy(update={"device": choose_device(recipe.device)})
-    out.mkdir(parents=True, exist_ok=True)  # a mistake in it is not to show after an hour of training
-    torch.set_num_threads(usable_cores())
-    folder = data.find_folder(recipe.data)
-    train, dev = data.load_split(folder / "train.tsv"), data.load_split(folder / "dev.tsv")
-    if recipe.limit is not None:
-        train, dev = (split.take(range(min(recipe.limit, len(split)))) for split in (train, dev))
-    teacher = load_teacher(Path(recipe.teacher)) if recipe.teacher else None
-    if teacher is not None:
-        train = taught(train, teacher, share=recipe.teacher_share)
-    if not resume:
-        Checkpoints(out, recipe, train, dev).refuse_unfinished()
-    start = trunk.load_trunk(recipe.trunk)
-    torch.manual_seed(recipe.seed)  # the head's first weights are drawn here
-    model = start.grow(labels=train.labels, max_tokens=recipe.max_tokens, head_dropout=recipe.head_dropout)
-    model.to(recipe.device)
-    if recipe.precision == "auto":
-        measured = fastest_precision(model, torch.device(recipe.device))
-        recipe = recipe.model_copy(update={"precision": measured})
-    checkpoints = Checkpoints(out, recipe, train, dev)
-    if not resume:
-        (out / RECIPE_FILE).write_text(recipe.toml(), encoding="utf-8")
     console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
-    try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar, Interrupt() as stop:
-            run = run_fit(
-                model,
-                Tokens(start.tokenizer, max_tokens=recipe.max_tokens),
-                train,
-                dev,
-                recipe,
-                progress=Screen(console, bar),
-                device=torch.device(recipe.device),
-                checkpoints=checkpoints,
-                resume=resume,
-                stop=stop,
-            )
-    except Interrupted as interrupted:
-        again = shlex.join(["emotag-train", "fit", "--resume", "--out", str(out)])
-        raise Interrupted(f"{interrupted}; go on with: {again}") from None
-    (out / RECIPE_FILE).write_text(recipe.toml(), encoding="utf-8")  # what may change on resuming has
-    figures = export(
-        run.model,
-        start.tokenizer,
-        out,
-        train=train,
-        dev=dev,
-        name=recipe.name or out.name,
-        threshold_policy=recipe.threshold,
-        record={
-            "command": shlex.join(["emotag-train", *sys.argv[1:]]),
-            "trunk": start.origin,
-            "preset": recipe.preset,
-            "recipe": recipe.model_dump(),
-            "seed": recipe.seed,
-            "taught_by": [] if teacher is None else teacher.versions,
-            "minutes": round(run.total_s / 60, 1),
-            "examples_per_s": round(run.examples_per_s, 1),
-            "best_epoch": run.best_epoch,
-            "epochs": run.history,
-        },
-    )
-    checkpoints.remove()
-    _show(console, figures)
-    console.print(f"{out}: {artifact.load(out).version}, trained at {run.examples_per_s:.0f} texts/s")
+    figures = train(recipe, out, resume=resume, trackers=track or (), console=console)
+    if figures is not None:
+        _show(console, figures)
+        console.print(f"{out}: {artifact.load(out).version}")
 
 
 @app.command()

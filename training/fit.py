@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ from .checkpoint import Checkpoint, Checkpoints, Interrupted, random_states, res
 from .data import Split, bucketed_batches
 from .loss import loss_of
 from .metrics import report
+from .progress import Progress
+from .ranks import ALONE, Ranks
 from .recipe import Recipe
 
 EVALUATION_BATCH = 64
@@ -34,13 +36,6 @@ CHECKPOINT_EVERY_S = 600
 
 POSITION = ("epoch", "done", "losses")
 MEASURED = ("best_epoch", "history", "texts", "training_s", "total_s")
-
-
-class Progress(Protocol):
-    """What watches a run: told of every step and every epoch."""
-
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None: ...
-    def epoch(self, epoch: int, figures: dict[str, Any]) -> None: ...
 
 
 @dataclass
@@ -79,38 +74,42 @@ def fit(
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
 ) -> Run:
     """Train *model* in place; afterwards it carries the best epoch's weights.
 
     Args:
+        recipe: with a precision that is no longer `auto`.
         checkpoints: where the state is kept: after every epoch, every ten minutes, and when asked to stop.
         resume: go on from the checkpoint; the result is that of a run never interrupted, bit for bit on a CPU.
         stop: asked after every step.
+        ranks: the processes that train together, all of them in this function.
 
     Raises:
         Interrupted: *stop* said so.
         CheckpointError: there is none to resume, or it is another run's.
     """
     model.to(device)
-    # Before the seed: to measure draws dropout, and how a precision was chosen must not change the run.
-    dtype = DTYPES[fastest_precision(model, device) if recipe.precision == "auto" else recipe.precision]
-    torch.manual_seed(recipe.seed)
+    dtype = DTYPES[recipe.precision]
+    torch.manual_seed(recipe.seed + ranks.rank)
     train_ids, dev_ids = tokens(train.texts), tokens(dev.texts)
     lengths = [len(text.ids) for text in train_ids]
     mask_id = tokens.id_of("[MASK]") if recipe.hidden_tokens else 0
     state = State(model, recipe, steps_per_epoch=-(-len(train) // recipe.batch_size))
     run = state.run
+    forward = ranks.wrapped(model, device)
     loss_of_batch = loss_of(recipe, torch.from_numpy(train.targets_NK).to(device))
     if resume and checkpoints is not None:
-        state.restore(checkpoints.load(device), device)
+        state.restore(checkpoints.load(device), device, ranks)
     began = saved = time.monotonic()
     before_s = run.total_s
 
     def save() -> None:
         nonlocal saved
         run.total_s = before_s + time.monotonic() - began
-        if checkpoints is not None:
-            checkpoints.save(state.checkpoint(device))
+        everything = state.checkpoint(device, ranks)
+        if checkpoints is not None and ranks.leads:
+            checkpoints.save(everything)
         saved = time.monotonic()
 
     while state.epoch <= recipe.epochs:
@@ -119,20 +118,25 @@ def fit(
         batches = bucketed_batches(lengths, batch_size=recipe.batch_size, rng=rng)
         for rows in itertools.islice(batches, len(state.losses), None):
             step_began = time.perf_counter()
-            ids_BL, mask_BL = rectangle([train_ids[row] for row in rows], model, device)
+            own = ranks.share(rows)
+            ids_BL, mask_BL = rectangle([train_ids[row] for row in own], model, device)
             if recipe.hidden_tokens:
                 ids_BL = hide(ids_BL, mask_BL, share=recipe.hidden_tokens, mask_id=mask_id)
-            targets_BK = torch.from_numpy(train.targets_NK[rows]).to(device)
+            targets_BK = torch.from_numpy(train.targets_NK[own]).to(device)
             with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
-                logits_BK = model(ids_BL, mask_BL)
-            state.step(loss_of_batch(logits_BK.float(), targets_BK))
+                logits_BK = forward(ids_BL, mask_BL)
+            loss = loss_of_batch(logits_BK.float(), targets_BK) * ranks.weight(len(own), len(rows))
+            loss_of_step, stopped, overdue = ranks.agree(
+                state.step(loss), stop(), time.monotonic() - saved > CHECKPOINT_EVERY_S
+            )
+            state.losses.append(loss_of_step)
             run.texts += len(rows)
             run.training_s += time.perf_counter() - step_began
             progress.step(state.epoch, state.done, state.steps, state.losses[-1])
-            if stop():
+            if stopped:
                 save()
                 raise Interrupted(f"interrupted in epoch {state.epoch}, after step {state.done} of {state.steps}")
-            if time.monotonic() - saved > CHECKPOINT_EVERY_S:
+            if overdue:
                 save()
         figures: dict[str, Any] = {
             "epoch": state.epoch,
@@ -140,7 +144,7 @@ def fit(
             **epoch_figures(probabilities(state.averaged, dev_ids, device=device), dev),
         }
         state.end_epoch(figures)
-        progress.epoch(figures["epoch"], figures)
+        progress.epoch(figures["epoch"], state.done, figures)
         save()
     model.load_state_dict(run.best)
     model.eval()
@@ -152,11 +156,11 @@ class State:
 
     def __init__(self, model: DistilBertCNN, recipe: Recipe, *, steps_per_epoch: int) -> None:
         self.run = Run(model)
+        self.model = model
         self.epoch = 1
         self.losses: list[float] = []  # of the epoch's steps so far
         self.done = 0
         self.steps = steps_per_epoch * recipe.epochs
-        self._model = model
         self._ema = recipe.ema
         self._optimizer = torch.optim.AdamW(list(parameter_groups(model, recipe)), fused=True)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -164,18 +168,18 @@ class State:
         )
         self.averaged = copy.deepcopy(model).requires_grad_(requires_grad=False) if recipe.ema else model
 
-    def step(self, loss: Tensor) -> None:
-        """Move the weights, their average and the rates by one step."""
+    def step(self, loss: Tensor) -> float:
+        """Move the weights, their average and the rates by one step; the loss as a number."""
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimizer.step()
         self._schedule.step()
         self.done += 1
         if self._ema:
             # A short memory at first, or the untrained head would weigh on the average for an epoch.
-            average(self.averaged, self._model, decay=min(self._ema, self.done / (self.done + 10)))
-        self.losses.append(loss.item())
+            average(self.averaged, self.model, decay=min(self._ema, self.done / (self.done + 10)))
+        return loss.item()
 
     def end_epoch(self, figures: dict[str, Any]) -> None:
         """Keep the epoch's figures, and its weights where they are the best so far."""
@@ -187,27 +191,27 @@ class State:
         self.epoch += 1
         self.losses = []
 
-    def checkpoint(self, device: torch.device) -> Checkpoint:
-        """Everything, as it is now."""
+    def checkpoint(self, device: torch.device, ranks: Ranks) -> Checkpoint:
+        """Everything, as it is now. All processes have to ask."""
         run = self.run
         position = {
             **{name: getattr(self, name) for name in POSITION},
             **{name: getattr(run, name) for name in MEASURED},
         }
         tensors = {
-            "model": self._model.state_dict(),
+            "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict() if self._ema else {},
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "best": run.best,
-            "random_states": random_states(device),
+            "random_states": ranks.gathered(random_states(device)),
         }
         return Checkpoint(position, tensors)
 
-    def restore(self, checkpoint: Checkpoint, device: torch.device) -> None:
+    def restore(self, checkpoint: Checkpoint, device: torch.device, ranks: Ranks) -> None:
         """Be as the run was that wrote *checkpoint*."""
         tensors = checkpoint.tensors
-        self._model.load_state_dict(tensors["model"])
+        self.model.load_state_dict(tensors["model"])
         if self._ema:
             self.averaged.load_state_dict(tensors["averaged"])
         self._optimizer.load_state_dict(tensors["optimizer"])
@@ -217,25 +221,7 @@ class State:
         for name in MEASURED:
             setattr(self.run, name, checkpoint.position[name])
         self.run.best = {name: tensor.cpu() for name, tensor in tensors["best"].items()}
-        restore_random_states(tensors["random_states"], device)
-
-
-def fastest_precision(model: DistilBertCNN, device: torch.device, *, repeats: int = 3) -> str:
-    """fp32 or bf16, whichever takes a training step sooner here: measured, some seconds on a CPU."""
-    ids_BL = torch.full((32, 24), model.config.vocab_size - 1, device=device)
-    mask_BL = torch.ones(ids_BL.shape, dtype=torch.bool, device=device)
-    best_s = {"fp32": math.inf, "bf16": math.inf}
-    for repeat in range(repeats + 1):
-        for name, past_s in best_s.items():
-            began = time.perf_counter()
-            with torch.autocast(device.type, dtype=DTYPES[name], enabled=name != "fp32"):
-                loss = model(ids_BL, mask_BL).sum()
-            loss.backward()
-            loss.item()  # waits for a GPU
-            if repeat:  # the first one compiles kernels
-                best_s[name] = min(past_s, time.perf_counter() - began)
-    model.zero_grad(set_to_none=True)
-    return min(best_s, key=best_s.__getitem__)
+        restore_random_states(tensors["random_states"][ranks.rank], device)
 
 
 def parameter_groups(model: DistilBertCNN, recipe: Recipe) -> Iterator[dict[str, Any]]:
@@ -277,9 +263,11 @@ def average(averaged: DistilBertCNN, model: DistilBertCNN, *, decay: float) -> N
     torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), 1 - decay)
 
 
-def rectangle(texts: Sequence[TokenIds], model: DistilBertCNN, device: torch.device) -> tuple[Tensor, Tensor]:
+def rectangle(
+    texts: Sequence[TokenIds], model: DistilBertCNN, device: torch.device, *, round_to: int = 8
+) -> tuple[Tensor, Tensor]:
     """ids_BL and mask_BL of some texts, on the device, the width a multiple of eight: kernels compile per shape."""
-    ids_BL, mask_BL = pad([text.ids for text in texts], pad_id=model.config.pad_token_id, round_to=8)
+    ids_BL, mask_BL = pad([text.ids for text in texts], pad_id=model.config.pad_token_id, round_to=round_to)
     return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL).to(device)
 
 

@@ -55,6 +55,7 @@ class Recipe(BaseModel):
         warmup: share of all steps over which the rate rises.
         per_epoch_cosine: the rate falls once an epoch, as the original does; otherwise at every step.
         head_dropout: before the classifier.
+        trunk_dropout: within the trunk, as its pre-training had it.
         hidden_tokens: share of tokens replaced by [MASK] in training, anew at every step: 43,000 texts are few, and a
             model that may not lean on any one word overfits later.
         ema: decay per step of the averaged weights that are evaluated and exported; 0 takes the weights as they are.
@@ -91,6 +92,7 @@ class Recipe(BaseModel):
     warmup: Share = 0.05
     per_epoch_cosine: bool = False
     head_dropout: Share = 0.3
+    trunk_dropout: Share = 0.1
     hidden_tokens: Share = 0.1
     ema: Share = 0.999
     loss: Literal["bce", "focal", "asymmetric"] = "bce"

@@ -18,6 +18,7 @@ from model.tokens import Tokens
 from training.checkpoint import CheckpointError, Checkpoints, Interrupted
 from training.data import load_split
 from training.fit import Run, fit
+from training.progress import Watchers
 from training.recipe import PRESETS, Recipe
 from training.trunk import load_trunk
 
@@ -37,11 +38,6 @@ EVERYTHING = Recipe(
 PLAIN = PRESETS["original"].model_copy(
     update={"epochs": 3, "batch_size": 20, "precision": "fp32", "max_tokens": 16, "trainable_layers": 1}
 )
-
-
-class Unwatched:
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None: ...
-    def epoch(self, epoch: int, figures: dict[str, Any]) -> None: ...
 
 
 def after(steps: int) -> Callable[[], bool]:
@@ -64,7 +60,7 @@ def train(
         train_split,
         dev_split,
         recipe,
-        progress=Unwatched(),
+        progress=Watchers(),
         device=torch.device("cpu"),
         checkpoints=Checkpoints(out, recipe, train_split, dev_split),
         resume=resume,
@@ -155,6 +151,12 @@ def test_a_checkpoint_of_other_texts_is_refused(folder: Path, unfinished: Path, 
     (moved / "train.tsv").write_text((folder / "train.tsv").read_text() + "glad\t0\tnew\n")
     with pytest.raises(CheckpointError, match="training texts"):
         train(moved, unfinished, EVERYTHING, resume=True)
+
+
+def test_what_two_processes_left_is_not_for_one_to_go_on_with(folder: Path, unfinished: Path) -> None:
+    splits = [load_split(folder / f"{name}.tsv").take(range(100)) for name in ("train", "dev")]
+    with pytest.raises(CheckpointError, match="made with processes 1, not 2"):
+        Checkpoints(unfinished, EVERYTHING, *splits, processes=2).load(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\x80\x04\x95"])

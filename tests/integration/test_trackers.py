@@ -1,0 +1,46 @@
+"""Trackers are told of a run's recipe, its loss and its figures, and what is wrong with one is one line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from model import artifact
+from tests.integration.test_training import run
+
+
+def test_tensorboard_and_mlflow_show_what_training_json_says(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    out = tmp_path / "tracked"
+    common = ["--data", str(folder), "--trunk", str(folder / "trunk"), "--epochs", "2", "--precision", "fp32"]
+    run("fit", *common, "--track", "tensorboard", "--track", "mlflow", "--out", str(out))
+    epochs = artifact.load(out).training["epochs"]
+
+    events = EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    shown = [event.value for event in events.Scalars("epoch/roc_auc")]
+    assert [epoch["roc_auc"] for epoch in epochs] == pytest.approx(shown)
+    assert [20, 40] == [event.step for event in events.Scalars("train/loss")]
+
+    tracked = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert ["FINISHED"] == [found.info.status for found in tracked]
+    assert epochs[-1]["roc_auc"] == tracked[0].data.metrics["roc_auc"]
+    assert "0.00015" == tracked[0].data.params["learning_rate"]
+
+
+def test_a_tracker_that_is_unknown_or_not_installed_is_one_line(folder: Path, tmp_path: Path) -> None:
+    common = ["--data", str(folder), "--trunk", str(folder / "trunk"), "--precision", "fp32", "--out"]
+    hidden = "import sys; sys.modules['mlflow'] = None; from training.cli import main; main()"
+    for tracker, told in (
+        ("wandb", "tracker 'wandb' is unknown; it takes tensorboard or mlflow"),
+        ("mlflow", "mlflow is not installed: pip install 'emotag[trackers]'"),
+    ):
+        arguments = ["fit", *common, str(tmp_path / tracker), "--track", tracker]
+        done = subprocess.run([sys.executable, "-c", hidden, *arguments], capture_output=True, text=True, check=False)
+        assert (2, f"emotag-train: {told}") == (done.returncode, done.stderr.splitlines()[-1])

@@ -1,0 +1,160 @@
+"""What `emotag-train fit` does once its recipe is settled.
+
+    texts, trunk → model → fit → artifact
+
+Every process that torchrun started goes through it; the first one writes and shows.
+"""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from model.device import choose_device, usable_cores
+from model.tokens import Tokens
+
+from . import data
+from .checkpoint import Checkpoints, Interrupted
+from .data import Split
+from .export import export
+from .fit import fit
+from .interrupt import Interrupt
+from .progress import watchers
+from .ranks import Ranks, joined, processes_here
+from .recipe import FILE, Recipe
+from .speed import POOL_BATCHES, fastest_precision, times_the_original
+from .teacher import Teacher, load_teacher, taught
+from .trunk import load_trunk
+
+
+def train(
+    recipe: Recipe, out: Path, *, resume: bool, trackers: Sequence[str], console: Console
+) -> dict[str, Any] | None:
+    """Train a model by *recipe* and write it to *out* as an artifact.
+
+    Args:
+        resume: go on with the unfinished run in *out*.
+        trackers: as for `watchers`.
+
+    Returns:
+        The figures on dev, as written; None in all processes but the first.
+
+    Raises:
+        Interrupted: it was asked to stop; its checkpoint is there.
+        CheckpointError, DataError, DeviceUnknown, TeacherError, TrackerMissing, TrunkError, OSError: as they say.
+    """
+    recipe = recipe.model_copy(update={"device": choose_device(recipe.device)})
+    with joined(recipe.device) as (ranks, device):
+        return _train(recipe, out, resume=resume, trackers=trackers, console=console, ranks=ranks, device=device)
+
+
+def _train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool,
+    trackers: Sequence[str],
+    console: Console,
+    ranks: Ranks,
+    device: torch.device,
+) -> dict[str, Any] | None:
+    out.mkdir(parents=True, exist_ok=True)  # a mistake in it is not to show after an hour of training
+    torch.set_num_threads(max(1, usable_cores() // processes_here()))
+    train_split, dev, teacher = _texts(recipe)
+    if not resume:
+        Checkpoints(out, recipe, train_split, dev).refuse_unfinished()
+    start = load_trunk(recipe.trunk)
+    tokens = Tokens(start.tokenizer, max_tokens=recipe.max_tokens)
+    torch.manual_seed(recipe.seed)  # the head's first weights are drawn here
+    model = start.grow(
+        labels=train_split.labels,
+        max_tokens=recipe.max_tokens,
+        head_dropout=recipe.head_dropout,
+        trunk_dropout=recipe.trunk_dropout,
+    )
+    model.to(device)
+    # Measured before `fit` sets its seed: to measure draws dropout, and that must not change the run.
+    if recipe.precision == "auto":
+        precision = "bf16" if ranks.agree(0.0, fastest_precision(model, device) == "bf16")[1] else "fp32"
+        recipe = recipe.model_copy(update={"precision": precision})
+    few = np.random.default_rng(recipe.seed).permutation(len(train_split))[: POOL_BATCHES * recipe.batch_size]
+    faster = times_the_original(model, tokens([train_split.texts[row] for row in few]), recipe, device)
+    checkpoints = Checkpoints(out, recipe, train_split, dev, processes=ranks.world)
+    if ranks.leads and not resume:
+        (out / FILE).write_text(recipe.toml(), encoding="utf-8")
+    name = recipe.name or out.name
+    quiet = Console(quiet=True)
+    try:
+        with (
+            watchers(
+                console if ranks.leads else quiet,
+                trackers if ranks.leads else (),
+                out=out,
+                name=name,
+                parameters=recipe.model_dump(),
+            ) as progress,
+            Interrupt() as stop,
+        ):
+            run = fit(
+                model,
+                tokens,
+                train_split,
+                dev,
+                recipe,
+                progress=progress,
+                device=device,
+                checkpoints=checkpoints,
+                resume=resume,
+                stop=stop,
+                ranks=ranks,
+            )
+    except Interrupted as interrupted:
+        again = shlex.join(["emotag-train", "fit", "--resume", "--out", str(out)])
+        raise Interrupted(f"{interrupted}; go on with: {again}") from None
+    if not ranks.leads:
+        return None
+    (out / FILE).write_text(recipe.toml(), encoding="utf-8")  # what may change on resuming has
+    figures = export(
+        run.model,
+        start.tokenizer,
+        out,
+        train=train_split,
+        dev=dev,
+        name=name,
+        threshold_policy=recipe.threshold,
+        record={
+            "command": shlex.join(["emotag-train", *sys.argv[1:]]),
+            "trunk": start.origin,
+            "preset": recipe.preset,
+            "recipe": recipe.model_dump(),
+            "seed": recipe.seed,
+            "taught_by": [] if teacher is None else teacher.versions,
+            "processes": ranks.world,
+            "minutes": round(run.total_s / 60, 1),
+            "examples_per_s": round(run.examples_per_s, 1),
+            "times_the_original": None if faster is None else round(faster, 1),
+            "best_epoch": run.best_epoch,
+            "epochs": run.history,
+        },
+    )
+    checkpoints.remove()
+    compared = "" if faster is None else f", {faster:.1f} times as fast as padded to 128 in fp32"
+    console.print(f"trained at {run.examples_per_s:.0f} texts/s{compared}")
+    return figures
+
+
+def _texts(recipe: Recipe) -> tuple[Split, Split, Teacher | None]:
+    """What is learnt from, by a teacher's opinion where there is one, and what is measured on."""
+    folder = data.find_folder(recipe.data)
+    train_split, dev = data.load_split(folder / "train.tsv"), data.load_split(folder / "dev.tsv")
+    if recipe.limit is not None:
+        train_split, dev = (split.take(range(min(recipe.limit, len(split)))) for split in (train_split, dev))
+    if not recipe.teacher:
+        return train_split, dev, None
+    teacher = load_teacher(Path(recipe.teacher))
+    return taught(train_split, teacher, share=recipe.teacher_share), dev, teacher

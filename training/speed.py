@@ -1,0 +1,80 @@
+"""How fast training steps are here: which precision is the faster one, and what is won over the original's way."""
+
+import copy
+import itertools
+import math
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's own name for it)
+from torch import Tensor
+
+from model.distilbert_cnn import DistilBertCNN
+from model.tokens import TokenIds
+from model.torch_engine import DTYPES
+
+from .data import bucketed_batches
+from .fit import State, rectangle
+from .recipe import Recipe
+
+ORIGINAL_WIDTH = 128
+BATCHES = 4
+POOL_BATCHES = 50
+
+
+def fastest_precision(model: DistilBertCNN, device: torch.device, *, repeats: int = 3) -> str:
+    """fp32 or bf16, whichever takes a training step sooner here: measured, some seconds on a CPU."""
+    ids_BL = torch.full((32, 24), model.config.vocab_size - 1, device=device)
+    mask_BL = torch.ones(ids_BL.shape, dtype=torch.bool, device=device)
+    best_s = {"fp32": math.inf, "bf16": math.inf}
+    for repeat in range(repeats + 1):
+        for name, past_s in best_s.items():
+            began = time.perf_counter()
+            with torch.autocast(device.type, dtype=DTYPES[name], enabled=name != "fp32"):
+                loss = model(ids_BL, mask_BL).sum()
+            loss.backward()
+            loss.item()  # waits for a GPU
+            if repeat:  # the first one compiles kernels
+                best_s[name] = min(past_s, time.perf_counter() - began)
+    model.zero_grad(set_to_none=True)
+    return min(best_s, key=best_s.__getitem__)
+
+
+def times_the_original(
+    model: DistilBertCNN, texts: Sequence[TokenIds], recipe: Recipe, device: torch.device
+) -> float | None:
+    """How many times faster a recipe's steps are than the same steps the original's way: padded to 128, in fp32.
+
+    Whole steps, optimiser and averaging included, on some batches of the recipe's own, the two ways in turns.
+
+    Args:
+        model: is left as it is.
+        texts: a sample of the training texts, at least a batch of them.
+
+    Returns:
+        The ratio of the two ways' sums of times; None where the model's window is shorter than 128.
+    """
+    if recipe.max_tokens < ORIGINAL_WIDTH:
+        return None
+    trial = State(copy.deepcopy(model).to(device), recipe, steps_per_epoch=1)
+    lengths = [len(text.ids) for text in texts]
+    drawn = bucketed_batches(lengths, batch_size=recipe.batch_size, rng=np.random.default_rng(recipe.seed))
+    batches = [[texts[row] for row in rows] for rows in itertools.islice(drawn, BATCHES)]
+
+    def step_s(batch: list[TokenIds], *, round_to: int, precision: str) -> float:
+        began = time.perf_counter()
+        ids_BL, mask_BL = rectangle(batch, model, device, round_to=round_to)
+        with torch.autocast(device.type, dtype=DTYPES[precision], enabled=precision != "fp32"):
+            logits_BK: Tensor = trial.model(ids_BL, mask_BL)
+        trial.step(F.binary_cross_entropy_with_logits(logits_BK.float(), torch.zeros_like(logits_BK)))  # waits for it
+        return time.perf_counter() - began
+
+    own_s = original_s = 0.0
+    step_s(batches[0], round_to=ORIGINAL_WIDTH, precision="fp32")  # compiles its one shape
+    for batch in batches:
+        step_s(batch, round_to=8, precision=recipe.precision)
+        own_s += step_s(batch, round_to=8, precision=recipe.precision)
+        original_s += step_s(batch, round_to=ORIGINAL_WIDTH, precision="fp32")
+    return original_s / own_s
