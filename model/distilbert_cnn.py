@@ -154,7 +154,10 @@ class DistilBertCNN(nn.Module):
         Returns:
             logits_BK, float32 whatever the precision of the weights.
         """
-        hidden_BLC = self.trunk(ids_BL, mask_BL)
+        return self.head(self.trunk(ids_BL, mask_BL), mask_BL)
+
+    def head(self, hidden_BLC: Tensor, mask_BL: Tensor) -> Tensor:
+        """Logits [B, K] from the trunk's hidden states, float32."""
         hidden_BLC = hidden_BLC * mask_BL.unsqueeze(-1)
         features_BFL = torch.relu(self.conv(hidden_BLC.transpose(1, 2)))
         # After the ReLU nothing is below zero, so zero is the neutral element of the maximum.

@@ -19,18 +19,19 @@ import torch
 from torch import Tensor
 
 from model.distilbert_cnn import DistilBertCNN
-from model.tokens import TokenIds, Tokens, pad
+from model.tokens import TokenIds, Tokens
 from model.torch_engine import DTYPES
 
+from .batches import TokenBatches, by_length, rectangle
 from .checkpoint import Checkpoint, Checkpoints, Interrupted, random_states, restore_random_states
 from .data import Split, bucketed_batches
+from .frozen import HiddenStates, Upper
 from .loss import loss_of
 from .metrics import report
 from .progress import Progress
 from .ranks import ALONE, Ranks
 from .recipe import Recipe
 
-EVALUATION_BATCH = 64
 CHECKPOINT_EVERY_S = 600
 """What a lost machine costs at most, where epochs take longer. A checkpoint has five times the weights' bytes."""
 
@@ -94,10 +95,21 @@ def fit(
     torch.manual_seed(recipe.seed + ranks.rank)
     train_ids, dev_ids = tokens(train.texts), tokens(dev.texts)
     lengths = [len(text.ids) for text in train_ids]
-    mask_id = tokens.id_of("[MASK]") if recipe.hidden_tokens else 0
     state = State(model, recipe, steps_per_epoch=-(-len(train) // recipe.batch_size))
     run = state.run
-    forward = ranks.wrapped(model, device)
+    first = frozen_layers(model, recipe)
+    source: TokenBatches | HiddenStates
+    if recipe.cache_frozen:
+        source = HiddenStates(model, train_ids, first, device)
+        forward = ranks.wrapped(Upper(model, first), device)
+    else:
+        source = TokenBatches(
+            train_ids,
+            pad_id=model.config.pad_token_id,
+            hidden=recipe.hidden_tokens,
+            mask_id=tokens.id_of("[MASK]") if recipe.hidden_tokens else 0,
+        )
+        forward = ranks.wrapped(model, device)
     loss_of_batch = loss_of(recipe, torch.from_numpy(train.targets_NK).to(device))
     if resume and checkpoints is not None:
         state.restore(checkpoints.load(device), device, ranks)
@@ -119,12 +131,10 @@ def fit(
         for rows in itertools.islice(batches, len(state.losses), None):
             step_began = time.perf_counter()
             own = ranks.share(rows)
-            ids_BL, mask_BL = rectangle([train_ids[row] for row in own], model, device)
-            if recipe.hidden_tokens:
-                ids_BL = hide(ids_BL, mask_BL, share=recipe.hidden_tokens, mask_id=mask_id)
+            inputs, mask_BL = source.batch(own, device)
             targets_BK = torch.from_numpy(train.targets_NK[own]).to(device)
             with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
-                logits_BK = forward(ids_BL, mask_BL)
+                logits_BK = forward(inputs, mask_BL)
             loss = loss_of_batch(logits_BK.float(), targets_BK) * ranks.weight(len(own), len(rows))
             loss_of_step, stopped, overdue = ranks.agree(
                 state.step(loss), stop(), time.monotonic() - saved > CHECKPOINT_EVERY_S
@@ -226,8 +236,7 @@ class State:
 
 def parameter_groups(model: DistilBertCNN, recipe: Recipe) -> Iterator[dict[str, Any]]:
     """One optimiser group per parameter that learns, with its own rate; the others are frozen here."""
-    layers = model.config.n_layers
-    first = 0 if recipe.trainable_layers is None else layers - recipe.trainable_layers
+    layers, first = model.config.n_layers, frozen_layers(model, recipe)
     for name, parameter in model.named_parameters():
         if name.startswith("trunk.embeddings."):
             depth, learns = layers, recipe.trainable_layers is None
@@ -244,6 +253,12 @@ def parameter_groups(model: DistilBertCNN, recipe: Recipe) -> Iterator[dict[str,
             "lr": recipe.head_learning_rate if depth < 0 else recipe.learning_rate * recipe.layer_decay**depth,
             "weight_decay": recipe.weight_decay if parameter.ndim > 1 else 0.0,
         }
+
+
+def frozen_layers(model: DistilBertCNN, recipe: Recipe) -> int:
+    """How many of the trunk's first layers do not learn."""
+    learning = recipe.trainable_layers
+    return 0 if learning is None else max(0, model.config.n_layers - learning)
 
 
 def rate_at(step: int, steps: int, recipe: Recipe) -> float:
@@ -263,31 +278,13 @@ def average(averaged: DistilBertCNN, model: DistilBertCNN, *, decay: float) -> N
     torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), 1 - decay)
 
 
-def rectangle(
-    texts: Sequence[TokenIds], model: DistilBertCNN, device: torch.device, *, round_to: int = 8
-) -> tuple[Tensor, Tensor]:
-    """ids_BL and mask_BL of some texts, on the device, the width a multiple of eight: kernels compile per shape."""
-    ids_BL, mask_BL = pad([text.ids for text in texts], pad_id=model.config.pad_token_id, round_to=round_to)
-    return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL).to(device)
-
-
-def hide(ids_BL: Tensor, mask_BL: Tensor, *, share: float, mask_id: int) -> Tensor:
-    """ids_BL with a random *share* of the words' tokens replaced; each text's first and last token stay."""
-    inner_BL = mask_BL & torch.roll(mask_BL, -1, dims=1)  # the last real token has padding, or the first one, after it
-    inner_BL[:, 0] = inner_BL[:, -1] = False
-    hidden_BL = inner_BL & (torch.rand(ids_BL.shape, device=ids_BL.device) < share)
-    return torch.where(hidden_BL, mask_id, ids_BL)
-
-
 @torch.inference_mode()
 def probabilities(model: DistilBertCNN, texts: Sequence[TokenIds], *, device: torch.device) -> npt.NDArray[np.float32]:
     """The reference forward over many texts, in float32: probabilities [N, K], in order."""
     model.eval()
     result_NK = np.empty((len(texts), len(model.config.labels)), dtype=np.float32)
-    order = sorted(range(len(texts)), key=lambda row: len(texts[row].ids))
-    for start in range(0, len(order), EVALUATION_BATCH):
-        rows = order[start : start + EVALUATION_BATCH]
-        ids_BL, mask_BL = rectangle([texts[row] for row in rows], model, device)
+    for rows in by_length(texts):
+        ids_BL, mask_BL = rectangle([texts[row] for row in rows], pad_id=model.config.pad_token_id, device=device)
         result_NK[rows] = torch.sigmoid(model(ids_BL, mask_BL)).cpu().numpy()
     return result_NK
 

@@ -51,6 +51,8 @@ class Recipe(BaseModel):
         head_learning_rate: of convolution and classifier, which start from nothing.
         layer_decay: each layer's rate is the next one's times this (Howard and Ruder 2018); 1 gives all the same.
         trainable_layers: how many of the last layers learn, the rest and the embeddings frozen. None: all learn.
+        cache_frozen: compute what frozen layers make of each text once, before training, instead of in every step; it
+            takes away their dropout, and hidden_tokens has to be 0.
         weight_decay: of AdamW, on matrices only.
         warmup: share of all steps over which the rate rises.
         per_epoch_cosine: the rate falls once an epoch, as the original does; otherwise at every step.
@@ -88,6 +90,7 @@ class Recipe(BaseModel):
     head_learning_rate: Rate = 1e-3
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.85
     trainable_layers: Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_none_for_all)] = None
+    cache_frozen: bool = False
     weight_decay: Exponent = 0.01
     warmup: Share = 0.05
     per_epoch_cosine: bool = False
@@ -175,10 +178,13 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, object]:
 
 def _validated(values: Mapping[str, object], *, where: str, strict: bool) -> Recipe:
     try:
-        return Recipe.model_validate(values, strict=strict)
+        recipe = Recipe.model_validate(values, strict=strict)
     except ValidationError as error:
         problems = dict.fromkeys(_explain(problem) for problem in error.errors(include_url=False))
         raise RecipeError(where + "; ".join(problems)) from None
+    if recipe.cache_frozen and (recipe.trainable_layers is None or recipe.hidden_tokens):
+        raise RecipeError(f"{where}cache_frozen = true: it takes a number of trainable_layers, and hidden_tokens = 0")
+    return recipe
 
 
 def _explain(problem: Any) -> str:

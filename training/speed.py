@@ -15,8 +15,9 @@ from model.distilbert_cnn import DistilBertCNN
 from model.tokens import TokenIds
 from model.torch_engine import DTYPES
 
+from .batches import ROUND_TO, rectangle
 from .data import bucketed_batches
-from .fit import State, rectangle
+from .fit import State
 from .recipe import Recipe
 
 ORIGINAL_WIDTH = 128
@@ -65,7 +66,7 @@ def times_the_original(
 
     def step_s(batch: list[TokenIds], *, round_to: int, precision: str) -> float:
         began = time.perf_counter()
-        ids_BL, mask_BL = rectangle(batch, model, device, round_to=round_to)
+        ids_BL, mask_BL = rectangle(batch, pad_id=model.config.pad_token_id, device=device, round_to=round_to)
         with torch.autocast(device.type, dtype=DTYPES[precision], enabled=precision != "fp32"):
             logits_BK: Tensor = trial.model(ids_BL, mask_BL)
         trial.step(F.binary_cross_entropy_with_logits(logits_BK.float(), torch.zeros_like(logits_BK)))  # waits for it
@@ -74,7 +75,7 @@ def times_the_original(
     own_s = original_s = 0.0
     step_s(batches[0], round_to=ORIGINAL_WIDTH, precision="fp32")  # compiles its one shape
     for batch in batches:
-        step_s(batch, round_to=8, precision=recipe.precision)
-        own_s += step_s(batch, round_to=8, precision=recipe.precision)
+        step_s(batch, round_to=ROUND_TO, precision=recipe.precision)
+        own_s += step_s(batch, round_to=ROUND_TO, precision=recipe.precision)
         original_s += step_s(batch, round_to=ORIGINAL_WIDTH, precision="fp32")
     return original_s / own_s

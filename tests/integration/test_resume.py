@@ -53,7 +53,8 @@ def train(
     train_split, dev_split = (load_split(folder / f"{name}.tsv").take(range(100)) for name in ("train", "dev"))
     start = load_trunk(str(folder / "trunk"))
     torch.manual_seed(recipe.seed)
-    model = start.grow(labels=train_split.labels, max_tokens=16, head_dropout=recipe.head_dropout)
+    dropout = {"head_dropout": recipe.head_dropout, "trunk_dropout": recipe.trunk_dropout}
+    model = start.grow(labels=train_split.labels, max_tokens=16, **dropout)
     return fit(
         model,
         Tokens(start.tokenizer, max_tokens=16),

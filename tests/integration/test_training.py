@@ -19,11 +19,12 @@ from model.tagger import EmotionTagger
 from model.thresholds import Thresholds
 from tests.numerics.conftest import tiny_tokenizer
 from training import data
+from training.batches import hide
 from training.card import card
 from training.cli import app
 from training.data import DataError, bucketed_batches, load_split
 from training.evaluate import predict
-from training.fit import hide, parameter_groups
+from training.fit import parameter_groups
 from training.labelled import load_labelled
 from training.metrics import calibration_errors
 from training.recipe import PRESETS, Recipe, resolve

@@ -78,6 +78,7 @@ def test_a_mistake_in_a_file_names_file_key_and_what_it_takes(tmp_path: Path, te
         ("learning_rate=inf", "learning_rate"),
         ("per_epoch_cosine=perhaps", "per_epoch_cosine = 'perhaps'"),
         ("preset=best", "default or original"),
+        ("cache_frozen=true", "it takes a number of trainable_layers, and hidden_tokens = 0"),
     ],
 )
 def test_a_mistake_in_an_option_names_key_and_what_it_takes(assignment: str, message: str) -> None:

@@ -1,0 +1,42 @@
+"""Hidden states of frozen layers, computed once, train the same model as layers that are run in every step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.tokens import Tokens
+from tests.integration.test_resume import PLAIN, train
+from training.batches import rectangle
+from training.data import load_split
+from training.frozen import HiddenStates, Upper
+from training.trunk import load_trunk
+
+STEADY = PLAIN.model_copy(update={"head_dropout": 0.0, "trunk_dropout": 0.0})
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_a_cached_run_comes_to_the_weights_of_one_that_computes_all(folder: Path, tmp_path: Path, layers: int) -> None:
+    """Whether only the head learns, one layer of the two, or both on frozen embeddings."""
+    recipe = STEADY.model_copy(update={"trainable_layers": layers})
+    expected = train(folder, tmp_path / "all", recipe)
+    found = train(folder, tmp_path / "cached", recipe.model_copy(update={"cache_frozen": True}))
+    others = found.model.state_dict()
+    for name, values in expected.model.state_dict().items():
+        assert (values - others[name]).abs().max() < 1e-4, name
+    assert [epoch["train_loss"] for epoch in expected.history] == pytest.approx(
+        [epoch["train_loss"] for epoch in found.history], abs=1e-4
+    )
+
+
+def test_the_upper_layers_give_the_models_own_logits(folder: Path) -> None:
+    start = load_trunk(str(folder / "trunk"))
+    model = start.grow(labels=("a", "b"), max_tokens=16).eval()
+    texts = Tokens(start.tokenizer, max_tokens=16)(load_split(folder / "train.tsv").texts[:100])
+    device = torch.device("cpu")
+    states = HiddenStates(model, texts, 1, device)
+    rows = torch.randperm(100).numpy()[:30]
+    with torch.inference_mode():
+        expected = model(*rectangle([texts[row] for row in rows], pad_id=0, device=device))
+        found = Upper(model, 1)(*states.batch(rows, device))
+    assert (expected - found).abs().max() < 1e-5

@@ -1,0 +1,60 @@
+"""Some of the texts as rectangles of token ids, a step's at a time."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from model.tokens import TokenIds, pad
+
+ROUND_TO = 8
+"""Widths are multiples of this: kernels are compiled per shape."""
+UNTRAINED_BATCH = 64
+
+
+class TokenBatches:
+    """The training texts; a share of their tokens is hidden, anew in every step.
+
+    Args:
+        pad_id: what fills the ends.
+        hidden: the share of tokens that are replaced.
+        mask_id: by what.
+    """
+
+    def __init__(self, texts: Sequence[TokenIds], *, pad_id: int, hidden: float, mask_id: int) -> None:
+        self._texts = texts
+        self._pad_id = pad_id
+        self._hidden = hidden
+        self._mask_id = mask_id
+
+    def batch(self, rows: npt.NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
+        """ids_BL and mask_BL of some of them."""
+        ids_BL, mask_BL = rectangle([self._texts[row] for row in rows], pad_id=self._pad_id, device=device)
+        if self._hidden:
+            ids_BL = hide(ids_BL, mask_BL, share=self._hidden, mask_id=self._mask_id)
+        return ids_BL, mask_BL
+
+
+def rectangle(
+    texts: Sequence[TokenIds], *, pad_id: int, device: torch.device, round_to: int = ROUND_TO
+) -> tuple[Tensor, Tensor]:
+    """ids_BL and mask_BL of some texts, on the device."""
+    ids_BL, mask_BL = pad([text.ids for text in texts], pad_id=pad_id, round_to=round_to)
+    return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL).to(device)
+
+
+def hide(ids_BL: Tensor, mask_BL: Tensor, *, share: float, mask_id: int) -> Tensor:
+    """ids_BL with a random *share* of the words' tokens replaced; each text's first and last token stay."""
+    inner_BL = mask_BL & torch.roll(mask_BL, -1, dims=1)  # the last real token has padding, or the first one, after it
+    inner_BL[:, 0] = inner_BL[:, -1] = False
+    hidden_BL = inner_BL & (torch.rand(ids_BL.shape, device=ids_BL.device) < share)
+    return torch.where(hidden_BL, mask_id, ids_BL)
+
+
+def by_length(texts: Sequence[TokenIds]) -> Iterator[list[int]]:
+    """Rows of all texts, those of like length together: for a forward alone, in which order means nothing."""
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row].ids))
+    for start in range(0, len(order), UNTRAINED_BATCH):
+        yield order[start : start + UNTRAINED_BATCH]
