@@ -95,7 +95,10 @@ def fit(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="over the file; repeatable")
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="under the file: `default`, or `original` (the seed's own recipe)")
+        str | None,
+        typer.Option(
+            help="under the file: `default`, `base` (a trunk of twelve layers), or `original` (the seed's own recipe)"
+        ),
     ] = None,
     data_: Annotated[
         str | None, typer.Option("--data", help="a folder with train.tsv and dev.tsv, `kaggle`, `origin`")

@@ -118,6 +118,8 @@ class Recipe(BaseModel):
 
 PRESETS = {
     "default": Recipe(),
+    # Twelve layers instead of six, which learn faster and are gone through fewer times.
+    "base": Recipe(preset="base", trunk="bge-small", epochs=3, learning_rate=1e-4, layer_decay=0.9),
     # The seed's own: DistilBERT's last three layers, one rate for all, one threshold for every label.
     "original": Recipe(
         preset="original",
@@ -155,7 +157,7 @@ def resolve(preset: str | None, file: Path | None, changes: Mapping[str, object]
         raise RecipeError(f"more than one preset is named: {', '.join(sorted(names))}")
     name = names.pop() if names else "default"
     if name not in PRESETS:
-        raise RecipeError(f"preset {name!r} is unknown; it takes {' or '.join(PRESETS)}")
+        raise RecipeError(f"preset {name!r} is unknown; it takes {', '.join(PRESETS)}")
     # A file has types of its own, and 1 is not true there; an option's value is text.
     recipe = _validated({**PRESETS[name].model_dump(), **written}, where=f"{file}: ", strict=True)
     return _validated({**recipe.model_dump(), **changes}, where="", strict=False)

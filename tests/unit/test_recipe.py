@@ -58,8 +58,8 @@ def test_all_undoes_a_number_of_the_preset() -> None:
         ('loss = "hinge"', "'bce', 'focal' or 'asymmetric'"),
         ("[loss]\na = 1", "loss = {'a': 1}"),
         ("epochs = ", "not TOML"),
-        ('preset = "best"', "default or original"),
-        ("preset = 3", "default or original"),
+        ('preset = "best"', "default, base, original"),
+        ("preset = 3", "default, base, original"),
     ],
 )
 def test_a_mistake_in_a_file_names_file_key_and_what_it_takes(tmp_path: Path, text: str, message: str) -> None:
@@ -77,7 +77,7 @@ def test_a_mistake_in_a_file_names_file_key_and_what_it_takes(tmp_path: Path, te
         ("learning_rate=fast", "learning_rate = 'fast': it should be a valid number"),
         ("learning_rate=inf", "learning_rate"),
         ("per_epoch_cosine=perhaps", "per_epoch_cosine = 'perhaps'"),
-        ("preset=best", "default or original"),
+        ("preset=best", "default, base, original"),
         ("cache_frozen=true", "it takes a number of trainable_layers, and hidden_tokens = 0"),
     ],
 )
