@@ -37,6 +37,7 @@ from .tune import calibrate as with_calibration
 from .tune import tune as with_thresholds
 
 FEW_TEXTS = 200
+FORMATS = ("artifact", "onnx")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -277,19 +278,32 @@ def tune(
 def export_(
     out: Annotated[Path, typer.Option("--out", help="the directory to write")],
     model: ArtifactDir = artifact.DEFAULT,
-    dtype: Annotated[str, typer.Option(help="fp32, bf16 or fp16")] = "fp16",
+    format_: Annotated[str, typer.Option("--format", help="`artifact`; `onnx`: a folder for onnxruntime")] = "artifact",
+    dtype: Annotated[str | None, typer.Option(help="fp32, bf16 or fp16 (default); an ONNX graph is fp32")] = None,
     name: Annotated[str, typer.Option(help="a new name; the old one where empty")] = "",
 ) -> None:
-    """Write a checked copy of an artifact, its weights at another precision.
+    """Write a checked copy of an artifact, its weights at another precision, or the same model as ONNX.
 
     Where that rounds them, metrics.json and the card say with which weights the figures were measured; `tune` and
     `evaluate` measure the copy itself.
 
     emotag-train export --model runs/mini --out runs/mini-fp32 --dtype fp32
+
+    emotag-train export --model runs/mini --out runs/mini-onnx --format onnx
     """
-    if dtype not in DTYPES:
+    if format_ not in FORMATS:
+        raise typer.BadParameter(f"{format_!r} is unknown; it takes {' or '.join(FORMATS)}", param_hint="--format")
+    if dtype is not None and dtype not in DTYPES:
         raise typer.BadParameter(f"{dtype!r} is unknown; it takes {', '.join(DTYPES)}", param_hint="--dtype")
-    convert(model, out, dtype=dtype, name=name)
+    if format_ == "onnx":
+        if dtype not in (None, "fp32"):
+            raise typer.BadParameter(f"an ONNX graph is fp32, not {dtype}", param_hint="--dtype")
+        from .onnx_folder import export_onnx  # only who asks for it pays for onnx's import
+
+        export_onnx(model, out, name=name)
+        typer.echo(f"{out}: {', '.join(sorted(file.name for file in out.iterdir()))}")
+        return
+    convert(model, out, dtype=dtype or "fp16", name=name)
     typer.echo(f"{out}: {artifact.load(out).version}")
 
 
