@@ -112,6 +112,15 @@ def load(path: Path) -> Artifact:
     )
 
 
+def files(path: Path) -> list[str]:
+    """Names of all files that belong to the artifact in this directory: those its checksums list, and they themselves.
+
+    Raises:
+        ArtifactError: there is none, or its checksums cannot be read.
+    """
+    return [*_sums(path), SUMS]
+
+
 def save(artifact: Artifact, path: Path, *, card: str, dtype: str = "fp16") -> None:
     """Write *artifact* as a directory; an existing one is replaced file by file, its checksums last.
 

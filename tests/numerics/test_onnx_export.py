@@ -23,6 +23,7 @@ from model.distilbert_cnn import DistilBertCNN
 from model.tokens import Tokens, pad
 from training import onnx_folder
 from training.cli import app
+from training.onnx_graph import graph
 
 Floats = npt.NDArray[np.float32]
 
@@ -149,13 +150,11 @@ def test_the_folders_tokenizer_cuts_as_the_model_does(tmp_path: Path) -> None:
 def test_a_graph_that_is_not_the_model_is_not_written(
     tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = onnx_folder.graph
-
     def wrong(trained: Artifact) -> onnx.ModelProto:
         bias = trained.weights["classifier.bias"]
-        return right(replace(trained, weights={**trained.weights, "classifier.bias": bias + np.float32(1e-3)}))
+        return graph(replace(trained, weights={**trained.weights, "classifier.bias": bias + np.float32(1e-3)}))
 
-    monkeypatch.setattr(onnx_folder, "graph", wrong)
+    monkeypatch.setattr("training.onnx_folder.graph", wrong)
     with pytest.raises(ValueError, match="is not the model"):
         onnx_folder.export_onnx(tiny_path, tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()
@@ -164,14 +163,12 @@ def test_a_graph_that_is_not_the_model_is_not_written(
 def test_a_graph_that_is_not_valid_is_not_written(
     tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = onnx_folder.graph
-
     def broken(trained: Artifact) -> onnx.ModelProto:
-        made = right(trained)
+        made = graph(trained)
         del made.graph.node[3]
         return made
 
-    monkeypatch.setattr(onnx_folder, "graph", broken)
+    monkeypatch.setattr("training.onnx_folder.graph", broken)
     with pytest.raises(ValueError, match="is not valid ONNX"):
         onnx_folder.export_onnx(tiny_path, tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()
