@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.data import load_split
+from training.labelled import load_split
 
 ROOT = Path(__file__).parents[1]
 DEV = ROOT.parent / "shared" / "data" / "goemotions" / "dev.tsv"

@@ -5,15 +5,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model.artifact import Artifact
+from schemas.labels import LABELS, SENTIMENT
 
 from .metrics import CROSS_FIT_SPLITS
 from .slices import SENTENCES
+
+LANGUAGE = "language: en\n"
+DATA_SET = "datasets: [google-research-datasets/go_emotions]\n"
+
+OF_EMOTIONS = """\
+It judges how a short English text reads, not how a person feels. It learnt from Reddit comments of 2005 to 2019, with
+their slang, their slurs and their raters (all from India). Do not use it to decide about people, nor on languages other
+than English. Rare labels (grief, relief, pride, nervousness, embarrassment) had 77 to 303 training texts and are weak.
+"""
+OF_OTHERS = """\
+It has learnt from the texts named above and from no others: of a text unlike them, and of a label that few of them have,
+it says little. Do not use it to decide about people.
+"""
 
 
 def card(made: Artifact) -> str:
     """The model card, in the Hugging Face format; every figure comes from the artifact's metrics.
 
-    What the training record does not say is left out: a model from elsewhere may have none.
+    What the training record does not say is left out: a model from elsewhere may have none. What is true of GoEmotions
+    alone, its raters and its emotions, is said of a model that has its 28 labels.
     """
     figures, record = made.metrics["dev"], made.training
     config, calibration, sure = made.config, figures["calibration"], figures["intervals"]
@@ -45,23 +60,27 @@ def card(made: Artifact) -> str:
             for label, r in figures["per_label"].items()
         ],
     )
+    of_emotions = config.labels == LABELS
+    gives = (
+        f"an English text any of {len(config.labels)} emotions"
+        if of_emotions
+        else f"a text any of {len(config.labels)} labels"
+    )
     trunk = f", from `{record['trunk']}`" if "trunk" in record else ""
     return f"""---
 license: apache-2.0
-language: en
-library_name: emotag
+{LANGUAGE if of_emotions else ""}library_name: emotag
 pipeline_tag: text-classification
-datasets: [google-research-datasets/go_emotions]
-metrics: [f1, roc_auc, matthews_correlation]
+{DATA_SET if of_emotions else ""}metrics: [f1, roc_auc, matthews_correlation]
 {_model_index(made)}
 ---
 
 # {made.name}
 
 A DistilBERT encoder ({config.n_layers} layers, {config.dim} wide{trunk}) with a convolution
-over its tokens, {parameters:.1f} M parameters, that gives an English text any of {len(config.labels)} emotions. It reads the first {config.max_tokens} tokens.
+over its tokens, {parameters:.1f} M parameters, that gives {gives}. It reads the first {config.max_tokens} tokens.
 
-## Figures on GoEmotions dev ({figures["texts"]:,} texts)
+## Figures on {"GoEmotions dev" if of_emotions else "dev"} ({figures["texts"]:,} texts)
 
 | figure | value | 95 % interval |
 |---|---|---|
@@ -83,15 +102,7 @@ Intervals: bootstrap over texts, {sure["resamples"]:,} resamples, percentiles. T
 Expected calibration error of a label, {calibration["bins"]} bins of equally many texts: {calibration["as_is"]["mean"]:.4f} on average,
 {calibration["as_is"]["largest"]:.4f} for the worst label. {_calibrated(made)}
 
-## Where it is better and worse
-
-At the thresholds of the table of labels. The last column counts the texts that nobody called negative and that are given a negative emotion.
-
-{_table(("texts", "how many", "micro F1", "negative by mistake"), [(kind, s["texts"], _shown(s["micro_f1"]), _shown(s["negative_false_positive_rate"])) for kind, s in figures["slices"].items()])}
-
-Plain sentences such as "My neighbour is a Muslim.", {len(SENTENCES)} about each kind of people; the share of them that is given a negative emotion:
-
-{_table(("about", "negative by mistake"), [(people, _shown(rate)) for people, rate in figures["people_negative_false_positive_rate"].items()])}
+{_slices(made)}
 
 ## How it was made
 
@@ -99,10 +110,7 @@ Plain sentences such as "My neighbour is a Muslim.", {len(SENTENCES)} about each
 
 ## What it should not be used for
 
-It judges how a short English text reads, not how a person feels. It learnt from Reddit comments of 2005 to 2019, with
-their slang, their slurs and their raters (all from India). Do not use it to decide about people, nor on languages other
-than English. Rare labels (grief, relief, pride, nervousness, embarrassment) had 77 to 303 training texts and are weak.
-"""
+{OF_EMOTIONS if of_emotions else OF_OTHERS}"""
 
 
 def _shared_row(figures: Mapping[str, Any]) -> str:
@@ -111,6 +119,27 @@ def _shared_row(figures: Mapping[str, Any]) -> str:
         return ""
     shared = figures["texts"] - apart["texts"]
     return f"\n| macro F1 without the texts that also stand in train ({shared} of them) | {apart['macro_f1_cross_fitted']:.4f} | |"
+
+
+def _slices(made: Artifact) -> str:
+    """Kinds of texts; and what is negative by mistake, for a model that has a negative emotion to give."""
+    figures = made.metrics["dev"]
+    slices = figures["slices"].items()
+    if not set(SENTIMENT["negative"]) & set(made.config.labels):
+        return f"""## Where it is better and worse
+
+At the thresholds of the table of labels.
+
+{_table(("texts", "how many", "micro F1"), [(kind, s["texts"], _shown(s["micro_f1"])) for kind, s in slices])}"""
+    return f"""## Where it is better and worse
+
+At the thresholds of the table of labels. The last column counts the texts that nobody called negative and that are given a negative emotion.
+
+{_table(("texts", "how many", "micro F1", "negative by mistake"), [(kind, s["texts"], _shown(s["micro_f1"]), _shown(s["negative_false_positive_rate"])) for kind, s in slices])}
+
+Plain sentences such as "My neighbour is a Muslim.", {len(SENTENCES)} about each kind of people; the share of them that is given a negative emotion:
+
+{_table(("about", "negative by mistake"), [(people, _shown(rate)) for people, rate in figures["people_negative_false_positive_rate"].items()])}"""
 
 
 def _calibrated(made: Artifact) -> str:
@@ -127,7 +156,7 @@ def _calibrated(made: Artifact) -> str:
 
 def _model_index(made: Artifact) -> str:
     """The figures as the Hugging Face hub reads them: https://huggingface.co/docs/hub/model-cards."""
-    figures = made.metrics["dev"]
+    figures, of_emotions = made.metrics["dev"], made.config.labels == LABELS
     named = {
         ("f1", "macro F1, thresholds cross-fitted"): figures["macro_f1_cross_fitted"],
         ("roc_auc", "ROC-AUC, macro"): figures["roc_auc"],
@@ -144,10 +173,10 @@ def _model_index(made: Artifact) -> str:
     results:
     - task:
         type: text-classification
-        name: multi-label emotion classification
+        name: multi-label {"emotion" if of_emotions else "text"} classification
       dataset:
-        type: google-research-datasets/go_emotions
-        name: GoEmotions
+        type: {"google-research-datasets/go_emotions" if of_emotions else "other"}
+        name: {"GoEmotions" if of_emotions else "its own"}
         split: validation
       metrics:{lines}"""
 
@@ -174,11 +203,8 @@ def _origin(made: Artifact) -> str:
     record = made.training
     command = f"```\n{record['command']}\n```\n\n" if "command" in record else ""
     train_sha256 = record.get("data", {}).get("train_sha256")
-    train = (
-        f"GoEmotions train (Demszky et al. 2020, CC BY 4.0), sha256 `{train_sha256}`"
-        if train_sha256
-        else "not on record"
-    )
+    source = "GoEmotions train (Demszky et al. 2020, CC BY 4.0), " if made.config.labels == LABELS else ""
+    train = f"{source}sha256 `{train_sha256}`" if train_sha256 else "not on record"
     recipe = "Recipe, epochs and versions: `training.json`. " if record else ""
     return f"""{command}Training data: {train}; dev sha256 `{made.metrics["dev"]["data_sha256"]}`.
 {recipe}All figures: `metrics.json`."""

@@ -16,17 +16,19 @@ from model.artifact import ArtifactError
 from model.device import DeviceUnknown, usable_cores
 from model.weights import DTYPES
 
-from . import data
+from . import data_set
 from .card import card
 from .checkpoint import CheckpointError, Interrupted
 from .data import DataError, Split
+from .data_set import DataSet
 from .evaluate import evaluate as measure
 from .evaluate import predict
 from .export import convert
 from .fit import epoch_figures
 from .intervals import differences
 from .job import train
-from .labelled import load_labelled
+from .labelled import FORMATS as FILE_FORMATS
+from .labelled import load_split
 from .metrics import ranked
 from .progress import TrackerMissing
 from .recipe import FILE as RECIPE_FILE
@@ -46,14 +48,9 @@ app = typer.Typer(
     help="Train, measure and export emotag's models.",
 )
 
-Data = Annotated[str, typer.Option("--data", help="a folder with train.tsv and dev.tsv, `kaggle`, or `origin`")]
-Measured = Annotated[
-    str,
-    typer.Option(
-        "--data",
-        help="a folder with train.tsv and dev.tsv, a TSV file, a CSV file (text,labels), `kaggle`, or `origin`",
-    ),
-]
+DATA = "a folder (train and dev as .tsv, .csv or .parquet; or saved by datasets), datasets:NAME, `kaggle`, `origin`"
+Data = Annotated[str, typer.Option("--data", help=DATA)]
+Measured = Annotated[str, typer.Option("--data", help=f"{DATA}, or one file")]
 ArtifactDir = Annotated[Path, typer.Option("--model", help="the artifact's directory")]
 AUTOMATIC = (("device", "auto"), ("precision", "auto"))
 
@@ -101,9 +98,7 @@ def fit(
             help="under the file: `default`, `base` (a trunk of twelve layers), or `original` (the seed's own recipe)"
         ),
     ] = None,
-    data_: Annotated[
-        str | None, typer.Option("--data", help="a folder with train.tsv and dev.tsv, `kaggle`, `origin`")
-    ] = None,
+    data_: Annotated[str | None, typer.Option("--data", help=DATA)] = None,
     trunk_: Annotated[
         str | None,
         typer.Option("--trunk", help="`minilm`, `bge-small`, a local folder, or a hub id (distilbert-base-uncased)"),
@@ -173,8 +168,7 @@ def teach(
 
     emotag-train fit --data ../shared/data/goemotions --set teacher=runs/teacher.safetensors --out runs/student
     """
-    folder = data.find_folder(data_)
-    train, dev = data.load_split(folder / "train.tsv"), data.load_split(folder / "dev.tsv")
+    train, dev = data_set.train_and_dev(data_set.find(data_))
     torch.set_num_threads(usable_cores())
     loaded = [artifact.load(path) for path in teachers]
     figures = epoch_figures(ask(loaded, dev).probabilities_NK, dev)
@@ -186,7 +180,7 @@ def teach(
 def evaluate(
     data_: Measured = "origin",
     model: ArtifactDir = artifact.DEFAULT,
-    split: Annotated[str, typer.Option(help="dev, test, train, or a TSV file")] = "dev",
+    split: Annotated[str, typer.Option(help="dev, test, train, or a file")] = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="all figures as one JSON object")] = False,
 ) -> None:
     """Measure an artifact on labelled texts, with 95 % intervals.
@@ -211,7 +205,7 @@ def compare(
     a: Annotated[Path, typer.Argument(help="an artifact's directory")],
     b: Annotated[Path, typer.Argument(help="another one's")],
     data_: Measured = "origin",
-    split: Annotated[str, typer.Option(help="dev, test, train, or a TSV file")] = "dev",
+    split: Annotated[str, typer.Option(help="dev, test, train, or a file")] = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="the differences as one JSON object")] = False,
 ) -> None:
     """Say whether B is better than A on the same texts: differences by the paired bootstrap.
@@ -255,12 +249,13 @@ def tune(
 
     emotag-train tune --data ../shared/data/goemotions --model runs/mini --policy f1
     """
-    folder = data.find_folder(data_)
-    dev = data.load_split(folder / "dev.tsv")
+    found = data_set.find(data_)
+    read = found.read("dev")
     torch.set_num_threads(usable_cores())
     trained = artifact.load(model)
+    dev = read.split(trained.config.labels)
     tuned = with_thresholds(
-        with_calibration(trained, dev) if calibrate else trained, dev, policy, shared_with=_train_split(folder)
+        with_calibration(trained, dev) if calibrate else trained, dev, policy, shared_with=_train_split(found)
     )
     if calibrate:
         stored = next(short for short, dtype in DTYPES.items() if dtype == trained.weights_dtype)
@@ -310,10 +305,11 @@ def export_(
 def _labelled(data_: str, split: str, labels: tuple[str, ...]) -> tuple[Split, Split | None]:
     """The texts to measure on, and the training texts beside them where those are not the same."""
     if Path(data_).is_file():
-        return load_labelled(Path(data_), labels), None
-    folder = data.find_folder(data_)
-    path = Path(split) if split.endswith(".tsv") else folder / f"{split}.tsv"
-    return load_labelled(path, labels), None if path == folder / "train.tsv" else _train_split(folder)
+        return load_split(Path(data_), labels), None
+    found = data_set.find(data_)
+    if Path(split).suffix[1:] in FILE_FORMATS:
+        return load_split(Path(split), labels), _train_split(found)
+    return found.read(split).split(labels), None if split == "train" else _train_split(found)
 
 
 def _reserve(texts: int, left_out: list[str]) -> None:
@@ -325,10 +321,9 @@ def _reserve(texts: int, left_out: list[str]) -> None:
         typer.echo("; ".join(reservations), err=True)
 
 
-def _train_split(folder: Path) -> Split | None:
+def _train_split(found: DataSet) -> Split | None:
     """The training texts, to measure without those that stand in both; None where they are not at hand."""
-    path = folder / "train.tsv"
-    return data.load_split(path) if path.is_file() else None
+    return found.read("train").split() if found.has("train") else None
 
 
 def _show(console: Console, figures: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from rich.console import Console
 from model.device import choose_device, usable_cores
 from model.tokens import Tokens
 
-from . import data
+from . import data_set
 from .checkpoint import Checkpoints, Interrupted
 from .data import Split
 from .export import export
@@ -150,8 +150,7 @@ def _train(
 
 def _texts(recipe: Recipe) -> tuple[Split, Split, Teacher | None]:
     """What is learnt from, by a teacher's opinion where there is one, and what is measured on."""
-    folder = data.find_folder(recipe.data)
-    train_split, dev = data.load_split(folder / "train.tsv"), data.load_split(folder / "dev.tsv")
+    train_split, dev = data_set.train_and_dev(data_set.find(recipe.data))
     if recipe.limit is not None:
         train_split, dev = (split.take(range(min(recipe.limit, len(split)))) for split in (train_split, dev))
     if not recipe.teacher:

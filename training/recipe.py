@@ -38,7 +38,7 @@ class Recipe(BaseModel):
 
     Attributes:
         preset: what the other keys were taken from where nothing else was said.
-        data: a folder with train.tsv and dev.tsv, `kaggle`, or `origin`.
+        data: what `training/data_set.py` says: a folder, datasets:NAME, `kaggle`, or `origin`.
         trunk: `minilm`, `bge-small`, a local folder, or a hub id.
         name: the model's; the out folder's where empty.
         seed: of all that is random.

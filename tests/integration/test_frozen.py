@@ -8,8 +8,8 @@ import torch
 from model.tokens import Tokens
 from tests.integration.test_resume import PLAIN, train
 from training.batches import rectangle
-from training.data import load_split
 from training.frozen import HiddenStates, Upper
+from training.labelled import load_split
 from training.trunk import load_trunk
 
 STEADY = PLAIN.model_copy(update={"head_dropout": 0.0, "trunk_dropout": 0.0})

@@ -16,8 +16,8 @@ import torch
 from model import artifact
 from model.tokens import Tokens
 from training.checkpoint import CheckpointError, Checkpoints, Interrupted
-from training.data import load_split
 from training.fit import Run, fit
+from training.labelled import load_split
 from training.progress import Watchers
 from training.recipe import PRESETS, Recipe
 from training.trunk import load_trunk

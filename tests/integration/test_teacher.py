@@ -12,8 +12,8 @@ from model.artifact import Artifact
 from model.thresholds import Thresholds
 from tests.integration.test_training import run
 from tests.numerics.conftest import tiny_tokenizer
-from training.data import load_split
 from training.evaluate import predict
+from training.labelled import load_split
 from training.teacher import Teacher, TeacherError, load_teacher, taught
 from training.trunk import load_trunk
 

@@ -18,14 +18,14 @@ from model.artifact import Artifact
 from model.tagger import EmotionTagger
 from model.thresholds import Thresholds
 from tests.numerics.conftest import tiny_tokenizer
-from training import data
+from training import data_set
 from training.batches import hide
 from training.card import card
 from training.cli import app
-from training.data import DataError, bucketed_batches, load_split
+from training.data import DataError, bucketed_batches
 from training.evaluate import predict
 from training.fit import parameter_groups
-from training.labelled import load_labelled
+from training.labelled import load_split
 from training.metrics import calibration_errors
 from training.recipe import PRESETS, Recipe, resolve
 from training.trunk import load_trunk
@@ -215,7 +215,7 @@ def test_a_small_csv_is_measured_and_what_it_cannot_say_is_one_line(toy: Path, t
 def test_a_csv_that_is_not_in_the_format_is_named(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "mine.csv").write_text(content)
     with pytest.raises(DataError, match=message):
-        load_labelled(tmp_path / "mine.csv", ("joy",))
+        load_split(tmp_path / "mine.csv", ("joy",))
 
 
 def test_a_model_compared_with_itself_shows_no_difference(folder: Path, toy: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_line_that_is_no_data_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
-        data.find_folder(str(tmp_path / "nowhere"))
+        data_set.find(str(tmp_path / "nowhere"))
 
 
 def test_every_text_is_in_one_batch_an_epoch_and_batches_are_of_like_length() -> None:

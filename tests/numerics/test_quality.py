@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from model.artifact import Artifact
-from training.data import load_split
 from training.evaluate import predict
+from training.labelled import load_split
 from training.metrics import report
 
 
