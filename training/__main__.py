@@ -7,10 +7,12 @@ def main() -> None:
     """Hand over to the commands. A worker's installation has none of their libraries: exit code 2."""
     try:
         from .cli import main as run
+
+        run()  # some commands import theirs only then
     except ModuleNotFoundError as error:
-        print(f"emotag-train: {error.name} is not installed: pip install 'emotag[train]'", file=sys.stderr)  # noqa: T201
+        package = str(error.name).partition(".")[0]
+        print(f"emotag-train: {package} is not installed: pip install 'emotag[train]'", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    run()
 
 
 if __name__ == "__main__":

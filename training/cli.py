@@ -1,4 +1,4 @@
-"""emotag-train: fit, teach, evaluate, tune, export, compare."""
+"""emotag-train: fit, teach, evaluate, compare, plot, tune, export."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ from .checkpoint import CheckpointError, Interrupted
 from .data import DataError, Split
 from .data_set import DataSet
 from .evaluate import evaluate as measure
-from .evaluate import predict
+from .evaluate import headline, measured, predict
 from .export import convert
 from .fit import epoch_figures
 from .intervals import differences
@@ -232,6 +232,37 @@ def compare(
 
 
 @app.command()
+def plot(
+    out: Annotated[Path, typer.Option("--out", help="the folder to write")],
+    data_: Measured = "origin",
+    model: ArtifactDir = artifact.DEFAULT,
+    split: Annotated[str, typer.Option(help="dev, test, train, or a TSV file")] = "dev",
+) -> None:
+    """Draw an artifact's figures on labelled texts: PNG files, and report.html with all of them in it.
+
+    emotag-train plot --model runs/mini --data ../shared/data/goemotions --out runs/mini-report
+    """
+    from . import page  # with matplotlib: a second that the other commands need not wait
+
+    if out.resolve() == model.resolve():
+        raise ValueError(f"{out} is the model itself; --out has to name another directory")
+    trained = artifact.load(model)
+    rows, shared_with = _labelled(data_, split, trained.config.labels)
+    out.mkdir(parents=True, exist_ok=True)  # a mistake in it is not to show after a minute of measuring
+    torch.set_num_threads(usable_cores())
+    probabilities_NK = predict(trained, rows)
+    figures = measured(trained, probabilities_NK, rows, shared_with=shared_with)
+    _reserve(figures["texts"], figures["left_out_of_ranking"])
+    pictures = page.pictures(trained, figures, probabilities_NK, rows.targets_NK)
+    for picture in pictures:
+        if picture.png:
+            (out / f"{picture.name}.png").write_bytes(picture.png)
+    named = Path(data_).name if Path(data_).is_file() else split
+    (out / page.FILE).write_text(page.page(trained, figures, pictures, split=named), encoding="utf-8")
+    typer.echo(f"{out / page.FILE}: {sum(bool(picture.png) for picture in pictures)} pictures")
+
+
+@app.command()
 def tune(
     model: ArtifactDir,  # no default: it is changed in place, and the shipped one is not the user's
     data_: Data = "origin",
@@ -327,23 +358,8 @@ def _train_split(found: DataSet) -> Split | None:
 
 
 def _show(console: Console, figures: dict[str, Any]) -> None:
-    sure = figures["intervals"]
     table = Table("figure", "value", "95 % interval", title=f"{figures['texts']:,} texts")
-
-    def row(title: str, value: float | None, interval: str = "") -> None:
-        between = sure.get(interval)
+    for title, value, between in headline(figures):
         shown = "undefined" if value is None else f"{value:.4f}"
         table.add_row(title, shown, f"{between[0]:.4f} to {between[1]:.4f}" if between else "")
-
-    row("macro F1, thresholds cross-fitted", figures["macro_f1_cross_fitted"], "macro_f1_cross_fitted")
-    row("  its deviation over the halvings", figures["macro_f1_cross_fitted_std"])
-    row("macro F1, own thresholds", figures["own_thresholds"]["macro_f1"], "macro_f1_own_thresholds")
-    row("macro F1, at 0.51", figures["at_0.51"]["macro_f1"])
-    row("macro F1, at 0.3", figures["at_0.3"]["macro_f1"])
-    row("ROC-AUC, macro", figures["roc_auc"], "roc_auc")
-    row("mean average precision", figures["mean_average_precision"], "mean_average_precision")
-    row("MCC flattened, at 0.51", figures["at_0.51"]["mcc_flattened"], "mcc_flattened_at_0.51")
-    row("calibration error, mean over labels", figures["calibration"]["as_is"]["mean"])
-    row("calibration error, worst label", figures["calibration"]["as_is"]["largest"])
-    row("macro F1 lost in int8", figures["int8"]["macro_f1_loss"])
     console.print(table)

@@ -1,6 +1,6 @@
 """What an artifact is worth on labelled texts: its probabilities, and every figure that follows from them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,25 @@ def figures(
             name: apart[name] for name in ("texts", "macro_f1_cross_fitted", "roc_auc", "mean_average_precision")
         }
     return found
+
+
+def headline(found: Mapping[str, Any]) -> list[tuple[str, float | None, Sequence[float] | None]]:
+    """The figures to look at first, of all that `evaluate` gives: title, value, 95 % interval where it has one."""
+    sure = found["intervals"]
+    calibrated = found["calibration"]["as_is"]
+    return [
+        ("macro F1, thresholds cross-fitted", found["macro_f1_cross_fitted"], sure["macro_f1_cross_fitted"]),
+        ("  its deviation over the halvings", found["macro_f1_cross_fitted_std"], None),
+        ("macro F1, own thresholds", found["own_thresholds"]["macro_f1"], sure["macro_f1_own_thresholds"]),
+        ("macro F1, at 0.51", found["at_0.51"]["macro_f1"], None),
+        ("macro F1, at 0.3", found["at_0.3"]["macro_f1"], None),
+        ("ROC-AUC, macro", found["roc_auc"], sure["roc_auc"]),
+        ("mean average precision", found["mean_average_precision"], sure["mean_average_precision"]),
+        ("MCC flattened, at 0.51", found["at_0.51"]["mcc_flattened"], sure["mcc_flattened_at_0.51"]),
+        ("calibration error, mean over labels", calibrated["mean"], None),
+        ("calibration error, worst label", calibrated["largest"], None),
+        ("macro F1 lost in int8", found["int8"]["macro_f1_loss"], None),
+    ]
 
 
 def _probabilities(trained: Artifact, texts: Sequence[str]) -> Floats:

@@ -112,11 +112,18 @@ def calibration_errors(
     some error too, since a bin's true share is itself an estimate: on GoEmotions dev 0.003 on average, 0.012 for
     neutral.
     """
-    order_NK = np.argsort(probabilities_NK, axis=0, kind="stable")
-    gap_NK = np.take_along_axis(probabilities_NK - targets_NK.astype(np.float64), order_NK, axis=0)
-    parts = np.array_split(gap_NK, min(bins, len(gap_NK)))
-    errors_K: npt.NDArray[np.float64] = sum(abs(part.sum(0)) for part in parts) / len(gap_NK)
+    gap_NK = probabilities_NK - targets_NK.astype(np.float64)
+    parts = (np.take_along_axis(gap_NK, rows_nK, axis=0) for rows_nK in equal_count_bins(probabilities_NK, bins=bins))
+    errors_K: npt.NDArray[np.float64] = sum(abs(part_nK.sum(0)) for part_nK in parts) / len(gap_NK)
     return errors_K
+
+
+def equal_count_bins(
+    probabilities_NK: npt.NDArray[np.floating[Any]], *, bins: int = CALIBRATION_BINS
+) -> list[npt.NDArray[np.int64]]:
+    """The rows of each bin, [n, K]: those of each label by its own probability, cut into parts of equally many."""
+    order_NK = np.argsort(probabilities_NK, axis=0, kind="stable")
+    return np.array_split(order_NK, min(bins, len(order_NK)))
 
 
 def ranked(targets_NK: Floats) -> Bools:

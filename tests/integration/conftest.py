@@ -7,7 +7,11 @@ import pytest
 import torch
 from transformers import DistilBertConfig, DistilBertModel
 
+from model import artifact
+from model.artifact import Artifact
+from model.thresholds import Thresholds
 from tests.numerics.conftest import tiny_tokenizer
+from training.trunk import load_trunk
 
 WORDS = {0: "glad", 1: "sour", 2: "calm"}
 
@@ -32,3 +36,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     DistilBertModel(config).save_pretrained(root / "trunk")
     tiny_tokenizer().save(str(root / "trunk" / "tokenizer.json"))
     return root
+
+
+@pytest.fixture
+def toy(folder: Path, tmp_path: Path) -> Path:
+    """An artifact that has learnt nothing, with figures and a card of thresholds that it no longer has."""
+    made = untrained(folder, labels=("joy", "anger", "calm"))
+    artifact.save(made, tmp_path / "toy", card="# stale\n")
+    return tmp_path / "toy"
+
+
+def untrained(folder: Path, *, labels: tuple[str, ...], name: str = "toy") -> Artifact:
+    """What `toy` is made of."""
+    torch.manual_seed(0)
+    model = load_trunk(str(folder / "trunk")).grow(labels=labels, max_tokens=16)
+    thresholds = Thresholds.fixed(labels, 0.5)
+    stale = {"dev": {"texts": 1}, "test": {"texts": 2}}
+    record = {"seed": 7, "command": "emotag-train fit"}
+    return Artifact(name, model.config, model.weights(), tiny_tokenizer(), thresholds, stale, record)

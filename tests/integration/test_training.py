@@ -16,8 +16,6 @@ from typer.testing import CliRunner
 from model import artifact
 from model.artifact import Artifact
 from model.tagger import EmotionTagger
-from model.thresholds import Thresholds
-from tests.numerics.conftest import tiny_tokenizer
 from training import data_set
 from training.batches import hide
 from training.card import card
@@ -29,19 +27,6 @@ from training.labelled import load_split
 from training.metrics import calibration_errors
 from training.recipe import PRESETS, Recipe, resolve
 from training.trunk import load_trunk
-
-
-@pytest.fixture
-def toy(folder: Path, tmp_path: Path) -> Path:
-    """An artifact that has learnt nothing, with figures and a card of thresholds that it no longer has."""
-    torch.manual_seed(0)
-    model = load_trunk(str(folder / "trunk")).grow(labels=("joy", "anger", "calm"), max_tokens=16)
-    thresholds = Thresholds.fixed(model.config.labels, 0.5)
-    stale = {"dev": {"texts": 1}, "test": {"texts": 2}}
-    record = {"seed": 7, "command": "emotag-train fit"}
-    made = Artifact("toy", model.config, model.weights(), tiny_tokenizer(), thresholds, stale, record)
-    artifact.save(made, tmp_path / "toy", card="# stale\n")
-    return tmp_path / "toy"
 
 
 def run(*arguments: str) -> str:
