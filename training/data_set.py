@@ -59,7 +59,7 @@ def find(data: str, *, cache: Path | None = None) -> DataSet:
         return Files(_from_origin(cache or Path.home() / ".cache" / "emotag" / "goemotions"))
     if data.startswith(HUB):
         name, _, config = data.removeprefix(HUB).partition(":")
-        return Tables(data, _loaded(data, lambda datasets: datasets.load_dataset(name, config or None)))  # nosec B615
+        return Tables(data, _loaded(data, lambda datasets: datasets.load_dataset(name, config or None)))
     folder = Path(data)
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; --data takes {TAKES}")

@@ -25,7 +25,8 @@ from model.tagger import EmotionTagger
 TOKENIZER_CONFIG = "tokenizer_config.json"
 """What transformers.AutoTokenizer wants beside tokenizer.json. No part of the artifact: nothing of ours reads it."""
 
-SPECIAL_TOKENS = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+SPECIAL_TOKENS = ("unk", "cls", "sep", "mask")
+"""As every BERT calls them: `unk_token` is [UNK]."""
 
 
 class HubTagger(EmotionTagger, ModelHubMixin, library_name="emotag"):
@@ -62,7 +63,7 @@ class HubTagger(EmotionTagger, ModelHubMixin, library_name="emotag"):
         """
         if Path(model_id).is_dir():
             return cls.load(model_id, **options)
-        folder = snapshot_download(  # nosec B615  (a revision is for who names the model to choose)
+        folder = snapshot_download(
             model_id,
             revision=revision,
             cache_dir=cache_dir,
@@ -105,7 +106,8 @@ class HubTagger(EmotionTagger, ModelHubMixin, library_name="emotag"):
 def tokenizer_config(trained: Artifact) -> dict[str, Any]:
     """The artifact's tokenizer as transformers describes one; the tokenizer itself is in tokenizer.json."""
     tokenizer, config = trained.tokenizer, trained.config
-    special = {name: token for name, token in SPECIAL_TOKENS.items() if tokenizer.token_to_id(token) is not None}
+    named = {f"{kind}_token": f"[{kind.upper()}]" for kind in SPECIAL_TOKENS}
+    special = {name: token for name, token in named.items() if tokenizer.token_to_id(token) is not None}
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": config.max_tokens,

@@ -167,7 +167,7 @@ def test_other_labels_train_a_model_by_naming_the_data_alone(
 def test_a_model_is_measured_on_a_file_of_any_format(folder: Path, tmp_path: Path) -> None:
     """Its columns come in the model's order, whatever order the file has them in."""
     run("fit", "--smoke", "--data", str(folder), "--trunk", str(folder / "trunk"), "--out", str(tmp_path / "toy"))
-    rows: Rows = [("glad", ["joy"]), ("sour", ["anger"]), ("calm glad", ["calm", "joy"])]
+    rows: Rows = [("glad now", ["joy"]), ("sour now", ["anger"]), ("calm, glad", ["calm", "joy"])]
     command = ["evaluate", "--model", str(tmp_path / "toy"), "--json", "--data"]
     found = []
     for kind, name in (("csv", "a.csv"), ("tsv with a header", "b.tsv"), ("parquet of names", "c.parquet")):
