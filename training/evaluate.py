@@ -85,10 +85,11 @@ def figures(
     found["data_sha256"] = split.sha256
     if shared_with is not None:
         kept = np.setdiff1d(np.arange(len(split)), shared_rows(split, shared_with))
-        apart = report(probabilities_NK[kept], split.targets_NK[kept], thresholds.values, split.labels)
-        found["without_texts_shared_with_train"] = {
-            name: apart[name] for name in ("texts", "macro_f1_cross_fitted", "roc_auc", "mean_average_precision")
-        }
+        if len(kept):  # of none there are no figures
+            apart = report(probabilities_NK[kept], split.targets_NK[kept], thresholds.values, split.labels)
+            found["without_texts_shared_with_train"] = {
+                name: apart[name] for name in ("texts", "macro_f1_cross_fitted", "roc_auc", "mean_average_precision")
+            }
     return found
 
 

@@ -213,14 +213,14 @@ def test_learning_curves_have_a_gap_where_a_figure_was_undefined_and_a_ring_arou
     panels = {panel.get_title(): panel for panel in figure.axes}
     (curve,) = named(panels["ROC-AUC, macro"], "curve")
     assert pytest.approx([np.nan, 0.7, 0.6], nan_ok=True) == list(curve.get_ydata())
-    rings = {title: [[*line.get_xdata(), *line.get_ydata()] for line in of.lines[1:]] for title, of in panels.items()}
+    rings = {title: [np.asarray(line.get_xydata()).tolist() for line in of.lines[1:]] for title, of in panels.items()}
     expected = {
         "training loss": 0.4,
         "macro F1, cross-fitted": 0.3,
         "mean average precision": 0.4,
         "ROC-AUC, macro": 0.7,
     }
-    assert {title: [[2, value]] for title, value in expected.items()} == rings
+    assert {title: [[[2, value]]] for title, value in expected.items()} == rings
 
 
 def test_f1_stands_in_its_interval_and_the_best_label_above() -> None:

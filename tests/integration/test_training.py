@@ -125,6 +125,18 @@ def test_an_artifact_of_which_little_is_known_is_tuned_and_its_card_says_no_more
     assert not {word for word in ("seed", "training.json", "also stand in train") if word in written}
 
 
+def test_texts_that_all_stand_in_train_are_measured_without_a_figure_for_the_others(
+    folder: Path, toy: Path, tmp_path: Path
+) -> None:
+    shutil.copy(folder / "emotions.txt", tmp_path)
+    shutil.copy(folder / "train.tsv", tmp_path)
+    lines = (folder / "train.tsv").read_text().splitlines(keepends=True)
+    (tmp_path / "dev.tsv").write_text("".join(lines[:40]))
+    figures = json.loads(run("evaluate", "--data", str(tmp_path), "--model", str(toy), "--json"))
+    assert 40 == figures["texts"]
+    assert "without_texts_shared_with_train" not in figures
+
+
 def test_texts_with_other_labels_tune_nothing(folder: Path, toy: Path, tmp_path: Path) -> None:
     """Refused before a file is touched."""
     before = {file.name: file.read_bytes() for file in toy.iterdir()}
