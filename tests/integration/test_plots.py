@@ -48,6 +48,12 @@ def named(axes: Axes, gid: str) -> list[Any]:
     return [artist for artist in axes.get_children() if artist.get_gid() == gid]
 
 
+def point(line: Any) -> list[float]:
+    """Where a line's first point lies: x, y."""
+    found: list[float] = line.get_xydata()[0].tolist()
+    return found
+
+
 def parsed(page: Path) -> ElementTree.Element:
     """The page as a tree; that there is one says that every tag is closed and every sign escaped."""
     return ElementTree.fromstring(page.read_text(encoding="utf-8").removeprefix("<!DOCTYPE html>"))
@@ -142,8 +148,8 @@ def test_the_point_on_a_precision_recall_curve_is_where_the_threshold_cuts() -> 
     for k in range(3):
         given_N = PROBABILITIES_NK[:, k] >= np.float32(CUTS.values[k])
         expected = recall_score(TARGETS_NK[:, k], given_N), precision_score(TARGETS_NK[:, k], given_N)
-        (point,), (curve,) = named(panels[k], "threshold"), named(panels[k], "curve")
-        assert pytest.approx(expected) == point.get_xydata()[0]
+        (cut,), (curve,) = named(panels[k], "threshold"), named(panels[k], "curve")
+        assert pytest.approx(expected) == tuple(point(cut))
         assert np.isclose(curve.get_xydata(), expected).all(axis=1).any()
     assert [] == named(panels[3], "curve") + named(panels[3], "threshold")
     assert "no text has it" == named(panels[3], "absent")[0].get_text()
@@ -199,7 +205,8 @@ def test_labels_that_go_together_are_shares_of_the_rows_texts() -> None:
     maps = {panel.get_title(): panel.images[0] for panel in figure.axes[:2]}
     assert sides.keys() == maps.keys()
     for title, side_NK in sides.items():
-        drawn_KK: Any = np.ma.filled(np.ma.asarray(maps[title].get_array()), np.nan)
+        masked_KK: Any = maps[title].get_array()
+        drawn_KK = np.ma.filled(masked_KK, np.nan)
         for a in range(4):
             for b in range(4):
                 having = [text_K for text_K in side_NK if text_K[a]]
@@ -213,14 +220,14 @@ def test_learning_curves_have_a_gap_where_a_figure_was_undefined_and_a_ring_arou
     panels = {panel.get_title(): panel for panel in figure.axes}
     (curve,) = named(panels["ROC-AUC, macro"], "curve")
     assert pytest.approx([np.nan, 0.7, 0.6], nan_ok=True) == list(curve.get_ydata())
-    rings = {title: [np.asarray(line.get_xydata()).tolist() for line in of.lines[1:]] for title, of in panels.items()}
+    rings = {title: [point(line) for line in of.lines[1:]] for title, of in panels.items()}
     expected = {
         "training loss": 0.4,
         "macro F1, cross-fitted": 0.3,
         "mean average precision": 0.4,
         "ROC-AUC, macro": 0.7,
     }
-    assert {title: [[[2, value]]] for title, value in expected.items()} == rings
+    assert {title: [[2, value]] for title, value in expected.items()} == rings
 
 
 def test_f1_stands_in_its_interval_and_the_best_label_above() -> None:
@@ -231,7 +238,7 @@ def test_f1_stands_in_its_interval_and_the_best_label_above() -> None:
     }
     (panel,) = plots.label_f1(per_label).axes
     assert ["grief (0)", "joy (4)", "calm (1,200)"] == [tick.get_text() for tick in panel.get_yticklabels()]
-    assert [(0.5, 1), (0.7, 2)] == [tuple(dot.get_xydata()[0]) for dot in named(panel, "f1")]
+    assert [(0.5, 1), (0.7, 2)] == [tuple(point(dot)) for dot in named(panel, "f1")]
     bars = [bar.get_segments()[0].tolist() for bar in panel.collections]  # type: ignore[attr-defined]
     assert [[[0.2, 1], [0.6, 1]], [[0.65, 2], [0.8, 2]]] == bars
     assert [(0.01, 0)] == [text.get_position() for text in named(panel, "absent")]
