@@ -1,4 +1,4 @@
-"""Some of the texts as rectangles of token ids, a step's at a time."""
+"""Which texts share a step, and those texts as rectangles of token ids."""
 
 from collections.abc import Iterator, Sequence
 
@@ -35,6 +35,28 @@ class TokenBatches:
         if self._hidden:
             ids_BL = hide(ids_BL, mask_BL, share=self._hidden, mask_id=self._mask_id)
         return ids_BL, mask_BL
+
+
+def bucketed_batches(
+    lengths: Sequence[int], *, batch_size: int, rng: np.random.Generator, pool_batches: int = 50
+) -> Iterator[npt.NDArray[np.int64]]:
+    """One epoch of batches of like length, in random order: little padding, and yet a fresh mixture every epoch.
+
+    Args:
+        lengths: tokens per text.
+        batch_size: texts per batch; the last one of the epoch may be smaller.
+        pool_batches: texts are sorted by length within random pools of this many batches.
+    """
+    order = rng.permutation(len(lengths))
+    length_of = np.asarray(lengths)
+    pool = batch_size * pool_batches
+    batches: list[npt.NDArray[np.int64]] = []
+    for start in range(0, len(order), pool):
+        rows = order[start : start + pool]
+        rows = rows[np.argsort(length_of[rows], kind="stable")]
+        batches.extend(rows[first : first + batch_size] for first in range(0, len(rows), batch_size))
+    for index in rng.permutation(len(batches)):
+        yield batches[index]
 
 
 def rectangle(

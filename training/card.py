@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model.artifact import Artifact
-from schemas.labels import LABELS, SENTIMENT
+from schemas.labels import LABELS
 
 from .metrics import CROSS_FIT_SPLITS
 from .slices import SENTENCES
@@ -125,7 +125,7 @@ def _slices(made: Artifact) -> str:
     """Kinds of texts; and what is negative by mistake, for a model that has a negative emotion to give."""
     figures = made.metrics["dev"]
     slices = figures["slices"].items()
-    if not set(SENTIMENT["negative"]) & set(made.config.labels):
+    if figures["people_negative_false_positive_rate"]["all"] is None:  # no label of it is negative
         return f"""## Where it is better and worse
 
 At the thresholds of the table of labels.

@@ -1,9 +1,9 @@
-"""Labelled texts as training takes them: a split, what two splits share, and batches of one.
+"""Labelled texts as training takes them: a split, and what two splits share.
 
 Where they come from: `data_set`, which knows what --data names, and `labelled`, which reads one table.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,25 +42,3 @@ def shared_rows(split: Split, other: Split) -> npt.NDArray[np.int64]:
     """Rows of *split* whose very text also stands in *other*; figures are to be given with and without them."""
     seen = set(other.texts)
     return np.flatnonzero([text in seen for text in split.texts])
-
-
-def bucketed_batches(
-    lengths: Sequence[int], *, batch_size: int, rng: np.random.Generator, pool_batches: int = 50
-) -> Iterator[npt.NDArray[np.int64]]:
-    """One epoch of batches of like length, in random order: little padding, and yet a fresh mixture every epoch.
-
-    Args:
-        lengths: tokens per text.
-        batch_size: texts per batch; the last one of the epoch may be smaller.
-        pool_batches: texts are sorted by length within random pools of this many batches.
-    """
-    order = rng.permutation(len(lengths))
-    length_of = np.asarray(lengths)
-    pool = batch_size * pool_batches
-    batches: list[npt.NDArray[np.int64]] = []
-    for start in range(0, len(order), pool):
-        rows = order[start : start + pool]
-        rows = rows[np.argsort(length_of[rows], kind="stable")]
-        batches.extend(rows[first : first + batch_size] for first in range(0, len(rows), batch_size))
-    for index in rng.permutation(len(batches)):
-        yield batches[index]

@@ -22,9 +22,9 @@ from model.distilbert_cnn import DistilBertCNN
 from model.tokens import TokenIds, Tokens
 from model.torch_engine import DTYPES
 
-from .batches import TokenBatches, by_length, rectangle
+from .batches import TokenBatches, bucketed_batches, by_length, rectangle
 from .checkpoint import Checkpoint, Checkpoints, Interrupted, random_states, restore_random_states
-from .data import Split, bucketed_batches
+from .data import Split
 from .frozen import HiddenStates, Upper
 from .loss import loss_of
 from .metrics import report

@@ -224,15 +224,19 @@ def _labels(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _slices(figures: Mapping[str, Any]) -> Iterator[str]:
+    people, slices = figures["people_negative_false_positive_rate"], figures["slices"].items()
+    if people["all"] is None:  # no label of it is negative
+        rows = [(kind, f"{of['texts']:,}", _shown(of["micro_f1"])) for kind, of in slices]
+        yield _table(("texts", "how many", "micro F1"), rows)
+        return
     yield _table(
         ("texts", "how many", "micro F1", "negative by mistake"),
         [
             (kind, f"{of['texts']:,}", _shown(of["micro_f1"]), _shown(of["negative_false_positive_rate"]))
-            for kind, of in figures["slices"].items()
+            for kind, of in slices
         ],
     )
     yield _note("Negative by mistake: the share of texts without a negative label that are given one.")
-    people = figures["people_negative_false_positive_rate"]
     yield _note("The same for plain sentences such as “My neighbour is a Muslim.”, by the people they are about:")
     yield _table(("about", "negative by mistake"), [(who, _shown(rate)) for who, rate in people.items()])
 

@@ -15,8 +15,7 @@ from model.distilbert_cnn import DistilBertCNN
 from model.tokens import TokenIds
 from model.torch_engine import DTYPES
 
-from .batches import ROUND_TO, rectangle
-from .data import bucketed_batches
+from .batches import ROUND_TO, bucketed_batches, rectangle
 from .fit import State
 from .recipe import Recipe
 

@@ -28,6 +28,7 @@ from tests.integration.test_training import run
 from training import plots
 from training.cli import app
 from training.metrics import calibration_errors
+from training.page import _slices
 
 RNG = np.random.default_rng(0)
 N = 150
@@ -293,3 +294,13 @@ def test_a_mistake_is_one_plain_line_and_code_2(command: str, hidden: str, messa
 def test_the_other_commands_do_not_wait_for_matplotlib() -> None:
     program = "import sys, training.cli; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=150)
+
+
+def test_a_model_without_a_negative_label_is_not_asked_for_negative_ones() -> None:
+    figures = {
+        "slices": {"all": {"texts": 3, "micro_f1": 0.5, "negative_false_positive_rate": None}},
+        "people_negative_false_positive_rate": {"all": None},
+    }
+    (table,) = _slices(figures)
+    assert "micro F1" in table
+    assert "negative" not in table

@@ -17,10 +17,10 @@ from model import artifact
 from model.artifact import Artifact
 from model.tagger import EmotionTagger
 from training import data_set
-from training.batches import hide
+from training.batches import bucketed_batches, hide
 from training.card import card
 from training.cli import app
-from training.data import DataError, bucketed_batches
+from training.data import DataError
 from training.evaluate import predict
 from training.fit import parameter_groups
 from training.labelled import load_split
@@ -50,6 +50,7 @@ def test_a_model_is_fitted_evaluated_tuned_and_exported(folder: Path, tmp_path: 
     made = artifact.load(out)
     assert {"command", "seed", "recipe", "data", "versions", "epochs"} <= set(made.training)
     assert made.training["examples_per_s"] > 0
+    assert made.training["times_the_original"] > 1  # these texts have a dozen tokens, not 128
     assert made.training["recipe"] == resolve(None, out / "recipe.toml", {}).model_dump()
     assert load_split(folder / "train.tsv").sha256 == made.training["data"]["train_sha256"]
     assert figures["macro_f1_cross_fitted"] == made.metrics["dev"]["macro_f1_cross_fitted"]
