@@ -19,11 +19,18 @@ PIN = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execv(sys
 
 
 class PinnedWorker(LocalWorker):
-    """`emotag run` on one core."""
+    """`emotag run` on one core.
+
+    Args:
+        core: which; the last one where none is given, for interrupts mostly go to the first.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, core: int | None = None) -> None:
+        super().__init__(environment)
+        self._core = max(os.sched_getaffinity(0)) if core is None else core
 
     def _command(self) -> Sequence[str]:
-        core = max(os.sched_getaffinity(0))  # interrupts mostly go to the first
-        return [sys.executable, "-c", PIN, str(core), *super()._command()]
+        return [sys.executable, "-c", PIN, str(self._core), *super()._command()]
 
 
 class Rival(LocalServer):

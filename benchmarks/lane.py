@@ -47,16 +47,17 @@ class Outcome:
 class Lane:
     """An input, an output and a dead-letter topic, and a read_committed consumer of the output."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, bootstrap_servers: str, *, partitions: int = PARTITIONS) -> None:
         QUIET.addHandler(logging.NullHandler())
         QUIET.propagate = False
         unique = uuid.uuid4().hex[:8]
         self.bootstrap_servers = bootstrap_servers
+        self._partitions = range(partitions)
         self.group = f"group-{unique}"
         self.input, self.output, self.dlq = (f"{name}-{unique}" for name in ("texts", "emotions", "dlq"))
         names = (self.input, self.output, self.dlq)
         admin = AdminClient({"bootstrap.servers": bootstrap_servers}, logger=QUIET)
-        for future in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names]).values():
+        for future in admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
             future.result()
         self.producer = Producer(
             {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "compression.type": "lz4"},
@@ -71,7 +72,7 @@ class Lane:
             },
             logger=QUIET,
         )
-        self.consumer.assign([TopicPartition(self.output, partition, 0) for partition in range(PARTITIONS)])
+        self.consumer.assign([TopicPartition(self.output, partition, 0) for partition in self._partitions])
         self._next_id = 0
         self._stray = 0
 
@@ -95,7 +96,7 @@ class Lane:
     def fill(self, texts: Sequence[str]) -> range:
         """Produce *texts*, one after another to each partition in turn; returns their ids once all are there."""
         ids = self.reserve(len(texts))
-        for value, partition in zip(values(texts, ids.start), itertools.cycle(range(PARTITIONS)), strict=False):
+        for value, partition in zip(values(texts, ids.start), itertools.cycle(self._partitions), strict=False):
             while True:
                 try:
                     self.producer.produce(self.input, value, partition=partition)

@@ -10,6 +10,7 @@ SECTIONS = {
     "stages": "Where a message's time goes",
     "latency": "How long a message takes",
     "growth": "How it grows",
+    "scaling": "More workers",
     "start": "Start and memory",
 }
 """Each table's heading, in the order in which they are run and shown."""

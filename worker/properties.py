@@ -88,6 +88,9 @@ def consumer_properties(settings: Settings) -> dict[str, Any]:
     if given.get("group.protocol") != "consumer":  # there the broker assigns
         # Only the partitions that move are stopped.
         defaults["partition.assignment.strategy"] = "cooperative-sticky"
+        # A member hears with its next heartbeat that another came or went. With librdkafka's own three seconds a
+        # partition that was handed over would lie unread for as long.
+        defaults["heartbeat.interval.ms"] = 1_000
     return defaults | given | ours
 
 
