@@ -37,7 +37,8 @@ demo: $(READY) ## texts through a real broker, model and cache (make demo ARGS="
 
 # Two processes, each with a broker of its own: much of the time is spent waiting for brokers, sessions and starts.
 # (Passive: with more processes than cores, torch's threads would spend it spinning at one another's barriers.)
-test: $(READY) check deploy-check ## every test, real Kafka and real Valkey included
+test: $(READY) check ## every test, real Kafka and real Valkey included
+	@$(MAKE) --no-print-directory deploy-check ARGS=
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY) ## types, style, and what is known to be unsafe
@@ -54,7 +55,7 @@ $(DEPLOY_READY): requirements/deploy.txt
 	@touch $@
 
 deploy-check: $(READY) $(DEPLOY_READY) ## image, manifests, alert rules and dashboards: schemas, policies, settings, linters
-	@$(BIN)/python -m tests.deploy --tools $(DEPLOY)/bin --shared $(SHARED)
+	@$(BIN)/python -m tests.deploy --tools $(DEPLOY)/bin --shared $(SHARED) $(ARGS)
 
 unit: $(READY) ## only the tests that need no server (seconds)
 	$(BIN)/python -m pytest tests/unit tests/contract tests/numerics $(ARGS)
