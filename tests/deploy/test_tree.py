@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from . import environment, kafka, policies, queries, scaling
+from .__main__ import ROOT
 from .manifests import Skipped, Tree
 from .programs import Programs
 
@@ -102,3 +103,19 @@ def test_out_of_a_pod_goes_what_is_for_kafka_redis_and_dns_and_in_comes_promethe
                 assert peer["namespaceSelector"]["matchLabels"]
         assert {9092, 9093, 6379, 53} == {port["port"] for rule in policy["egress"] for port in rule["ports"]}
         assert [8080] == [port["port"] for rule in policy["ingress"] for port in rule["ports"]]
+
+
+def test_the_readme_explains_every_setting_that_is_deployed(tree: Tree) -> None:
+    readme = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    rows = "\n".join(line.split("|")[1] for line in readme.splitlines() if line.startswith("| `"))
+    for workload in tree.workloads():
+        for name in environment.environment(workload):
+            explained = "EMOTAG_KAFKA__PROPERTIES__…" if "PROPERTIES__" in name else name
+            assert f"`{explained}`" in rows, name
+
+
+def test_the_readme_names_every_folder_of_manifests() -> None:
+    readme = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    kubernetes = ROOT / "deploy" / "kubernetes"
+    for file in kubernetes.rglob("kustomization.yaml"):
+        assert f"`{file.parent.relative_to(kubernetes).as_posix()}`" in readme
