@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from . import environment, kafka, policies, queries, scaling
+from . import environment, kafka, policies, queries, rules, scaling
 from .manifests import Skipped, Tree
 from .programs import Programs
 
@@ -27,7 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--only", nargs="+", default=(), metavar="FOLDER", help="of deploy/kubernetes, render only these"
     )
+    parser.add_argument(
+        "--write-rules", action="store_true", help="only make the PrometheusRule of observe/alerts.yaml"
+    )
     given = parser.parse_args(arguments)
+    if given.write_rules:
+        rules.write(Tree(given.root))
+        return 0
     tree, programs = Tree(given.root, only=given.only), Programs(tools=given.tools.absolute(), shared=given.shared)
     checks: list[tuple[str, Callable[[Tree], Iterable[str]]]] = [
         ("rendering", _rendering),
@@ -37,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("scaling", scaling.problems),
         ("kafka", kafka.problems),
         ("queries", queries.problems),
+        ("rules", rules.problems),
         ("promtool", programs.promtool),
         ("hadolint", programs.hadolint),
         ("yamllint", programs.yamllint),

@@ -49,6 +49,7 @@ def spoilt(tree: Tree) -> Callable[[str, Spoil], Tree]:
 def own_deploy(tmp_path: Path) -> Path:
     """A folder with a copy of `deploy/` in it."""
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    (tmp_path / "deploy" / "observe").mkdir(exist_ok=True)
     for name in (".yamllint.yaml", ".gitignore"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path

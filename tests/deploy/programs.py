@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from .manifests import Skipped, Tree
-from .queries import rule_files, rules_in
+from .rules import rule_files
 
 PROGRAM_S = 120
 KUBERNETES = "1.33"
@@ -60,21 +60,13 @@ class Programs:
         promtool = shutil.which("promtool")
         if promtool is None:
             raise Skipped("promtool is not installed (Debian: prometheus)")
-        with tempfile.TemporaryDirectory() as folder:
-            # promtool reads Prometheus' own form, and its tests name the file of rules beside them.
-            rules = [Path(folder) / file.name for file in rule_files(tree)]
-            for file, copy in zip(rule_files(tree), rules, strict=True):
-                document = rules_in(yaml.safe_load(file.read_text(encoding="utf-8")))
-                copy.write_text(yaml.safe_dump(document), encoding="utf-8")
-            tests = [
-                Path(shutil.copy(file, folder)) for file in sorted((tree.deploy / "observe").glob("alerts*_test.yaml"))
-            ]
-            if not rules:
-                raise Skipped("there are no alert rules")
-            yield from _run([promtool, "check", "rules", *map(str, rules)])
-            if not tests:
-                raise Skipped("alert rules have no tests")
-            yield from _run([promtool, "test", "rules", *map(str, tests)])
+        rules, tests = rule_files(tree), sorted((tree.deploy / "observe").glob("alerts*_test.yaml"))
+        if not rules:
+            raise Skipped("there are no alert rules")
+        yield from _run([promtool, "check", "rules", *map(str, rules)])
+        if not tests:
+            raise Skipped("alert rules have no tests")
+        yield from _run([promtool, "test", "rules", *map(str, tests)])
 
     def _run(self, program: str, *arguments: str, cwd: Path | None = None) -> Iterator[str]:
         found = self.tools / program

@@ -10,7 +10,8 @@ import yaml
 
 from worker.telemetry import Telemetry
 
-from .manifests import Object, Skipped, Tree
+from .manifests import Skipped, Tree
+from .rules import rule_files
 
 ELSEWHERE = (
     "up", "ALERTS", "ALERTS_FOR_STATE", "scrape_", "kube_", "container_", "kubelet_", "process_", "python_", "keda_",
@@ -120,18 +121,7 @@ def _of_rules(tree: Tree) -> Iterator[tuple[str, str]]:
 def _rules(tree: Tree) -> Iterator[tuple[str, str, str]]:
     """(where, the name that it records if it does, query) of every rule."""
     for file in rule_files(tree):
-        for group in rules_in(yaml.safe_load(file.read_text(encoding="utf-8")))["groups"]:
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]:
             for rule in group["rules"]:
                 title = rule.get("alert") or rule.get("record", "?")
                 yield f"{file.name}: {title}", rule.get("record", ""), str(rule["expr"])
-
-
-def rule_files(tree: Tree) -> list[Any]:
-    """Files of alert rules, their tests left out."""
-    return [file for file in sorted((tree.deploy / "observe").glob("alerts*.yaml")) if not file.stem.endswith("_test")]
-
-
-def rules_in(document: Object) -> Object:
-    """Prometheus' own form of rules, of a PrometheusRule or of itself."""
-    found: Object = document["spec"] if document.get("kind") == "PrometheusRule" else document
-    return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from . import policies, queries, scaling
+from . import policies, queries, rules, scaling
 from .__main__ import main
 from .manifests import Skipped, Tree
 from .programs import Programs
@@ -15,6 +15,13 @@ WORKER = "kubernetes/base/deployment.yaml"
 SCALED = "kubernetes/components/keda/scaledobject.yaml"
 ONLY = ("overlays/cpu", "kafka")
 PANEL = '{"panels": [{"title": "lag", "targets": [{"expr": "%s"}]}]}'
+RULES = "groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]"
+RULE_TEST = """
+rule_files: [alerts_quiet.yaml]
+tests:
+- input_series: [{series: up, values: 1x10}]
+  alert_rule_test: [{eval_time: 5m, alertname: A, exp_alerts: [{exp_labels: {}}]}]
+"""
 
 Check = Callable[[Tree], Iterable[str]]
 
@@ -119,18 +126,26 @@ BESIDES = (
     Mistake(
         "broken PromQL in an alert rule",
         "observe/alerts.yaml",
-        "spec:\n  groups:\n",
-        "spec:\n  groups:\n  - name: broken\n    rules:\n    - alert: Broken\n      expr: sum(up\n",
+        "",
+        "groups: [{name: g, rules: [{alert: A, expr: sum(up}]}]",
         "promtool",
         "could not parse expression",
     ),
     Mistake(
         "an alert rule that does not fire where its test says",
-        "observe/alerts.yaml",
-        "spec:\n  groups:\n",
-        "spec:\n  groups: []\nold:\n  groups:\n",
+        "observe/alerts_test.yaml",
+        "",
+        RULE_TEST,
         "promtool",
         "FAILED",
+    ),
+    Mistake(
+        "an alert rule that the operator is not given",
+        "observe/alerts.yaml",
+        "",
+        RULES,
+        rules.problems,
+        "is not what observe/alerts.yaml says",
     ),
     Mistake(
         "a shell for an entry point", "Dockerfile", 'ENTRYPOINT ["emotag"]', "ENTRYPOINT emotag", "hadolint", "DL3025"
@@ -159,6 +174,7 @@ def make(mistake: Mistake, root: Path) -> None:
 
 @pytest.mark.parametrize("mistake", [*MISTAKES, *BESIDES], ids=lambda mistake: mistake.name)
 def test_a_mistake_is_noticed(mistake: Mistake, own_deploy: Path, programs: Programs) -> None:
+    (own_deploy / "deploy" / "observe" / "alerts_quiet.yaml").write_text(RULES, encoding="utf-8")
     make(mistake, own_deploy)
     check: Check = getattr(programs, mistake.check) if isinstance(mistake.check, str) else mistake.check
     found: list[str] = []
@@ -204,3 +220,10 @@ def test_a_program_that_is_not_installed_is_a_problem_not_a_pass(own_deploy: Pat
     missing = Programs(tools=own_deploy, shared=programs.shared)
     (said,) = missing.hadolint(Tree(own_deploy))
     assert "make deploy-check installs it" in said
+
+
+@pytest.mark.usefixtures("tree")
+def test_the_operators_rules_are_made_of_prometheus_own(own_deploy: Path) -> None:
+    (own_deploy / "deploy" / "observe" / "alerts.yaml").write_text(RULES, encoding="utf-8")
+    assert 0 == main(["--root", str(own_deploy), "--write-rules"])
+    assert [] == list(rules.problems(Tree(own_deploy, only=ONLY)))
