@@ -65,7 +65,7 @@ class Tokens:
         self._max_tokens = max_tokens
         # Tokenizers of bytes have none: there is nothing they do not know. No text has an id of -1.
         unknown = getattr(tokenizer.model, "unk_token", None)
-        self._unknown_id = tokenizer.token_to_id(unknown) if unknown else -1
+        self._unknown_id: int = -1 if unknown is None else self.id_of(unknown)
 
     def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
         """Token ids of each text, in order. A text beyond the window keeps its first tokens and the closing one."""

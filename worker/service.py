@@ -62,6 +62,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             record_s=tagger.seconds_per_text(),
         )
         telemetry.step_calibrated(budget.records())
+        telemetry.model_loaded(tagger)
         pipeline = Pipeline(
             source=source,
             cache=cache,

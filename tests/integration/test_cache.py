@@ -50,7 +50,7 @@ def errors(telemetry: Telemetry) -> dict[str, float]:
     """Cache errors counted so far, by kind."""
     return {
         sample.labels["kind"]: sample.value
-        for family in text_string_to_metric_families(telemetry.metrics().decode())
+        for family in text_string_to_metric_families(telemetry.exposition("")[0].decode())
         for sample in family.samples
         if sample.name == "emotag_cache_errors_total"
     }

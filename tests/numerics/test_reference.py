@@ -71,9 +71,9 @@ def test_an_artifact_without_one_is_served_and_leaves_none_of_an_older_one(
     [
         ({"texts": 3}, "do not add up"),
         ({"label_rates": {"joy": 1}}, "labels are not the model's"),
-        ({"scores": {"edges": [0.5, 0.1], "counts": dict.fromkeys(LABELS, [1, 0, 1])}}, "do not rise"),
-        ({"scores": {"edges": [0.5], "counts": dict.fromkeys(LABELS, [3, -1])}}, "do not add up"),
-        ({"scores": {"edges": [0.5], "counts": dict.fromkeys(LABELS, [1, 0, 1])}}, "one fewer"),
+        ({"scores": {"edges": [0.5, 0.1], "counts": {label: [1, 0, 1] for label in LABELS}}}, "do not rise"),
+        ({"scores": {"edges": [0.5], "counts": {label: [3, -1] for label in LABELS}}}, "do not add up"),
+        ({"scores": {"edges": [0.5], "counts": {label: [1, 0, 1] for label in LABELS}}}, "one fewer"),
         ({"tokens": {"counts": [1]}}, "'edges' is missing"),
         ({"unknown_rate": 1.5}, "no share"),
         ({"unknown_rate": None}, "NoneType"),

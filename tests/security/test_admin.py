@@ -19,7 +19,9 @@ PROBES = {"/livez": True, "/startupz": True, "/readyz": False}
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda: b"emotag_records_total 1\n") as served:
+    with Admin(
+        "127.0.0.1", 0, probe=PROBES.get, metrics=lambda _: (b"emotag_records_total 1\n", "text/plain")
+    ) as served:
         yield served.port
 
 
@@ -122,7 +124,7 @@ def test_a_client_that_does_not_read_its_answer_is_hung_up_on(monkeypatch: pytes
     monkeypatch.setattr(admin, "REQUEST_S", 0.5)
     large = b"a" * 64 * 1024 * 1024  # more than any socket's buffers hold
     with (
-        Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda: large) as served,
+        Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda _: (large, "text/plain")) as served,
         socket.create_connection(("127.0.0.1", served.port), timeout=10) as lazy,
     ):
         lazy.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
@@ -159,12 +161,12 @@ def test_it_listens_where_it_is_told_and_nowhere_else(port: int) -> None:
 
 def test_a_port_that_is_taken_is_named(port: int) -> None:
     with pytest.raises(StopWorker, match=rf"127\.0\.0\.1:{port} .*EMOTAG_ADMIN__HOST"):
-        Admin("127.0.0.1", port, probe=PROBES.get, metrics=bytes)
+        Admin("127.0.0.1", port, probe=PROBES.get, metrics=lambda _: (b"", "text/plain"))
 
 
 def test_it_ends_with_connections_open() -> None:
     """And leaves nothing open itself."""
-    with Admin("127.0.0.1", 0, probe=PROBES.get, metrics=bytes) as served:
+    with Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda _: (b"", "text/plain")) as served:
         connection = socket.create_connection(("127.0.0.1", served.port), timeout=5)
         ask(served.port, "GET", "/livez")
     with contextlib.closing(connection), contextlib.suppress(ConnectionError):
