@@ -5,6 +5,7 @@ be the worker's dearest stage. This one counts thousands in one call of numpy, a
 """
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
@@ -14,8 +15,6 @@ import numpy.typing as npt
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
-
-from model.reference import bins, counted
 
 LOOKS = 64
 """How many of a step's last values are asked for an exemplar: of thousands, a few are as good."""
@@ -40,24 +39,26 @@ class Distribution(Collector):
         self._exemplars: dict[int, Exemplar] = {}
         self._lock = Lock()  # scrapes come in a thread of their own
 
-    def add(self, values_NK: npt.NDArray[Any], times_N: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.uint8]:
-        """Count values, a column for each label value, a row *times_N* times; returns their bins."""
-        found_NK = bins(values_NK, self._edges)
-        counts_KS = counted(found_NK, len(self._edges) + 1, times_N)
-        sums_K = values_NK.sum(axis=0, dtype=np.float64) if times_N is None else times_N @ values_NK.astype(np.float64)
+    def add(self, values_NK: npt.NDArray[Any], times_N: npt.NDArray[np.int64] | None = None) -> None:
+        """Count values, a column for each of the label's, a row *times_N* times."""
+        # Sums of products of 0 or 1 with counts of one step: exact in float32 up to 16 million, and fast.
+        times = np.ones(len(values_NK), np.float32) if times_N is None else times_N.astype(np.float32)
+        over_SK = [times @ (values_NK > edge).astype(np.float32) for edge in np.asarray(self._edges, values_NK.dtype)]
+        every_K = np.full(len(self._values), times.sum())
+        counts_SK = -np.diff([every_K, *over_SK, np.zeros_like(every_K)], axis=0)
+        sums_K = times.astype(np.float64) @ values_NK.astype(np.float64)
         with self._lock:
-            self._counts_KS += counts_KS
+            self._counts_KS += counts_SK.T.astype(np.int64)
             self._sums_K += sums_K
-        return found_NK
 
     def add_with_exemplars(
         self, values_N: npt.NDArray[np.float64], exemplar: Callable[[int], Mapping[str, str] | None]
     ) -> None:
         """Count values, and keep for a bin one of those for which *exemplar* has labels to show."""
-        found_N = self.add(values_N[:, None])[:, 0]
+        self.add(values_N[:, None])
         new: dict[int, Exemplar] = {}
         for n in range(len(values_N) - 1, max(-1, len(values_N) - 1 - LOOKS), -1):
-            if (place := int(found_N[n])) not in new and (labels := exemplar(n)):
+            if (place := bisect_left(self._edges, values_N[n])) not in new and (labels := exemplar(n)):
                 new[place] = Exemplar(dict(labels), float(values_N[n]), time.time())
         with self._lock:
             self._exemplars |= new

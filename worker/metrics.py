@@ -199,7 +199,8 @@ class Metrics:
         self.text_tokens.add(tagged.tokens_B[:, None], times_B)
         if self._scores is not None:
             self._scores.add(tagged.probabilities_BK, times_B)
-            for label, times in zip(self._labels, (times_B @ tagged.given_BK).tolist(), strict=True):
+            given_K = times_B.astype(np.float32) @ tagged.given_BK.astype(np.float32)
+            for label, times in zip(self._labels, given_K.tolist(), strict=True):
                 label.inc(times)
         if self._drift is not None:
             with self._drift_lock:

@@ -11,7 +11,7 @@ import pytest
 
 from model import artifact
 from model.artifact import Artifact, ArtifactError
-from model.reference import LENGTH_EDGES, SCORE_EDGES, Reference, bins, counted
+from model.reference import LENGTH_EDGES, Reference, bins
 from model.tagger import EmotionTagger
 from model.tokens import TokenIds, Tokens
 
@@ -35,11 +35,6 @@ def test_each_value_is_counted_in_the_bin_that_ends_at_or_above_it() -> None:
         size: int(made.length_counts_L[bins(np.array([[size]]), LENGTH_EDGES)[0, 0]]) for size in (3, 30)
     }
     assert made.unknown_rate == 1 / 33
-
-
-def test_a_row_counts_as_often_as_it_is_said_to() -> None:
-    found = counted(bins(np.array([[0.005], [0.95]]), SCORE_EDGES), 10, np.array([3, 4]))
-    assert [[3, 0, 0, 0, 0, 0, 0, 0, 0, 4]] == found.tolist()
 
 
 def test_tokens_that_the_vocabulary_lacks_are_counted() -> None:

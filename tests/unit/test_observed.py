@@ -151,7 +151,7 @@ def test_a_trace_that_is_recorded_is_an_exemplar_where_openmetrics_is_asked_for(
     telemetry.metrics.step_committed(step(records))
     body, kind = telemetry.exposition("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
     assert kind.startswith("application/openmetrics-text")
-    families = {family.name: family for family in read_openmetrics(body.decode())}
+    families = {family.name: family for family in read_openmetrics(body.decode())}  # type: ignore[no-untyped-call]
     shown = [sample.exemplar for sample in families["emotag_text_to_tag_seconds"].samples if sample.exemplar]
     assert [({"trace_id": TRACE}, 2.5)] == [(exemplar.labels, exemplar.value) for exemplar in shown]
 
