@@ -38,6 +38,7 @@ from .settings import Settings
 from .sink import MAX_ABORTS, Sink, pause_s
 from .source import Source
 from .telemetry import Telemetry
+from .traces import NoTraces, StepTrace, Traces
 
 IDLE_POLL_S = 0.1
 """Longest wait for a record while nothing is under way; also how late a signal to stop is noticed."""
@@ -84,6 +85,7 @@ class Step:
         began, submitted: when the records were there, and when the device had been given what is new of them.
         polled_at: when the records were there, in seconds since 1970.
         stages: seconds that the stages before the device took.
+        trace: its spans, where there are any.
     """
 
     records: Sequence[Record]
@@ -97,6 +99,7 @@ class Step:
     submitted: float
     polled_at: float
     stages: dict[str, float]
+    trace: StepTrace
 
 
 class Pipeline:
@@ -113,6 +116,7 @@ class Pipeline:
         budget: StepBudget,
         settings: Settings,
         telemetry: Telemetry,
+        traces: Traces | None = None,
     ) -> None:
         self._source = source
         self._cache = cache
@@ -122,6 +126,7 @@ class Pipeline:
         self._budget = budget
         self._settings = settings
         self._telemetry = telemetry
+        self._traces = traces or NoTraces()
         self._fingerprint = Fingerprint(
             # Eight bytes of the version tell models apart; the precision belongs to it, since it moves probabilities.
             model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.precision}",
@@ -175,6 +180,7 @@ class Pipeline:
         records = [record for step in self._under_way for record in step.records]
         for step in self._under_way:
             step.computing.cancel()
+            step.trace.end("aborted")
         self._under_way.clear()
         return first_offsets(records)
 
@@ -223,6 +229,7 @@ class Pipeline:
                 "lookup": looked_up - decoded,
                 "tokenise": tokenised - looked_up,
             },
+            trace=self._traces.begin(records, polled_at),
         )
 
     def _collect(self) -> None:
@@ -245,6 +252,7 @@ class Pipeline:
         self._sink.write(written.records, offsets, self._source)
         self._source.note_committed(offsets)
         self._refusals.note(records, dead)
+        step.trace.end()
         self._under_way.popleft()
         self._aborts = 0
         now = time.monotonic()
@@ -333,7 +341,7 @@ class Pipeline:
                 continue
             rows.append(row_of[key])
             answer = answers[rows[-1]]
-            written.records.append(self._encoder.result(record, text, answer, now))
+            written.records.append(self._encoder.result(step.trace.continued(record), text, answer, now))
             written.origins["cache" if answer.cached else "repeat" if key in answered else "computed"] += 1
             written.truncated += answer.truncated
             answered.add(key)
