@@ -88,7 +88,7 @@ def _plain(span: Any) -> Span:
 
 def _from_file(file: Path) -> list[Span]:
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    found = []
+    found: list[Span] = []
     for line in lines:
         for resource in json.loads(line)["resourceSpans"]:
             for scope in resource["scopeSpans"]:
