@@ -5,12 +5,13 @@ Shape letters: N texts, K labels, S bins of scores, L bins of lengths.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from .tokens import TokenIds
+if TYPE_CHECKING:  # with it comes the tokenizer's library, which metrics can do without
+    from .tokens import TokenIds
 
 SCORE_EDGES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 """Upper bounds of the bins of scores, the last of which is open: closer where most scores lie. Coarse on purpose: a
@@ -42,7 +43,7 @@ class Reference:
 
     @classmethod
     def of(
-        cls, probabilities_NK: npt.NDArray[np.float32], tokens: Sequence[TokenIds], label_rates: Mapping[str, float]
+        cls, probabilities_NK: npt.NDArray[np.float32], tokens: "Sequence[TokenIds]", label_rates: Mapping[str, float]
     ) -> Self:
         """Counted from the scores and the tokens of the same texts."""
         lengths_N = np.array([len(text.ids) for text in tokens])

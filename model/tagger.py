@@ -18,7 +18,7 @@ import numpy.typing as npt
 from . import artifact
 from .artifact import Artifact
 from .choice import Choice, choose
-from .device import choose_device
+from .device import choose_device, memory_bytes
 from .engine import Engine, open_engine
 from .thresholds import Thresholds
 from .tokens import TokenIds, Tokens
@@ -182,6 +182,10 @@ class EmotionTagger:
     def computed_tokens(self) -> int:
         """Tokens that the device has computed since it was opened, filling and repeated batches included."""
         return self._engine.computed_tokens
+
+    def memory_bytes(self) -> dict[str, int]:
+        """What this process holds of the device's memory, by kind; as `device.memory_bytes`."""
+        return memory_bytes(self.device)
 
     def seconds_per_text(self) -> float:
         """What a typical text costs the device: the second of two batches, since the first compiles kernels."""

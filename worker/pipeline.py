@@ -10,10 +10,9 @@ step N+1 where step N has no more to begin.
 """
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
+from concurrent.futures import wait
 from datetime import UTC, datetime
 from threading import Event
 
@@ -32,13 +31,14 @@ from .errors import BadRecord, DeviceLost, DeviceRejected, StepAborted, Transact
 from .fingerprint import Fingerprint
 from .metrics import StepCounts, Tagged
 from .offsets import Partition, first_offsets, next_offsets
-from .record import Outgoing, Record
+from .record import Record
 from .refusals import RefusalLimit
 from .settings import Settings
 from .sink import MAX_ABORTS, Sink, pause_s
 from .source import Source
+from .step import Computed, Step, Written
 from .telemetry import Telemetry
-from .traces import NoTraces, StepTrace, Traces
+from .traces import NoTraces, Traces
 
 IDLE_POLL_S = 0.1
 """Longest wait for a record while nothing is under way; also how late a signal to stop is noticed."""
@@ -52,54 +52,6 @@ counted rather than seconds: a process that was stopped for an hour has not wait
 
 DEVICE_PATIENCE_S = 5.0
 """How long the end of the process waits for the forward pass that the device is at."""
-
-Computed = dict[str, Entry | BadRecord]
-"""What the device found, by cache key."""
-
-
-@dataclass
-class Written:
-    """What one step writes, counted.
-
-    Attributes:
-        origins, dead_letters, tagged: as in `StepCounts`.
-    """
-
-    records: list[Outgoing] = field(default_factory=list)
-    origins: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    truncated: int = 0
-    tagged: Tagged | None = None
-
-
-@dataclass
-class Step:
-    """Records on their way through.
-
-    Attributes:
-        texts: per record the text in it, or why there is none.
-        keys: per record its cache key; empty where there is no text.
-        known: entries that the cache had, by key.
-        new, tokens: texts that the device was given, and their tokens.
-        computing: what the device finds, and from when until when it was at it.
-        began, submitted: when the records were there, and when the device had been given what is new of them.
-        polled_at: when the records were there, in seconds since 1970.
-        stages: seconds that the stages before the device took.
-        trace: its spans, where there are any.
-    """
-
-    records: Sequence[Record]
-    texts: Sequence[Decoded | BadRecord]
-    keys: Sequence[str]
-    known: Mapping[str, Entry]
-    new: int
-    tokens: int
-    computing: Future[tuple[Computed, float, float]]
-    began: float
-    submitted: float
-    polled_at: float
-    stages: dict[str, float]
-    trace: StepTrace
 
 
 class Pipeline:

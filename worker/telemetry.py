@@ -6,17 +6,17 @@ Events are structured log lines in the past tense; none ever carries any of a te
 import logging
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from model.device import memory_bytes
-from model.tagger import EmotionTagger
-
 from .metrics import Metrics, StepCounts
 from .settings import LogSettings
+
+if TYPE_CHECKING:  # the model takes its time to import, and probes are to be answered before
+    from model.tagger import EmotionTagger
 
 OPENMETRICS = "application/openmetrics-text"
 
@@ -62,8 +62,8 @@ class Telemetry:
     def setting_ignored(self, why: str) -> None:
         self._log.warning("setting_ignored", why=why)
 
-    def model_loaded(self, tagger: EmotionTagger) -> None:
-        self.metrics.model_loaded(tagger.labels, tagger.reference, lambda: memory_bytes(tagger.device))
+    def model_loaded(self, tagger: "EmotionTagger") -> None:
+        self.metrics.model_loaded(tagger.labels, tagger.reference, tagger.memory_bytes)
         if tagger.reference is None:
             self._log.info("drift_unwatched", why="the artifact has no reference.json; emotag-train tune writes one")
 
