@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from threading import Event
 
 import numpy as np
+import numpy.typing as npt
 
 from model.background import Background
 from model.tagger import DeviceFailed, EmotionTagger
@@ -280,7 +281,10 @@ class Pipeline:
         now = datetime.now(UTC)
         written = Written()
         entries = {**step.known, **{key: found for key, found in computed.items() if isinstance(found, Entry)}}
-        answers = self._answers(entries, step.known)
+        probabilities_BK = (
+            np.stack([e.probabilities_K for e in entries.values()]) if entries else np.empty((0, 0), np.float32)
+        )
+        answers = self._answers(entries, probabilities_BK, step.known)
         row_of = {key: row for row, key in enumerate(entries)}
         rows: list[int] = []
         answered: set[str] = set()
@@ -298,14 +302,15 @@ class Pipeline:
             written.truncated += answer.truncated
             answered.add(key)
         if rows:
-            written.tagged = self._tagged(entries.values(), rows)
+            written.tagged = self._tagged(entries.values(), probabilities_BK, rows)
         return written
 
-    def _answers(self, entries: Mapping[str, Entry], known: Mapping[str, Entry]) -> list[Answer]:
+    def _answers(
+        self, entries: Mapping[str, Entry], probabilities_BK: npt.NDArray[np.float32], known: Mapping[str, Entry]
+    ) -> list[Answer]:
         """What is said of each text; of those in *known*, that the cache said it."""
         if not entries:
             return []
-        probabilities_BK = np.stack([entry.probabilities_K for entry in entries.values()])
         emotions = self._tagger.emotions(probabilities_BK)
         scores: list[dict[str, float] | None] = [None] * len(entries)
         if self._settings.output.all_scores:
@@ -315,8 +320,9 @@ class Pipeline:
             for row, (key, entry) in enumerate(entries.items())
         ]
 
-    def _tagged(self, entries: Collection[Entry], rows: Sequence[int]) -> Tagged:
-        probabilities_BK = np.stack([entry.probabilities_K for entry in entries])
+    def _tagged(
+        self, entries: Collection[Entry], probabilities_BK: npt.NDArray[np.float32], rows: Sequence[int]
+    ) -> Tagged:
         return Tagged(
             probabilities_BK,
             self._tagger.thresholds.decide(probabilities_BK),

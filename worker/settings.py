@@ -157,9 +157,10 @@ class AdminSettings(_Section):
 class TracesSettings(_Section):
     """Where traces are sent, if anywhere."""
 
-    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] | None = None
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/[^\s@]*)?$")] | None = None
     """An OTLP/HTTP receiver's address, http://collector:4318; without one there are no traces. This alone turns them
-    on: OTEL_EXPORTER_OTLP_ENDPOINT, which platforms set in every pod, does not."""
+    on: OTEL_EXPORTER_OTLP_ENDPOINT, which platforms set in every pod, does not. Passwords have no place in it, but in
+    OTEL_EXPORTER_OTLP_HEADERS."""
 
 
 class LogSettings(_Section):

@@ -95,7 +95,10 @@ MUTANTS = (
     Mutant(
         "what is under way is written though its partitions were lost",
         "worker/pipeline.py",
-        '        for step in self._under_way:\n            step.computing.cancel()\n            step.trace.end("aborted")\n        self._under_way.clear()\n',
+        "        for step in self._under_way:\n"
+        "            step.computing.cancel()\n"
+        '            step.trace.end("aborted")\n'
+        "        self._under_way.clear()\n",
         "        self.finish()\n",
         "tests/unit/test_pipeline.py",
     ),

@@ -64,6 +64,18 @@ def test_four_paths_are_served_and_no_other(port: int, path: str, status: int) -
     assert status == ask(port, "GET", path)[0]
 
 
+def test_metrics_are_told_what_their_client_accepts() -> None:
+    """However many lines say it, and in whatever case."""
+    with (
+        Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda accept: (accept.encode(), "text/strange")) as served,
+        socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection,
+    ):
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nACCEPT: a/b\r\nHost: x\r\naccept:c/d;q=0.5\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    assert b"Content-Type: text/strange\r\n" in answer
+    assert answer.endswith(b"\r\n\r\na/b,c/d;q=0.5")
+
+
 def test_a_head_is_a_get_without_its_body(port: int) -> None:
     assert (200, b"") == ask(port, "HEAD", "/metrics")
 
