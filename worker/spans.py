@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry, with the names and attributes of its conventions for messaging (1.43, Kafka's included).
+"""Spans by OpenTelemetry, with the names and attributes of its conventions for messaging (1.44, Kafka's included).
 
 Sent over OTLP/HTTP in a thread. A collector that is gone costs spans, never records: what finds no room is dropped.
 Whatever else there is to set is OpenTelemetry's own (OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS, ...).

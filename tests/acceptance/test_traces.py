@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.semconv._incubating.attributes import messaging_attributes
 
 from tests.conftest import Topics
 from tests.stream import Reader, Sent, header_map, send
@@ -151,5 +152,7 @@ def test_a_trace_goes_on_from_input_to_output_and_its_spans_are_sent(
     linked = [(link["traceId"], link["spanId"]) for step in steps for link in step["links"]]
     assert sorted([(TRACE, SPAN), (TRACE, SPAN), (OTHER, SPAN)]) == sorted(linked)
     assert sent["links"][0]["spanId"] in {step["spanId"] for step in steps}
+    names = {name for span in spans() for name in span["attributes"] if name.startswith("messaging.")}
+    assert names <= {value for value in vars(messaging_attributes).values() if isinstance(value, str)}
     told = json.dumps(spans())
     assert not any(word in told for word in (SECRET, SECRET.encode().hex(), "secret-key"))
