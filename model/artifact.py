@@ -5,6 +5,7 @@
     tokenizer.json      the tokenizer, whole
     thresholds.json     one threshold per label, and where they came from
     metrics.json        what was measured on dev with these thresholds, written by whatever chose them
+    reference.json      score and length histograms on dev, label rates of train: what drift is told from; may be absent
     training.json       command, seed, data hashes and versions that made it
     README.md           the model card
     SHA256SUMS          the hash of every file above; `sha256sum -c SHA256SUMS` checks it without emotag
@@ -26,6 +27,7 @@ from tokenizers import Tokenizer
 
 from . import weights as weights_
 from .config import ModelConfig
+from .reference import Reference
 from .thresholds import Thresholds
 from .weights import DTYPES, Array
 
@@ -35,10 +37,14 @@ DEFAULT = Path(__file__).parent / "artifacts" / "emotag-mini"
 
 CONFIG, WEIGHTS, TOKENIZER, THRESHOLDS = "config.json", "model.safetensors", "tokenizer.json", "thresholds.json"
 METRICS, TRAINING, CARD, SUMS = "metrics.json", "training.json", "README.md", "SHA256SUMS"
+REFERENCE = "reference.json"
 REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, THRESHOLDS)
 DECIDES_PROBABILITIES = (CONFIG, WEIGHTS, TOKENIZER)
 
-MOST_BYTES = {**dict.fromkeys((CONFIG, THRESHOLDS, METRICS, TRAINING, CARD, SUMS), 4 * 2**20), TOKENIZER: 64 * 2**20}
+MOST_BYTES = {
+    **dict.fromkeys((CONFIG, THRESHOLDS, METRICS, REFERENCE, TRAINING, CARD, SUMS), 4 * 2**20),
+    TOKENIZER: 64 * 2**20,
+}
 """No larger file is read: those that ship have kilobytes, the tokenizer 0.5 MB. The weights' limit is what the config's
 shapes come to."""
 
@@ -57,6 +63,7 @@ class Artifact:
 
     Attributes:
         weights: every parameter by its name, float32, as the config's shapes say.
+        reference: what drift is told from; None where the directory has none.
         weights_dtype: how they are stored (`float16`); empty for a model that was not loaded.
         path: where it was loaded from, if it was.
     """
@@ -68,6 +75,7 @@ class Artifact:
     thresholds: Thresholds
     metrics: Mapping[str, Any]
     training: Mapping[str, Any]
+    reference: Reference | None = None
     version: str = ""
     thresholds_version: str = ""
     weights_dtype: str = ""
@@ -105,6 +113,7 @@ def load(path: Path) -> Artifact:
         thresholds=thresholds,
         metrics=_json(path / METRICS) if (path / METRICS).is_file() else {},
         training=_json(path / TRAINING) if (path / TRAINING).is_file() else {},
+        reference=_reference(path / REFERENCE, model_config.labels) if REFERENCE in sums else None,
         version=_digest(f"{name} {sums[name]}" for name in DECIDES_PROBABILITIES),
         thresholds_version=f"sha256:{sums[THRESHOLDS]}",
         weights_dtype=weights_dtype,
@@ -143,7 +152,7 @@ def save(artifact: Artifact, path: Path, *, card: str, dtype: str = "fp16") -> N
 
 
 def save_tuned(artifact: Artifact, path: Path, *, card: str) -> None:
-    """Write the thresholds of *artifact*, and what speaks of them, into its directory; the checksums last.
+    """Write the thresholds of *artifact*, what speaks of them, and its reference, into its directory; checksums last.
 
     Figures and card go with the thresholds they were measured at. What decides probabilities is not touched.
     """
@@ -157,7 +166,15 @@ def save_tuned(artifact: Artifact, path: Path, *, card: str) -> None:
         },
     )
     _write_json(path / METRICS, artifact.metrics)
+    if artifact.reference is not None:
+        _write_json(path / REFERENCE, artifact.reference.written())
+    else:  # one of other weights
+        (path / REFERENCE).unlink(missing_ok=True)
     (path / CARD).write_text(card, encoding="utf-8")
+    _write_sums(path)
+
+
+def _write_sums(path: Path) -> None:
     files = sorted(file.name for file in path.iterdir() if file.is_file() and file.name != SUMS)
     (path / SUMS).write_text("".join(f"{_sha256(path / name)}  {name}\n" for name in files), encoding="utf-8")
 
@@ -257,6 +274,13 @@ def _thresholds(path: Path, labels: tuple[str, ...]) -> Thresholds:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         why = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ArtifactError(path, f"not the model's thresholds: {why}") from error
+
+
+def _reference(path: Path, labels: tuple[str, ...]) -> Reference:
+    try:
+        return Reference.read(_json(path), labels)
+    except ValueError as error:
+        raise ArtifactError(path, f"not what drift of this model can be told from: {error}") from error
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -91,3 +91,18 @@ def _cuda_devices() -> int:
     import torch
 
     return torch.cuda.device_count()
+
+
+def memory_bytes(device: str) -> dict[str, int]:
+    """What the model's device holds of this process, by kind: on a CPU all that is resident; on a GPU what torch has
+    reserved, and what of that is in use. Empty where the system does not say.
+    """
+    if device != "cpu":
+        import torch
+
+        return {"reserved": torch.cuda.memory_reserved(device), "allocated": torch.cuda.memory_allocated(device)}
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return {}
+    return {"resident": pages * os.sysconf("SC_PAGE_SIZE")}

@@ -22,12 +22,14 @@ class Engine(Protocol):
 
     Attributes:
         concurrency: calls at a time that it gains from; one that gains from no second serves one thread at a time.
+        computed_tokens: tokens that its linear layers have computed so far, filling included; it only grows.
     """
 
     name: str
     device: str
     precision: str
     concurrency: int
+    computed_tokens: int
 
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """Probabilities [B, K] of texts given as their token ids, in order; any number of texts.

@@ -74,6 +74,8 @@ class OpenVinoEngine:
         self._streams = cores
         self._model = model
         self._request = threading.local()
+        self.computed_tokens = 0
+        self._counting = threading.Lock()
         # First come, first served: a second call's batches begin where the first has no more to begin.
         self._threads = Background("openvino", threads=cores)
 
@@ -93,6 +95,8 @@ class OpenVinoEngine:
             self._request.mine = self._model.create_infer_request()
         batch = pack(rows, round_to=ROUND_TOKENS, fill_id=self._config.pad_token_id)
         self._request.mine.infer(feed(batch, self._config, self._words_VC))
+        with self._counting:
+            self.computed_tokens += len(batch.ids_T)
         found_BK: npt.NDArray[np.float32] = self._request.mine.get_output_tensor(0).data[: len(rows)].copy()
         return found_BK
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from . import artifact
 from .artifact import Artifact
 from .choice import Choice, choose
-from .device import choose_device
+from .device import choose_device, memory_bytes
 from .engine import Engine, open_engine
 from .thresholds import Thresholds
 from .tokens import TokenIds, Tokens
@@ -68,6 +68,7 @@ class EmotionTagger:
 
     Attributes:
         labels: label names, in the order of the probabilities' columns.
+        reference: what its scores and texts look like on held-out texts, where the artifact says so.
         engine, device, precision: what runs the model, and `choice` how that came about.
     """
 
@@ -77,6 +78,7 @@ class EmotionTagger:
         self.thresholds_version = trained.thresholds_version
         self.thresholds: Thresholds = trained.thresholds
         self.labels = trained.config.labels
+        self.reference = trained.reference
         self.engine = engine.name
         self.device = engine.device
         self.precision = engine.precision
@@ -175,6 +177,15 @@ class EmotionTagger:
         right_BK, right_errors = self.probabilities_or_errors(texts[middle:])
         right_errors = {middle + index: error for index, error in right_errors.items()}
         return np.concatenate([left_BK, right_BK]), left_errors | right_errors
+
+    @property
+    def computed_tokens(self) -> int:
+        """Tokens that the device has computed since it was opened, filling and repeated batches included."""
+        return self._engine.computed_tokens
+
+    def memory_bytes(self) -> dict[str, int]:
+        """What this process holds of the device's memory, by kind; as `device.memory_bytes`."""
+        return memory_bytes(self.device)
 
     def seconds_per_text(self) -> float:
         """What a typical text costs the device: the second of two batches, since the first compiles kernels."""

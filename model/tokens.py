@@ -26,10 +26,12 @@ class TokenIds:
     Attributes:
         ids: token ids with the special tokens, between 2 and `max_tokens` of them.
         truncated: the text was longer than the model's window; ids covers its beginning.
+        unknown: how many of them stand for what the vocabulary does not have.
     """
 
     ids: tuple[int, ...]
     truncated: bool
+    unknown: int = 0
 
 
 def normalise(text: str) -> str:
@@ -61,6 +63,9 @@ class Tokens:
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
+        # Tokenizers of bytes have none: there is nothing they do not know. No text has an id of -1.
+        unknown = getattr(tokenizer.model, "unk_token", None)
+        self._unknown_id: int = -1 if unknown is None else self.id_of(unknown)
 
     def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
         """Token ids of each text, in order. A text beyond the window keeps its first tokens and the closing one."""
@@ -72,7 +77,7 @@ class Tokens:
             too_long = len(ids) > self._max_tokens
             if too_long:
                 ids = [*ids[: self._max_tokens - 1], ids[-1]]
-            result.append(TokenIds(tuple(ids), too_long or len(text) > MAX_CHARACTERS))
+            result.append(TokenIds(tuple(ids), too_long or len(text) > MAX_CHARACTERS, ids.count(self._unknown_id)))
         return result
 
     def id_of(self, token: str) -> int:

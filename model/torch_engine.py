@@ -59,6 +59,7 @@ class TorchEngine:
         self._batch_tokens = CPU_BATCH_TOKENS if device == "cpu" else CUDA_BATCH_TOKENS
         # oneDNN compiles a low-precision kernel for every shape it meets; fp32 pays more for the filling.
         self._round_to = 64 if device == "cpu" and precision in ("bf16", "fp16") else 1
+        self.computed_tokens = 0
         if device != "cpu":
             self._warm_up()
 
@@ -70,6 +71,7 @@ class TorchEngine:
         for texts in plan_batches([len(row) for row in rows], max_tokens=self._batch_tokens):
             batch = pack([rows[text] for text in texts], round_to=self._round_to, fill_id=self._fill_id)
             launched.append((texts, torch.sigmoid(self._forward(batch))))
+            self.computed_tokens += len(batch.ids_T)
         # A GPU is waited for only here: while it computes one batch, the next is packed and sent.
         for texts, probabilities_BK in launched:
             result_BK[texts] = probabilities_BK.cpu().numpy()

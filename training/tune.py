@@ -6,7 +6,9 @@ import numpy as np
 import torch
 
 from model.artifact import Artifact
+from model.reference import Reference
 from model.thresholds import Thresholds
+from model.tokens import Tokens
 
 from .calibration import folded, platt
 from .data import Split
@@ -18,21 +20,29 @@ CALIBRATED = ("classifier.weight", "classifier.bias")
 
 
 def tune(trained: Artifact, dev: Split, policy: str, *, shared_with: Split | None = None) -> Artifact:
-    """*trained* with new thresholds and with the figures on *dev* that they give; all else as it was.
+    """*trained* with new thresholds, with the figures on *dev* that they give, and with its reference for drift.
 
     Figures of the old thresholds, on whatever data, are left behind: they are no longer this artifact's.
 
     Args:
         policy: as for `choose_thresholds`.
-        shared_with: as for `evaluate`.
+        shared_with: as for `evaluate`; the label rates are this split's where there is one, else those of *dev*.
 
     Raises:
         ValueError: the policy is unknown, or *dev* has other labels than the artifact.
     """
     probabilities_NK = predict(trained, dev)
     thresholds = choose_thresholds(probabilities_NK, dev, policy)
-    tuned = replace(trained, thresholds=thresholds)
+    tuned = replace(trained, thresholds=thresholds, reference=reference(trained, probabilities_NK, dev, shared_with))
     return replace(tuned, metrics={"dev": measured(tuned, probabilities_NK, dev, shared_with=shared_with)})
+
+
+def reference(trained: Artifact, probabilities_NK: Floats, dev: Split, train: Split | None) -> Reference:
+    """What drift is told from: scores and tokens of *dev*, which the model has not learnt by heart."""
+    tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)(dev.texts)
+    rates_K = (dev if train is None else train).targets_NK.mean(axis=0, dtype=np.float64)
+    rates = {label: round(float(rate), 6) for label, rate in zip(dev.labels, rates_K, strict=True)}
+    return Reference.of(probabilities_NK, tokens, rates)
 
 
 def calibrate(trained: Artifact, dev: Split) -> Artifact:

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Self
 
-from prometheus_client import CONTENT_TYPE_LATEST
-
 from .errors import StopWorker
 
 REQUEST_S = 5.0
@@ -32,14 +30,14 @@ class Admin:
 
     Args:
         probe: path to well or not, None where there is no such probe.
-        metrics: the body of /metrics.
+        metrics: the body of /metrics and its content type, given what the client accepts.
 
     Raises:
         StopWorker: the port cannot be had.
     """
 
     def __init__(
-        self, host: str, port: int, *, probe: Callable[[str], bool | None], metrics: Callable[[], bytes]
+        self, host: str, port: int, *, probe: Callable[[str], bool | None], metrics: Callable[[str], tuple[bytes, str]]
     ) -> None:
         self._probe = probe
         self._metrics = metrics
@@ -109,12 +107,13 @@ class Admin:
         method, target, _ = words
         if method not in ("GET", "HEAD"):
             return _response(HTTPStatus.METHOD_NOT_ALLOWED, headers="Allow: GET, HEAD\r\n")
-        answer = self._get(target.partition("?")[0])
+        answer = self._get(target.partition("?")[0], accept=_accepted(request))
         return answer if method == "GET" else answer[: answer.index(b"\r\n\r\n") + 4]
 
-    def _get(self, path: str) -> bytes:
+    def _get(self, path: str, *, accept: str) -> bytes:
         if path == "/metrics":
-            return _response(HTTPStatus.OK, self._metrics(), kind=CONTENT_TYPE_LATEST)
+            body, kind = self._metrics(accept)
+            return _response(HTTPStatus.OK, body, kind=kind)
         match self._probe(path):
             case None:
                 return _response(HTTPStatus.NOT_FOUND, NO_PROBE)
@@ -122,6 +121,13 @@ class Admin:
                 return _response(HTTPStatus.OK, b"ok\n")
             case False:
                 return _response(HTTPStatus.SERVICE_UNAVAILABLE, b"not now\n")
+
+
+def _accepted(request: bytes) -> str:
+    """What the Accept headers say, as one."""
+    lines = request.decode("latin-1").split("\r\n")[1:]
+    fields = [line.partition(":") for line in lines if line.lower().startswith("accept:")]
+    return ",".join(value.strip() for _, _, value in fields)
 
 
 def _response(status: HTTPStatus, body: bytes = b"", *, kind: str = "text/plain", headers: str = "") -> bytes:

@@ -120,11 +120,15 @@ class RedisCache:
             retry=Retry(NoBackoff(), 0),  # the breaker decides when to try again
         )
         self._thread = Background("cache")
+        telemetry.cache_opened()
         self._under_way: Future[None] | Future[list[bytes | None]] | None = None
 
     def lookup(self, keys: Sequence[str]) -> dict[str, Entry]:
         """The entries there are; none where Redis does not answer in time."""
-        if not keys or self._closed_to_calls():
+        if not keys:
+            return {}
+        if self._closed_to_calls():
+            self._telemetry.cache_looked_up(skipped=len(keys))
             return {}
         reading = self._thread.submit(self._read, keys)
         self._under_way = reading
@@ -132,6 +136,7 @@ class RedisCache:
             values = reading.result(self._timeout_s)
         except Exception as error:  # noqa: BLE001  (whatever the client raises, the stream goes on without it)
             reading.cancel()
+            self._telemetry.cache_looked_up(failed=len(keys))
             self._failed(error)
             return {}
         self._succeeded()
@@ -139,6 +144,7 @@ class RedisCache:
         entries = dict(zip(there, unpack(list(there.values()), labels=self._labels), strict=True))
         good = {key: entry for key, entry in entries.items() if entry is not None}
         self._telemetry.cache_rubbish(len(entries) - len(good))
+        self._telemetry.cache_looked_up(hit=len(good), miss=len(keys) - len(good))
         return good
 
     def remember(self, entries: Mapping[str, Entry]) -> None:

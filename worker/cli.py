@@ -141,7 +141,7 @@ def run(config: Config = None, set_: Set = None) -> None:
     for why in settings_.unknown_variables(settings_.environment()):
         telemetry.setting_ignored(why)
     try:
-        admin = Admin(settings.admin.host, settings.admin.port, probe=lifecycle.probe, metrics=telemetry.metrics)
+        admin = Admin(settings.admin.host, settings.admin.port, probe=lifecycle.probe, metrics=telemetry.exposition)
         with admin:
             telemetry.admin_listening(settings.admin.host, admin.port)
             from .service import serve  # the model comes with it: by now probes are answered and signals heard

@@ -10,14 +10,14 @@ step N+1 where step N has no more to begin.
 """
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import wait
 from datetime import UTC, datetime
 from threading import Event
 
 import numpy as np
+import numpy.typing as npt
 
 from model.background import Background
 from model.tagger import DeviceFailed, EmotionTagger
@@ -30,13 +30,16 @@ from .encode import Answer, Encoder
 from .entry import Entry, quantise
 from .errors import BadRecord, DeviceLost, DeviceRejected, StepAborted, TransactionFailed
 from .fingerprint import Fingerprint
+from .metrics import StepCounts, Tagged
 from .offsets import Partition, first_offsets, next_offsets
-from .record import Outgoing, Record
+from .record import Record
 from .refusals import RefusalLimit
 from .settings import Settings
 from .sink import MAX_ABORTS, Sink, pause_s
 from .source import Source
-from .telemetry import StepCounts, Telemetry
+from .step import Computed, Step, Written
+from .telemetry import Telemetry
+from .traces import NoTraces, Traces
 
 IDLE_POLL_S = 0.1
 """Longest wait for a record while nothing is under way; also how late a signal to stop is noticed."""
@@ -50,47 +53,6 @@ counted rather than seconds: a process that was stopped for an hour has not wait
 
 DEVICE_PATIENCE_S = 5.0
 """How long the end of the process waits for the forward pass that the device is at."""
-
-Computed = dict[str, Entry | BadRecord]
-"""What the device found, by cache key."""
-
-
-@dataclass
-class Written:
-    """What one step writes, counted.
-
-    Attributes:
-        origins, dead_letters: as in `StepCounts`.
-    """
-
-    records: list[Outgoing] = field(default_factory=list)
-    origins: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    truncated: int = 0
-
-
-@dataclass
-class Step:
-    """Records on their way through.
-
-    Attributes:
-        texts: per record the text in it, or why there is none.
-        keys: per record its cache key; empty where there is no text.
-        known: entries that the cache had, by key.
-        new, tokens: texts that the device was given, and their tokens.
-        computing: what the device finds, and from when until when it was at it.
-        began, submitted: when the records were there, and when the device had been given what is new of them.
-    """
-
-    records: Sequence[Record]
-    texts: Sequence[Decoded | BadRecord]
-    keys: Sequence[str]
-    known: Mapping[str, Entry]
-    new: int
-    tokens: int
-    computing: Future[tuple[Computed, float, float]]
-    began: float
-    submitted: float
 
 
 class Pipeline:
@@ -107,6 +69,7 @@ class Pipeline:
         budget: StepBudget,
         settings: Settings,
         telemetry: Telemetry,
+        traces: Traces | None = None,
     ) -> None:
         self._source = source
         self._cache = cache
@@ -116,6 +79,7 @@ class Pipeline:
         self._budget = budget
         self._settings = settings
         self._telemetry = telemetry
+        self._traces = traces or NoTraces()
         self._fingerprint = Fingerprint(
             # Eight bytes of the version tell models apart; the precision belongs to it, since it moves probabilities.
             model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.precision}",
@@ -124,6 +88,7 @@ class Pipeline:
         self._refusals = RefusalLimit(most=settings.dlq.max_ratio, window=settings.dlq.window)
         self._device = Background("device", threads=tagger.concurrency)
         self._device_free_at = 0.0
+        self._computed_tokens = tagger.computed_tokens
         self._under_way: deque[Step] = deque()
         self._aborts = 0
 
@@ -145,9 +110,10 @@ class Pipeline:
     def advance(self) -> None:
         """Submit step N+1, then collect step N."""
         try:
+            asked = time.monotonic()
             records = self._poll()
             if records:
-                self._under_way.append(self._submit(records))
+                self._under_way.append(self._submit(records, asked))
             while len(self._under_way) > bool(records):
                 self._collect()
         except StepAborted as error:
@@ -167,6 +133,7 @@ class Pipeline:
         records = [record for step in self._under_way for record in step.records]
         for step in self._under_way:
             step.computing.cancel()
+            step.trace.end("aborted")
         self._under_way.clear()
         return first_offsets(records)
 
@@ -183,18 +150,21 @@ class Pipeline:
         timeout_s = 0.0 if self._under_way else IDLE_POLL_S
         return self._source.poll(self._budget.records(), self._settings.batch.max_bytes, timeout_s=timeout_s)
 
-    def _submit(self, records: Sequence[Record]) -> Step:
-        began = time.monotonic()
+    def _submit(self, records: Sequence[Record], asked: float) -> Step:
+        began, polled_at = time.monotonic(), time.time()
         texts = [self._decode(record) for record in records]
         keys = [self._fingerprint(text.text) if isinstance(text, Decoded) else "" for text in texts]
         wanted = {key: text.text for key, text in zip(keys, texts, strict=True) if isinstance(text, Decoded)}
+        decoded = time.monotonic()
         known = self._cache.lookup(list(wanted))
+        looked_up = time.monotonic()
         new = [key for key in wanted if key not in known]
         if len(new) > (most := self._budget.new_texts()):
             kept = keys.index(new[most])  # up to the first record whose text is too many
             self._source.rewind(first_offsets(records[kept:]))
             records, texts, keys, new = records[:kept], texts[:kept], keys[:kept], new[:most]
         tokens = self._tagger.tokenise([wanted[key] for key in new])
+        tokenised = time.monotonic()
         return Step(
             records,
             texts,
@@ -205,6 +175,14 @@ class Pipeline:
             computing=self._device.submit(self._compute, new, tokens),
             began=began,
             submitted=time.monotonic(),
+            polled_at=polled_at,
+            stages={
+                "read": began - asked,
+                "decode": decoded - began,
+                "lookup": looked_up - decoded,
+                "tokenise": tokenised - looked_up,
+            },
+            trace=self._traces.begin(records, polled_at),
         )
 
     def _collect(self) -> None:
@@ -227,6 +205,7 @@ class Pipeline:
         self._sink.write(written.records, offsets, self._source)
         self._source.note_committed(offsets)
         self._refusals.note(records, dead)
+        step.trace.end()
         self._under_way.popleft()
         self._aborts = 0
         now = time.monotonic()
@@ -237,16 +216,25 @@ class Pipeline:
             host_s=step.submitted - step.began + writing - collecting,
             write_s=now - writing,
         )
+        if step.new:
+            step.stages["wait"] = max(0.0, computing_from - step.submitted)
+            step.stages["device"] = computing_until - computing_from
+        before, self._computed_tokens = self._computed_tokens, self._tagger.computed_tokens
         self._telemetry.step_committed(
             StepCounts(
-                records=records,
+                records=step.records,
                 origins=written.origins,
                 dead_letters=written.dead_letters,
                 truncated=written.truncated,
+                texts=step.new,
                 tokens=step.tokens,
+                computed_tokens=self._computed_tokens - before,
                 seconds=now - step.began,
+                stages={**step.stages, "encode": writing - collecting, "write": now - writing},
                 device_seconds=device_s,
-                write_seconds=now - writing,
+                polled_at=step.polled_at,
+                committed_at=time.time(),
+                tagged=written.tagged,
             )
         )
 
@@ -281,8 +269,10 @@ class Pipeline:
         probabilities_BK, errors = self._tagger.probabilities_or_errors(tokens)
         rows_BK = quantise(probabilities_BK)
         computed: Computed = {
-            key: DeviceRejected(errors[row]) if row in errors else Entry(rows_BK[row], tokens[row].truncated)
-            for row, key in enumerate(keys)
+            key: DeviceRejected(errors[row])
+            if row in errors
+            else Entry(row_K, text.truncated, len(text.ids), text.unknown)
+            for row, (key, row_K, text) in enumerate(zip(keys, rows_BK, tokens, strict=True))
         }
         return computed, began, time.monotonic()
 
@@ -290,36 +280,56 @@ class Pipeline:
         """A result or a dead letter for every record, in the input's order."""
         now = datetime.now(UTC)
         written = Written()
-        answers = self._answers(step.known, cached=True)
-        answers |= self._answers({k: found for k, found in computed.items() if isinstance(found, Entry)}, cached=False)
+        entries = {**step.known, **{key: found for key, found in computed.items() if isinstance(found, Entry)}}
+        probabilities_BK = (
+            np.stack([e.probabilities_K for e in entries.values()]) if entries else np.empty((0, 0), np.float32)
+        )
+        answers = self._answers(entries, probabilities_BK, step.known)
+        row_of = {key: row for row, key in enumerate(entries)}
+        rows: list[int] = []
         answered: set[str] = set()
         for record, text, key in zip(step.records, step.texts, step.keys, strict=True):
-            if isinstance(text, BadRecord) or key not in answers:
+            if isinstance(text, BadRecord) or key not in row_of:
                 refusal = text if isinstance(text, BadRecord) else computed[key]
                 assert isinstance(refusal, BadRecord)  # what was computed and has no answer was refused
                 written.records.append(self._encoder.dead_letter(record, refusal, now))
                 written.dead_letters[type(refusal).__name__] += 1
                 continue
-            answer = answers[key]
-            written.records.append(self._encoder.result(record, text, answer, now))
+            rows.append(row_of[key])
+            answer = answers[rows[-1]]
+            written.records.append(self._encoder.result(step.trace.continued(record), text, answer, now))
             written.origins["cache" if answer.cached else "repeat" if key in answered else "computed"] += 1
             written.truncated += answer.truncated
             answered.add(key)
+        if rows:
+            written.tagged = self._tagged(entries.values(), probabilities_BK, rows)
         return written
 
-    def _answers(self, entries: Mapping[str, Entry], *, cached: bool) -> dict[str, Answer]:
-        """What is said of each text, by cache key."""
+    def _answers(
+        self, entries: Mapping[str, Entry], probabilities_BK: npt.NDArray[np.float32], known: Mapping[str, Entry]
+    ) -> list[Answer]:
+        """What is said of each text; of those in *known*, that the cache said it."""
         if not entries:
-            return {}
-        probabilities_BK = np.stack([entry.probabilities_K for entry in entries.values()])
+            return []
         emotions = self._tagger.emotions(probabilities_BK)
         scores: list[dict[str, float] | None] = [None] * len(entries)
         if self._settings.output.all_scores:
             scores = [dict(zip(self._tagger.labels, row, strict=True)) for row in probabilities_BK.tolist()]
-        return {
-            key: Answer(emotions[row], scores[row], truncated=entry.truncated, cached=cached)
+        return [
+            Answer(emotions[row], scores[row], truncated=entry.truncated, cached=key in known)
             for row, (key, entry) in enumerate(entries.items())
-        }
+        ]
+
+    def _tagged(
+        self, entries: Collection[Entry], probabilities_BK: npt.NDArray[np.float32], rows: Sequence[int]
+    ) -> Tagged:
+        return Tagged(
+            probabilities_BK,
+            self._tagger.thresholds.decide(probabilities_BK),
+            np.fromiter((entry.tokens for entry in entries), np.int64, len(entries)),
+            np.fromiter((entry.unknown for entry in entries), np.int64, len(entries)),
+            np.array(rows, np.int64),
+        )
 
     def _read_again(self, error: StepAborted) -> None:
         """After an abort: everything under way is read anew, from the first record that was not committed."""

@@ -20,6 +20,7 @@ from .settings import Settings, SettingsProblem
 from .sink import Sink, sink_of
 from .source import Source
 from .telemetry import Telemetry
+from .traces import traces_of
 
 
 def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, version: str) -> None:
@@ -33,6 +34,8 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
     memory.share_arenas()
     deadline_s = settings.kafka.unavailable_s
     with contextlib.ExitStack() as stack:
+        traces = traces_of(settings, version=version)
+        stack.callback(traces.close)
         source = Source(
             settings.input.topic,
             deadline_s=deadline_s,
@@ -62,6 +65,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             record_s=tagger.seconds_per_text(),
         )
         telemetry.step_calibrated(budget.records())
+        telemetry.model_loaded(tagger)
         pipeline = Pipeline(
             source=source,
             cache=cache,
@@ -71,6 +75,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             budget=budget,
             settings=settings,
             telemetry=telemetry,
+            traces=traces,
         )
         stack.callback(pipeline.close)
         lag = LagWatch(clients.admin(settings), settings.kafka.group_id, source.positions, telemetry.lag_found)
@@ -108,6 +113,7 @@ def check(settings: Settings) -> None:
             require(settings.model.engine, device)
     labels = artifact.load(settings.model.path or artifact.DEFAULT).config.labels
     _cache(settings, len(labels), Telemetry()).close()
+    traces_of(settings, version="").close()
 
 
 def _tagger(settings: Settings) -> EmotionTagger:

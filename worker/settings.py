@@ -154,6 +154,15 @@ class AdminSettings(_Section):
     """0 takes any free one, and logs it."""
 
 
+class TracesSettings(_Section):
+    """Where traces are sent, if anywhere."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/[^\s@]*)?$")] | None = None
+    """An OTLP/HTTP receiver's address, http://collector:4318; without one there are no traces. This alone turns them
+    on: OTEL_EXPORTER_OTLP_ENDPOINT, which platforms set in every pod, does not. Passwords have no place in it, but in
+    OTEL_EXPORTER_OTLP_HEADERS."""
+
+
 class LogSettings(_Section):
     """What is logged, and how."""
 
@@ -185,6 +194,7 @@ class Settings(BaseSettings):
     drain_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 25.0
     """Longest time from SIGTERM to exit. Below Kubernetes' terminationGracePeriodSeconds (30), or it kills first."""
     log: LogSettings = LogSettings()
+    traces: TracesSettings = TracesSettings()
 
     @model_validator(mode="after")
     def _topics_differ(self) -> Self:

@@ -1,92 +1,50 @@
-"""Every event and metric name, in one place.
+"""Every event, in one place: what is logged of it, and what is counted in `metrics`.
 
-Events are structured log lines in the past tense; none ever carries any of a text. Metrics are Prometheus' own.
+Events are structured log lines in the past tense; none ever carries any of a text.
 """
 
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
+from .metrics import Metrics, StepCounts
 from .settings import LogSettings
+
+if TYPE_CHECKING:  # the model takes its time to import, and probes are to be answered before
+    from model.tagger import EmotionTagger
+
+OPENMETRICS = "application/openmetrics-text"
 
 CLIENT_LOG = "librdkafka"
 """The Kafka clients' own lines go through this logger, not past it to stderr."""
 
-STEP_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-
-
-@dataclass(frozen=True)
-class StepCounts:
-    """What one step did.
-
-    Attributes:
-        origins: results by where the answer came from: `computed`, `repeat` (of another record of the step), `cache`.
-        dead_letters: dead letters by reason.
-        seconds: from the poll's return to the commit's.
-    """
-
-    records: int
-    origins: Mapping[str, int]
-    dead_letters: Mapping[str, int]
-    truncated: int
-    tokens: int
-    seconds: float
-    device_seconds: float
-    write_seconds: float
-
 
 class Telemetry:
-    """Events and metrics of one worker."""
+    """Events of one worker, and through them its metrics."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.metrics = Metrics()
         self._log = structlog.get_logger("emotag")
         self._cache_refusals: set[str] = set()
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"emotag_{name}", text, labels, registry=self.registry)
-
-        self._records = counter("records", "Records read and committed.")
-        self._results = counter("results", "Results written, by where the answer came from.", "origin")
-        self._dead_letters = counter("dead_letters", "Dead letters written, by reason.", "reason")
-        self._tokens = counter("tokens", "Tokens that went through the model, padding not counted.")
-        self._truncated = counter("truncated", "Results on texts longer than the model's window.")
-        self._aborted = counter("aborted_steps", "Steps whose transaction was undone and that were read again.")
-        self._cache_errors = counter("cache_errors", "Cache calls that failed, by kind of error.", "kind")
-        self._cache_rubbish = counter("cache_rubbish", "Cache entries that were unreadable and so ignored.")
-        self._step_s = Histogram(
-            "emotag_step_seconds", "From poll to commit.", buckets=STEP_BUCKETS_S, registry=self.registry
-        )
-        self._device_s = Histogram(
-            "emotag_device_seconds", "The model's share of a step.", buckets=STEP_BUCKETS_S, registry=self.registry
-        )
-        self._write_s = Histogram(
-            "emotag_write_seconds", "Producing and committing a step.", buckets=STEP_BUCKETS_S, registry=self.registry
-        )
-        self._partitions = Gauge("emotag_assigned_partitions", "Partitions this worker reads.", registry=self.registry)
-        self._gaps = counter("offset_gone", "Times that the next record to read was no longer there.")
-        self._lag = Gauge(
-            "emotag_lag_records", "Records that are not committed yet.", ("partition",), registry=self.registry
-        )
         self._lagging: set[str] = set()
-        self._info = Gauge(
-            "emotag_info",
-            "Always 1; the labels say what runs.",
-            ("version", "model", "model_version", "thresholds", "engine", "device", "precision"),
-            registry=self.registry,
-        )
 
-    def metrics(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All metrics, and their content type: in OpenMetrics' format where *accept* asks for it, else in Prometheus'.
+
+        Only OpenMetrics has exemplars.
+        """
+        if any(kind.partition(";")[0].strip().lower() == OPENMETRICS for kind in accept.split(",")):
+            body = openmetrics.generate_latest(self.metrics.registry)  # type: ignore[no-untyped-call]
+            return body, openmetrics.CONTENT_TYPE_LATEST
+        return generate_latest(self.metrics.registry), CONTENT_TYPE_LATEST
 
     def started(self, **what: str) -> None:
-        self._info.labels(**what).set(1)
+        self.metrics.info.labels(**what).set(1)
         self._log.info("worker_started", **what)
 
     def engine_chosen(self, engine: str, precision: str, how: str, timings_ms: dict[str, float]) -> None:
@@ -104,20 +62,16 @@ class Telemetry:
     def setting_ignored(self, why: str) -> None:
         self._log.warning("setting_ignored", why=why)
 
+    def model_loaded(self, tagger: "EmotionTagger") -> None:
+        self.metrics.model_loaded(tagger.labels, tagger.reference, tagger.memory_bytes)
+        if tagger.reference is None:
+            self._log.info("drift_unwatched", why="the artifact has no reference.json; emotag-train tune writes one")
+
     def step_committed(self, step: StepCounts) -> None:
-        self._records.inc(step.records)
-        for origin, count in step.origins.items():
-            self._results.labels(origin).inc(count)
-        for reason, count in step.dead_letters.items():
-            self._dead_letters.labels(reason).inc(count)
-        self._tokens.inc(step.tokens)
-        self._truncated.inc(step.truncated)
-        self._step_s.observe(step.seconds)
-        self._device_s.observe(step.device_seconds)
-        self._write_s.observe(step.write_seconds)
+        self.metrics.step_committed(step)
         self._log.info(
             "step_committed",
-            records=step.records,
+            records=len(step.records),
             results=sum(step.origins.values()),
             cache_hits=step.origins.get("cache", 0),
             repeats=step.origins.get("repeat", 0),
@@ -125,30 +79,31 @@ class Telemetry:
             dead_letters=dict(step.dead_letters),
             ms=round(step.seconds * 1000, 1),
             device_ms=round(step.device_seconds * 1000, 1),
-            write_ms=round(step.write_seconds * 1000, 1),
+            write_ms=round(step.stages.get("write", 0.0) * 1000, 1),
         )
 
     def step_aborted(self, why: str, attempt: int, records: int) -> None:
-        self._aborted.inc()
+        self.metrics.aborted.inc()
         self._log.warning("step_aborted", why=why, attempt=attempt, records=records)
 
     def device_slow(self, seconds: float, records: int) -> None:
         self._log.warning("device_slow", seconds=seconds, records=records)
 
     def partitions_changed(self, change: str, partitions: int, assigned: int) -> None:
-        self._partitions.set(assigned)
+        self.metrics.partitions.set(assigned)
+        self.metrics.rebalances.labels(change).inc()
         self._log.info(f"partitions_{change}", partitions=partitions, assigned=assigned)
 
     def offset_gone(self, why: str) -> None:
-        self._gaps.inc()
+        self.metrics.gaps.inc()
         self._log.error("offset_gone", why=why, consequence="records were deleted before they were read")
 
     def lag_found(self, records: Mapping[tuple[str, int], int]) -> None:
         for gone in self._lagging - {str(partition) for _, partition in records}:
-            self._lag.remove(gone)
+            self.metrics.lag.remove(gone)
         self._lagging = {str(partition) for _, partition in records}
         for (_, partition), count in records.items():
-            self._lag.labels(partition).set(count)
+            self.metrics.lag.labels(partition).set(count)
 
     def broker_error(self, error: str) -> None:
         self._log.warning("broker_error_seen", error=error)
@@ -156,23 +111,32 @@ class Telemetry:
     def brokers_back(self, after_s: float) -> None:
         self._log.info("brokers_back", after_s=round(after_s, 1))
 
+    def cache_opened(self) -> None:
+        self.metrics.cache_up(True)
+
+    def cache_looked_up(self, **texts: int) -> None:
+        for outcome, count in texts.items():
+            self.metrics.lookups.labels(outcome).inc(count)
+
     def cache_failed(self, kind: str, pause_s: float, why: str) -> None:
-        self._cache_errors.labels(kind).inc()
+        self.metrics.cache_errors.labels(kind).inc()
+        self.metrics.cache_up(False)
         self._log.warning("cache_failed", kind=kind, pause_s=pause_s, **({"why": why} if why else {}))
 
     def cache_refused(self, entries: int, kind: str, why: str) -> None:
-        self._cache_errors.labels(kind).inc(entries)
+        self.metrics.cache_errors.labels(kind).inc(entries)
         # Every step says it again; the first time is news.
         log = self._log.debug if kind in self._cache_refusals else self._log.warning
         self._cache_refusals.add(kind)
         log("cache_entries_refused", entries=entries, kind=kind, **({"why": why} if why else {}))
 
     def cache_recovered(self) -> None:
+        self.metrics.cache_up(True)
         self._log.info("cache_recovered")
 
     def cache_rubbish(self, entries: int) -> None:
         if entries:
-            self._cache_rubbish.inc(entries)
+            self.metrics.cache_rubbish.inc(entries)
             self._log.warning("cache_rubbish_ignored", entries=entries)
 
     def drain_started(self, signal: str, budget_s: float) -> None:

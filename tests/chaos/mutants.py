@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant(
         "the cache's length is trusted",
         "worker/entry.py",
-        "        len(raw) == 2 + 2 * labels + 4\n        and raw[0]",
+        "        len(raw) == HEAD.size + 2 * labels + 4\n        and raw[0]",
         "        raw[0]",
         "tests/integration/test_cache.py::test_rubbish_is_no_answer",
     ),
@@ -95,7 +95,10 @@ MUTANTS = (
     Mutant(
         "what is under way is written though its partitions were lost",
         "worker/pipeline.py",
-        "        for step in self._under_way:\n            step.computing.cancel()\n        self._under_way.clear()\n",
+        "        for step in self._under_way:\n"
+        "            step.computing.cancel()\n"
+        '            step.trace.end("aborted")\n'
+        "        self._under_way.clear()\n",
         "        self.finish()\n",
         "tests/unit/test_pipeline.py",
     ),

@@ -5,6 +5,7 @@ RIG=memory:8                                       out of memory beyond so many 
 RIG=text:7592                                      fails on every text with this token in it
 RIG=nan:7592                                       the same, but its output is not a number
 RIG=gone:3                                         works so many times, then never again
+RIG=stuck:3                                        works so many times, then does not come back
 """
 
 import os
@@ -46,6 +47,8 @@ def _rig(what: str, number: int) -> None:
             raise RuntimeError("no such thing as this text")
         if what == "gone" and calls > number:
             raise RuntimeError("the device fell off the bus")
+        if what == "stuck" and calls > number:
+            time.sleep(3600)
         found_BK = inner(self, rows)
         if what == "nan":
             found_BK[guilty] = np.nan

@@ -97,7 +97,7 @@ def _entry() -> Target:
         (found,) = unpack([value], labels=28)
         assert found is None or (len(found.probabilities_K) == 28 and np.isfinite(found.probabilities_K).all())
 
-    return one, [good, good[:-1], b"", bytes(62)]
+    return one, [good, good[:-1], b"", bytes(66)]
 
 
 def _artifact() -> Target:

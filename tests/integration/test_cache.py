@@ -50,7 +50,7 @@ def errors(telemetry: Telemetry) -> dict[str, float]:
     """Cache errors counted so far, by kind."""
     return {
         sample.labels["kind"]: sample.value
-        for family in text_string_to_metric_families(telemetry.metrics().decode())
+        for family in text_string_to_metric_families(telemetry.exposition("")[0].decode())
         for sample in family.samples
         if sample.name == "emotag_cache_errors_total"
     }
@@ -85,10 +85,10 @@ def test_a_step_costs_one_round_trip_to_read_and_one_to_write(cache: RedisCache,
         b"rubbish",
         pack(entry())[:-1],
         pack(entry()) * 2,
-        b"\x02" + pack(entry())[1:],
+        b"\x03" + pack(entry())[1:],
         pack(entry())[:20] + bytes([pack(entry())[20] ^ 4]) + pack(entry())[21:],
         pack(Entry(entry().probabilities_K[:27], truncated=False)),
-        b"\x00" * 62,
+        b"\x00" * 66,
     ],
     ids=["empty", "text", "cut short", "twice", "another version", "a bit turned", "another model's", "zeros"],
 )
@@ -221,4 +221,4 @@ def test_no_text_is_stored(cache: RedisCache, client: redis.Redis) -> None:
     cache.lookup([key])
     stored = b"".join([*client.keys("*"), client.get(key)])  # type: ignore[list-item]
     assert b"hunter2" not in stored
-    assert 62 == client.strlen(key)
+    assert 66 == client.strlen(key)

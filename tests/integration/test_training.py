@@ -55,8 +55,15 @@ def test_a_model_is_fitted_evaluated_tuned_and_exported(folder: Path, tmp_path: 
     assert load_split(folder / "train.tsv").sha256 == made.training["data"]["train_sha256"]
     assert figures["macro_f1_cross_fitted"] == made.metrics["dev"]["macro_f1_cross_fitted"]
 
+    assert made.reference is not None
+    assert made.reference.texts == 160
+    assert list(made.config.labels) == list(made.reference.label_rates)
+    (out / artifact.REFERENCE).unlink()  # as artifacts were before there was one
+    artifact._write_sums(out)
     run("tune", *common, "--model", str(out), "--policy", "fixed:0.4")
     tuned = artifact.load(out)
+    assert tuned.reference is not None
+    assert made.reference.written() == tuned.reference.written()
     assert (0.4,) * 3 == tuned.thresholds.values
     assert made.version == tuned.version
 

@@ -311,7 +311,7 @@ def test_an_engine_that_is_not_installed_is_named_with_what_to_install(
 class Slow:
     """Counts what it is asked for."""
 
-    name, device, precision, concurrency = "slow", "cpu", "fp32", 1
+    name, device, precision, concurrency, computed_tokens = "slow", "cpu", "fp32", 1, 0
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -19,7 +19,9 @@ PROBES = {"/livez": True, "/startupz": True, "/readyz": False}
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda: b"emotag_records_total 1\n") as served:
+    with Admin(
+        "127.0.0.1", 0, probe=PROBES.get, metrics=lambda _: (b"emotag_records_total 1\n", "text/plain")
+    ) as served:
         yield served.port
 
 
@@ -60,6 +62,18 @@ def open_files() -> int:
 )
 def test_four_paths_are_served_and_no_other(port: int, path: str, status: int) -> None:
     assert status == ask(port, "GET", path)[0]
+
+
+def test_metrics_are_told_what_their_client_accepts() -> None:
+    """However many lines say it, and in whatever case."""
+    with (
+        Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda accept: (accept.encode(), "text/strange")) as served,
+        socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection,
+    ):
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nACCEPT: a/b\r\nHost: x\r\naccept:c/d;q=0.5\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    assert b"Content-Type: text/strange\r\n" in answer
+    assert answer.endswith(b"\r\n\r\na/b,c/d;q=0.5")
 
 
 def test_a_head_is_a_get_without_its_body(port: int) -> None:
@@ -122,7 +136,7 @@ def test_a_client_that_does_not_read_its_answer_is_hung_up_on(monkeypatch: pytes
     monkeypatch.setattr(admin, "REQUEST_S", 0.5)
     large = b"a" * 64 * 1024 * 1024  # more than any socket's buffers hold
     with (
-        Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda: large) as served,
+        Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda _: (large, "text/plain")) as served,
         socket.create_connection(("127.0.0.1", served.port), timeout=10) as lazy,
     ):
         lazy.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
@@ -159,12 +173,12 @@ def test_it_listens_where_it_is_told_and_nowhere_else(port: int) -> None:
 
 def test_a_port_that_is_taken_is_named(port: int) -> None:
     with pytest.raises(StopWorker, match=rf"127\.0\.0\.1:{port} .*EMOTAG_ADMIN__HOST"):
-        Admin("127.0.0.1", port, probe=PROBES.get, metrics=bytes)
+        Admin("127.0.0.1", port, probe=PROBES.get, metrics=lambda _: (b"", "text/plain"))
 
 
 def test_it_ends_with_connections_open() -> None:
     """And leaves nothing open itself."""
-    with Admin("127.0.0.1", 0, probe=PROBES.get, metrics=bytes) as served:
+    with Admin("127.0.0.1", 0, probe=PROBES.get, metrics=lambda _: (b"", "text/plain")) as served:
         connection = socket.create_connection(("127.0.0.1", served.port), timeout=5)
         ask(served.port, "GET", "/livez")
     with contextlib.closing(connection), contextlib.suppress(ConnectionError):

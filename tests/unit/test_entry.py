@@ -26,7 +26,7 @@ def test_what_is_kept_is_off_by_less_than_anyone_can_see(values: list[float]) ->
     assert np.abs(quantise(exact) - exact).max() < 1e-5
 
 
-@pytest.mark.parametrize("position", range(62))
+@pytest.mark.parametrize("position", range(66))
 def test_a_flipped_bit_anywhere_makes_it_no_entry(position: int) -> None:
     raw = bytearray(pack(Entry(np.full(28, 0.25, dtype=np.float32), truncated=False)))
     raw[position] ^= 0x10

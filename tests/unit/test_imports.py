@@ -15,7 +15,20 @@ MAY_IMPORT = {
     "worker": {"worker", "model", "schemas"},
     "training": {"training", "model", "schemas.labels"},
 }
-PURE = ("batching", "decode", "fingerprint", "entry", "offsets", "encode", "record", "errors", "properties")
+PURE = (
+    "batching",
+    "decode",
+    "drift",
+    "encode",
+    "entry",
+    "errors",
+    "fingerprint",
+    "offsets",
+    "properties",
+    "record",
+    "step",
+    "traceparent",
+)
 CLIENTS = ("confluent_kafka", "redis", "structlog", "logging", "os", "time", "socket")
 
 IMPORTING = """

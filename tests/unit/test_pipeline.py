@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from model.tagger import EmotionTagger
+from model.thresholds import Thresholds
 from model.tokens import TokenIds
 from worker import pipeline as pipeline_
 from worker.batching import StepBudget
@@ -33,7 +34,9 @@ class OneLabel(EmotionTagger):
 
     name, version, thresholds_version, precision = "one", "sha256:0", "sha256:1", "fp32"
     labels = ("joy",)
+    thresholds = Thresholds.fixed(labels, 0.5)
     concurrency = 1
+    computed_tokens = 0
 
     def __init__(self) -> None:
         pass

@@ -41,6 +41,13 @@ WRONG: dict[str, list[str]] = {
     "EMOTAG_DRAIN_S": POSITIVE,
     "EMOTAG_LOG__LEVEL": ["", "loud", "INFO"],
     "EMOTAG_LOG__FORMAT": ["", "xml"],
+    "EMOTAG_TRACES__ENDPOINT": [
+        "",
+        "collector:4317",
+        "grpc://collector:4317",
+        "http://",
+        "http://user:hunter2@collector:4318",
+    ],
 }
 ANY = {"EMOTAG_CACHE__URL", "EMOTAG_MODEL__PATH", "EMOTAG_MODEL__DEVICE", "EMOTAG_ADMIN__HOST"}
 """Any string may be one; whether it is good shows when it is used, and is said then."""
