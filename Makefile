@@ -108,9 +108,10 @@ lock: ## compile the tested versions, with hashes, from the ranges in pyproject.
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" requirements/build.in -o requirements/build.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --constraints requirements/dev.txt --custom-compile-command "make lock" pyproject.toml -o requirements/cpu.txt
+	  --constraints requirements/dev.txt --extra traces --custom-compile-command "make lock" pyproject.toml \
+	  -o requirements/cpu.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --constraints requirements/dev.txt --extra cuda --custom-compile-command "make lock" pyproject.toml \
+	  --constraints requirements/dev.txt --extra cuda --extra traces --custom-compile-command "make lock" pyproject.toml \
 	  -o requirements/cuda.txt
 
 # What a worker on a CPU needs of the tested versions, no more; the tool that lists it has an environment of its own.

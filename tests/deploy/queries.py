@@ -5,9 +5,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import promql_parser
 import yaml
 
+from model.reference import Reference
 from worker.telemetry import Telemetry
 
 from .manifests import Skipped, Tree
@@ -59,11 +61,13 @@ def problems(tree: Tree) -> Iterator[str]:
 
 
 def exposed() -> set[str]:
-    """Names that a worker's /metrics can have."""
+    """Names that a worker's /metrics can have: a model loaded that says what drift is told from, a cache in use."""
+    worker = Telemetry().metrics
+    reference = Reference.of(np.zeros((0, 1), np.float32), [], {"joy": 0.0})
+    worker.model_loaded(("joy",), reference, dict)
+    worker.cache_up(True)
     return {
-        f"{family.name}{ending}"
-        for family in Telemetry().registry.collect()
-        for ending in SAMPLES.get(family.type, ("",))
+        f"{family.name}{ending}" for family in worker.registry.collect() for ending in SAMPLES.get(family.type, ("",))
     }
 
 

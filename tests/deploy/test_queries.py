@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import parser
 
-from worker.telemetry import StepCounts, Telemetry
+from worker.metrics import StepCounts
+from worker.telemetry import Telemetry
 
 from . import queries
 from .manifests import Skipped, Tree
@@ -36,11 +37,26 @@ def test_what_is_no_promql_is_refused(query: str) -> None:
 
 def test_the_names_that_are_known_are_those_that_are_scraped() -> None:
     telemetry = Telemetry()
-    telemetry.step_committed(StepCounts(1, {"computed": 1}, {"NotJson": 1}, 0, 5, 0.1, 0.1, 0.1))
+    telemetry.step_committed(
+        StepCounts(
+            records=[],
+            origins={"computed": 1},
+            dead_letters={"NotJson": 1},
+            truncated=0,
+            texts=1,
+            tokens=5,
+            computed_tokens=8,
+            seconds=0.1,
+            stages={"device": 0.1},
+            device_seconds=0.1,
+            polled_at=0.0,
+            committed_at=0.1,
+        )
+    )
     telemetry.started(version="", model="", model_version="", thresholds="", engine="", device="", precision="")
     scraped = {
         sample.name
-        for family in parser.text_string_to_metric_families(telemetry.metrics().decode())
+        for family in parser.text_string_to_metric_families(telemetry.exposition("")[0].decode())
         for sample in family.samples
     }
     assert {"emotag_records_total", "emotag_step_seconds_bucket", "emotag_info"} <= scraped
