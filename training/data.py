@@ -48,7 +48,8 @@ def with_mean_of_repeats(split: Split) -> Split:
     )
     sums_GK = np.zeros((len(first_of), len(split.labels)), dtype=np.float32)
     np.add.at(sums_GK, group_N, split.targets_NK)
-    return replace(split, targets_NK=(sums_GK / count[:, None].astype(np.float32))[group_N])
+    means_GK: npt.NDArray[np.float32] = np.divide(sums_GK, count[:, None], dtype=np.float32)
+    return replace(split, targets_NK=means_GK[group_N])
 
 
 def shared_rows(split: Split, other: Split) -> npt.NDArray[np.int64]:
