@@ -148,8 +148,8 @@ def table(record: Mapping[str, Any]) -> str:
     lines = [
         f"Preset `{recipe['preset']}` on trunk `{recipe['trunk']}`, {record['texts']:,} dev texts (sha256"
         f" {record['dev_sha256'][:12]}…), seeds {', '.join(map(str, seeds))}. Each figure: mean ± standard deviation"
-        f" over seeds{'' if len(seeds) > 1 else ' (of one there is none)'}; under it the difference of means to the first"
-        " row, with its interval.",
+        f" over seeds{'' if len(seeds) > 1 else ' (of one there is none)'}; under it the difference of means to"
+        " the first row, with its interval.",
         "",
         f"| variation | {' | '.join(FIGURES.values())} |",
         f"|{'---|' * (1 + len(FIGURES))}",

@@ -12,6 +12,7 @@ from rich.console import Console
 from tests.integration.test_training import mistake, run
 from training import ablation
 from training.ablation import PLAIN, AblationError, table, variations_of
+from training.fit import fit
 from training.intervals import differences
 from training.labelled import load_split
 from training.recipe import Recipe, RecipeError
@@ -65,13 +66,11 @@ def test_what_is_there_is_not_trained_again(
     lost = next((out / "runs").glob("loss=focal*/42"))
     shutil.rmtree(lost)
     trained: list[Recipe] = []
-    fit = ablation.fit
-
     def counted(*arguments: Any, **named: Any) -> Any:
         trained.append(arguments[4])
         return fit(*arguments, **named)
 
-    monkeypatch.setattr(ablation, "fit", counted)
+    monkeypatch.setattr("training.ablation.fit", counted)
     run("ablate", *options(folder, out), *VARIED, "--vary", "ema=0", "--seeds", "1")
     assert ["focal", "bce"] == [recipe.loss for recipe in trained]
     assert [0.999, 0.0] == [recipe.ema for recipe in trained]
