@@ -66,6 +66,7 @@ def test_what_is_there_is_not_trained_again(
     lost = next((out / "runs").glob("loss=focal*/42"))
     shutil.rmtree(lost)
     trained: list[Recipe] = []
+
     def counted(*arguments: Any, **named: Any) -> Any:
         trained.append(arguments[4])
         return fit(*arguments, **named)
