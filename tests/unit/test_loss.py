@@ -96,7 +96,7 @@ def test_distribution_balanced_loss_is_its_formula() -> None:
             losses.append(weight * (math.log(1 + math.exp(-z)) if y else math.log(1 + math.exp(scale * z)) / scale))
     train_NK = torch.tensor([[float(row < count) for count in COUNTS] for row in range(100)])
     found = loss_of(Recipe(loss="distribution_balanced"), train_NK)(logits_BK, targets_BK)
-    assert sum(losses) / len(losses) == pytest.approx(float(found), rel=1e-5)
+    assert sum(losses) / len(losses) == pytest.approx(found.item(), rel=1e-5)
 
 
 def test_distribution_balanced_loss_without_shift_and_scale_is_binary_cross_entropy() -> None:
