@@ -158,9 +158,12 @@ class DistilBertCNN(nn.Module):
 
     def head(self, hidden_BLC: Tensor, mask_BL: Tensor) -> Tensor:
         """Logits [B, K] from the trunk's hidden states, float32."""
+        logits_BK: Tensor = self.classifier(self.dropout(self.pooled(hidden_BLC, mask_BL)))
+        return logits_BK.float()
+
+    def pooled(self, hidden_BLC: Tensor, mask_BL: Tensor) -> Tensor:
+        """What the classifier sees of each text, [B, F]: every feature's maximum over its tokens."""
         hidden_BLC = hidden_BLC * mask_BL.unsqueeze(-1)
         features_BFL = torch.relu(self.conv(hidden_BLC.transpose(1, 2)))
         # After the ReLU nothing is below zero, so zero is the neutral element of the maximum.
-        pooled_BF = (features_BFL * mask_BL.unsqueeze(1)).amax(dim=2)
-        logits_BK: Tensor = self.classifier(self.dropout(pooled_BF))
-        return logits_BK.float()
+        return (features_BFL * mask_BL.unsqueeze(1)).amax(dim=2)

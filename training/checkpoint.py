@@ -56,14 +56,7 @@ class Checkpoints:
     def __init__(self, out: Path, recipe: Recipe, train: Split, dev: Split, *, processes: int = 1) -> None:
         self.folder = out / "checkpoint"
         self._path = self.folder / "state.pt"
-        self._identity: dict[str, Any] = {
-            **recipe.model_dump(exclude=set(FREE_TO_CHANGE)),
-            "training texts": train.sha256,
-            "training targets": hashlib.sha256(train.targets_NK.tobytes()).hexdigest(),
-            "dev texts": dev.sha256,
-            "labels": list(train.labels),
-            "processes": processes,
-        }
+        self._identity = {**identity(recipe, train, dev), "processes": processes}
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write it in the place of the last one.
@@ -99,13 +92,12 @@ class Checkpoints:
             raise CheckpointError(f"{self._path} is not a checkpoint, or broken: {why:.200}") from error
         if version != FORMAT_VERSION:
             raise CheckpointError(f"{self._path} is of format {version}; this emotag reads {FORMAT_VERSION}")
-        for key in sorted(made_from.keys() | self._identity.keys()):
-            before, now = made_from.get(key), self._identity.get(key)
-            if before != now:
-                raise CheckpointError(
-                    f"{self._path} was made with {key} {_short(before)}, not {_short(now)}: resume without that change,"
-                    f" or delete {self.folder} to start anew"
-                )
+        changed = first_change(made_from, self._identity)
+        if changed is not None:
+            raise CheckpointError(
+                f"{self._path} was made with {changed}: resume without that change, or delete {self.folder} to start"
+                " anew"
+            )
         return Checkpoint(position, tensors)
 
     def refuse_unfinished(self) -> None:
@@ -122,6 +114,25 @@ class Checkpoints:
     def remove(self) -> None:
         """The run has left its artifact, and no more needs this."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def identity(recipe: Recipe, train: Split, dev: Split) -> dict[str, Any]:
+    """All that decides what a run comes to, as plain values."""
+    return {
+        **recipe.model_dump(exclude=set(FREE_TO_CHANGE)),
+        "training texts": train.sha256,
+        "training targets": hashlib.sha256(train.targets_NK.tobytes()).hexdigest(),
+        "dev texts": dev.sha256,
+        "labels": list(train.labels),
+    }
+
+
+def first_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first key in which two identities differ, as `seed 42, not 1`; None where they are the same."""
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
+            return f"{key} {_short(before.get(key))}, not {_short(now.get(key))}"
+    return None
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ Where they come from: `data_set`, which knows what --data names, and `labelled`,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ class Split:
 
     Attributes:
         texts: N texts.
-        targets_NK: 1.0 where a text has a label.
+        targets_NK: 1.0 where a text has a label; in training also between, where raters disagree or a teacher speaks.
         labels: the K label names, in column order.
         sha256: of the file, or of the content where there is no one file; see `labelled`.
     """
@@ -36,6 +36,20 @@ class Split:
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> "Split":
         """The same split with only these rows, in this order."""
         return Split(tuple(self.texts[row] for row in rows), self.targets_NK[rows], self.labels, self.sha256)
+
+
+def with_mean_of_repeats(split: Split) -> Split:
+    """Every text with the mean of the targets of all rows that have that very text: raters who disagree made a share.
+
+    The rows stay as many and in order, so a repeated text still counts as often.
+    """
+    _, first_of, group_N, count = np.unique(
+        np.asarray(split.texts, dtype=object), return_index=True, return_inverse=True, return_counts=True
+    )
+    sums_GK = np.zeros((len(first_of), len(split.labels)), dtype=np.float32)
+    np.add.at(sums_GK, group_N, split.targets_NK)
+    means_GK: npt.NDArray[np.float32] = np.divide(sums_GK, count[:, None], dtype=np.float32)
+    return replace(split, targets_NK=means_GK[group_N])
 
 
 def shared_rows(split: Split, other: Split) -> npt.NDArray[np.int64]:

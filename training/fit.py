@@ -28,6 +28,7 @@ from .data import Split
 from .frozen import HiddenStates, Upper
 from .loss import loss_of
 from .metrics import report
+from .passes import Passes, over_passes, several
 from .progress import Progress
 from .ranks import ALONE, Ranks
 from .recipe import Recipe
@@ -99,9 +100,12 @@ def fit(
     run = state.run
     first = frozen_layers(model, recipe)
     source: TokenBatches | HiddenStates
+    plain: torch.nn.Module
+    encoded: Callable[[Tensor, Tensor], Tensor]
     if recipe.cache_frozen:
         source = HiddenStates(model, train_ids, first, device)
-        forward = ranks.wrapped(Upper(model, first), device)
+        upper = Upper(model, first)
+        encoded, plain = upper.encoded, upper
     else:
         source = TokenBatches(
             train_ids,
@@ -109,8 +113,11 @@ def fit(
             hidden=recipe.hidden_tokens,
             mask_id=tokens.id_of("[MASK]") if recipe.hidden_tokens else 0,
         )
-        forward = ranks.wrapped(model, device)
+        encoded, plain = model.trunk, model
     loss_of_batch = loss_of(recipe, torch.from_numpy(train.targets_NK).to(device))
+    if several(recipe):
+        plain, loss_of_batch = Passes(model, encoded, recipe), over_passes(loss_of_batch, r_drop=recipe.r_drop)
+    forward = ranks.wrapped(plain, device)
     if resume and checkpoints is not None:
         state.restore(checkpoints.load(device), device, ranks)
     began = saved = time.monotonic()
@@ -134,8 +141,8 @@ def fit(
             inputs, mask_BL = source.batch(own, device)
             targets_BK = torch.from_numpy(train.targets_NK[own]).to(device)
             with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
-                logits_BK = forward(inputs, mask_BL)
-            loss = loss_of_batch(logits_BK.float(), targets_BK) * ranks.weight(len(own), len(rows))
+                logits = forward(inputs, mask_BL)
+            loss = loss_of_batch(logits.float(), targets_BK) * ranks.weight(len(own), len(rows))
             loss_of_step, stopped, overdue = ranks.agree(
                 state.step(loss), stop(), time.monotonic() - saved > CHECKPOINT_EVERY_S
             )

@@ -26,10 +26,14 @@ class Upper(nn.Module):
 
     def forward(self, hidden_BLC: Tensor, mask_BL: Tensor) -> Tensor:
         """Logits [B, K] from what the frozen layers gave."""
+        logits_BK: Tensor = self.model.head(self.encoded(hidden_BLC, mask_BL), mask_BL)
+        return logits_BK
+
+    def encoded(self, hidden_BLC: Tensor, mask_BL: Tensor) -> Tensor:
+        """Hidden states [B, L, C] as the head takes them."""
         for layer in self.model.trunk.transformer.layer[self._first :]:
             hidden_BLC = layer(hidden_BLC, mask_BL[:, None, None, :])
-        logits_BK: Tensor = self.model.head(hidden_BLC, mask_BL)
-        return logits_BK
+        return hidden_BLC
 
 
 class HiddenStates:

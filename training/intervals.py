@@ -9,7 +9,7 @@ Percentile intervals: Efron and Tibshirani 1993, "An Introduction to the Bootstr
 figure may lie from that of all texts like these. They do not cover what another seed of the training would change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,15 +110,30 @@ def differences(
         out 0. `p` is two-sided, twice the share of resamples on the smaller side of 0, at least 2 / (resamples + 1).
         A figure that is undefined on these texts is left out.
     """
-    rows = len(targets_NK)
-    whole, drawn_RN = np.ones((1, rows), dtype=np.float32), resample(rows, resamples=resamples, seed=seed)
-    pairs = list(zip(probabilities, thresholds, strict=True))
-    exact = [draws(values_NK, targets_NK, cuts, whole) for values_NK, cuts in pairs]
-    drawn = [draws(values_NK, targets_NK, cuts, drawn_RN) for values_NK, cuts in pairs]
+    drawn_RN = whole_and_resampled(len(targets_NK), resamples=resamples, seed=seed)
+    of_a, of_b = (
+        draws(values_NK, targets_NK, cuts, drawn_RN) for values_NK, cuts in zip(probabilities, thresholds, strict=True)
+    )
+    return compared(of_a, of_b)
+
+
+def whole_and_resampled(rows: int, *, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
+    """The rows as they are, each once, before those of `resample`: [1 + R, N]."""
+    drawn_RN = resample(rows, resamples=resamples, seed=seed)
+    return np.concatenate([np.ones((1, rows), dtype=np.float32), drawn_RN])
+
+
+def compared(of_a: Mapping[str, Draws], of_b: Mapping[str, Draws]) -> dict[str, dict[str, Any]]:
+    """As `differences`, from the draws of two models, or from means over several models each.
+
+    Args:
+        of_a: [1 + R] for each figure, under counts as `whole_and_resampled` gives them.
+        of_b: the same, under the same counts.
+    """
     found = {}
-    for name in (name for name in exact[0] if name != "f1"):
-        a, b = (float(figures[name][0]) for figures in exact)
-        ahead_R = drawn[1][name] - drawn[0][name]
+    for name in (name for name in of_a if name != "f1"):
+        a, b = float(of_a[name][0]), float(of_b[name][0])
+        ahead_R = of_b[name][1:] - of_a[name][1:]
         ahead_R = ahead_R[~np.isnan(ahead_R)]
         between = interval(ahead_R)
         if np.isnan(b - a) or between is None:

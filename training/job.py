@@ -16,20 +16,22 @@ import torch
 from rich.console import Console
 
 from model.device import choose_device, usable_cores
+from model.distilbert_cnn import DistilBertCNN
 from model.tokens import Tokens
 
 from . import data_set
 from .checkpoint import Checkpoints, Interrupted
-from .data import Split
+from .data import Split, with_mean_of_repeats
 from .export import export
 from .fit import fit
 from .interrupt import Interrupt
+from .kernels import side_by_side, sizes_of
 from .progress import watchers
 from .ranks import Ranks, joined, processes_here
 from .recipe import FILE, Recipe
 from .speed import POOL_BATCHES, fastest_precision, times_the_original
-from .teacher import Teacher, load_teacher, taught
-from .trunk import load_trunk
+from .teacher import Teacher, corrected, load_teacher, taught
+from .trunk import PretrainedTrunk, load_trunk
 
 
 def train(
@@ -65,18 +67,11 @@ def _train(
 ) -> dict[str, Any] | None:
     out.mkdir(parents=True, exist_ok=True)  # a mistake in it is not to show after an hour of training
     torch.set_num_threads(max(1, usable_cores() // processes_here()))
-    train_split, dev, teacher = _texts(recipe)
+    train_split, dev, teacher = texts(recipe)
     if not resume:
         Checkpoints(out, recipe, train_split, dev).refuse_unfinished()
-    start = load_trunk(recipe.trunk)
+    start, model = untrained(recipe, train_split.labels)
     tokens = Tokens(start.tokenizer, max_tokens=recipe.max_tokens)
-    torch.manual_seed(recipe.seed)  # the head's first weights are drawn here
-    model = start.grow(
-        labels=train_split.labels,
-        max_tokens=recipe.max_tokens,
-        head_dropout=recipe.head_dropout,
-        trunk_dropout=recipe.trunk_dropout,
-    )
     model.to(device)
     # Measured before `fit` sets its seed: to measure draws dropout, and that must not change the run.
     if recipe.precision == "auto":
@@ -148,12 +143,40 @@ def _train(
     return figures
 
 
-def _texts(recipe: Recipe) -> tuple[Split, Split, Teacher | None]:
-    """What is learnt from, by a teacher's opinion where there is one, and what is measured on."""
+def untrained(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedTrunk, DistilBertCNN]:
+    """A recipe's trunk, and the model on it that nothing has trained yet.
+
+    Raises:
+        TrunkError: the trunk cannot be had.
+    """
+    start = load_trunk(recipe.trunk)
+    torch.manual_seed(recipe.seed)  # the head's first weights are drawn here
+    sizes = sizes_of(recipe.kernel_sizes)
+    model = start.grow(
+        labels=labels,
+        max_tokens=recipe.max_tokens,
+        kernel_size=max(sizes),
+        head_dropout=recipe.head_dropout,
+        trunk_dropout=recipe.trunk_dropout,
+    )
+    side_by_side(model, sizes)
+    return start, model
+
+
+def texts(recipe: Recipe) -> tuple[Split, Split, Teacher | None]:
+    """What is learnt from, as the recipe makes it of the raters' and a teacher's opinions, and what is measured on.
+
+    Raises:
+        DataError, TeacherError: as they say.
+    """
     train_split, dev = data_set.train_and_dev(data_set.find(recipe.data))
     if recipe.limit is not None:
         train_split, dev = (split.take(range(min(recipe.limit, len(split)))) for split in (train_split, dev))
+    if recipe.repeats == "mean":
+        train_split = with_mean_of_repeats(train_split)
     if not recipe.teacher:
         return train_split, dev, None
     teacher = load_teacher(Path(recipe.teacher))
+    if recipe.confident_learning:
+        train_split = corrected(train_split, teacher)
     return taught(train_split, teacher, share=recipe.teacher_share), dev, teacher

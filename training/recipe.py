@@ -8,12 +8,14 @@ the same run again. It is flat; what TOML has no word for, an absent number, it 
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 FILE = "recipe.toml"
 ALL = "all"
@@ -25,6 +27,12 @@ class RecipeError(Exception):
 
 def _none_for_all(value: object) -> object:
     return None if value == ALL else value
+
+
+def _odd_sizes(value: str) -> str:
+    if not re.fullmatch(r"[1-9]?[13579](\+[1-9]?[13579])*", value):
+        raise PydanticCustomError("kernel_sizes", "Input takes odd numbers below 100, as 5 or 3+5+7")
+    return value
 
 
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -57,17 +65,34 @@ class Recipe(BaseModel):
         warmup: share of all steps over which the rate rises.
         per_epoch_cosine: the rate falls once an epoch, as the original does; otherwise at every step.
         head_dropout: before the classifier.
+        multi_sample_dropout: how many dropout masks before the classifier a step averages its loss over (Inoue 2019,
+            arXiv:1905.09788); only the classifier is computed so many times. 1 is dropout as usual.
+        r_drop: weight of the divergence between two passes of each text with different dropout (Liang et al. 2021,
+            arXiv:2106.14448); every step then computes its texts twice. 0: one pass. See `training/passes.py`.
+        kernel_sizes: tokens that the convolution's kernels see, odd; several as `3+5+7`, which share the channels
+            evenly (Kim 2014, arXiv:1408.5882). The model that comes of it has the widest one with zeros in the others.
         trunk_dropout: within the trunk, as its pre-training had it.
         hidden_tokens: share of tokens replaced by [MASK] in training, anew at every step: 43,000 texts are few, and a
             model that may not lean on any one word overfits later.
         ema: decay per step of the averaged weights that are evaluated and exported; 0 takes the weights as they are.
-        loss: `bce`, `focal` or `asymmetric`; their formulas stand in `training/loss.py`, as those of the next ones do.
+        loss: `bce`, `focal`, `asymmetric` or `distribution_balanced`; their formulas stand in `training/loss.py`, as
+            those of the next ones do.
         focal_gamma: how strongly focal loss looks away from what is easy.
         asymmetric_gamma_positive: the same for a label that a text has, in asymmetric loss.
         asymmetric_gamma_negative: the same for one that it has not.
         asymmetric_clip: what asymmetric loss takes off the probability of a label that a text has not.
+        distribution_alpha: in distribution-balanced loss the least weight of a decision; the most is one more. This
+            and the next four have the values with which its authors trained on COCO-LT.
+        distribution_beta: how steeply the weight rises with the rebalancing ratio.
+        distribution_mu: the ratio at which it is halfway.
+        distribution_kappa: how far a rare label's logits are shifted in training.
+        distribution_lambda: how much sooner a label that a text has not is let go.
         class_balanced: beta of the labels' weights by how often they occur; 0 weighs all alike.
         label_smoothing: how far targets move from 0 and 1 toward one half.
+        repeats: what a text is learnt with that stands in train several times: each time its own labels (`keep`), or
+            the mean over all of them (`mean`).
+        confident_learning: where the teacher confidently contradicts a rater's label, for or against, learn the
+            teacher's probability instead (Northcutt et al. 2019, arXiv:1911.00068); see `training/teacher.py`.
         teacher: a file that `emotag-train teach` wrote: what other models say of the training texts. Empty: none.
         teacher_share: how far targets are the teacher's probabilities; the rest is what the raters said.
         max_tokens: the model's window.
@@ -95,16 +120,26 @@ class Recipe(BaseModel):
     warmup: Share = 0.05
     per_epoch_cosine: bool = False
     head_dropout: Share = 0.3
+    multi_sample_dropout: Whole = 1
+    r_drop: Exponent = 0.0
+    kernel_sizes: Annotated[str, AfterValidator(_odd_sizes)] = "5"
     trunk_dropout: Share = 0.1
     hidden_tokens: Share = 0.1
     ema: Share = 0.999
-    loss: Literal["bce", "focal", "asymmetric"] = "bce"
+    loss: Literal["bce", "focal", "asymmetric", "distribution_balanced"] = "bce"
     focal_gamma: Exponent = 2.0
     asymmetric_gamma_positive: Exponent = 0.0
     asymmetric_gamma_negative: Exponent = 4.0
     asymmetric_clip: Share = 0.05
+    distribution_alpha: Exponent = 0.1
+    distribution_beta: Exponent = 10.0
+    distribution_mu: Exponent = 0.2
+    distribution_kappa: Exponent = 0.05
+    distribution_lambda: Rate = 2.0
     class_balanced: Share = 0.0
     label_smoothing: Share = 0.0
+    repeats: Literal["keep", "mean"] = "keep"
+    confident_learning: bool = False
     teacher: str = ""
     teacher_share: Annotated[float, Field(ge=0, le=1)] = 0.7
     max_tokens: Annotated[int, Field(ge=2)] = 128
@@ -160,6 +195,15 @@ def resolve(preset: str | None, file: Path | None, changes: Mapping[str, object]
         raise RecipeError(f"preset {name!r} is unknown; it takes {', '.join(PRESETS)}")
     # A file has types of its own, and 1 is not true there; an option's value is text.
     recipe = _validated({**PRESETS[name].model_dump(), **written}, where=f"{file}: ", strict=True)
+    return varied(recipe, changes)
+
+
+def varied(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
+    """*recipe* with some values changed, as --set has them.
+
+    Raises:
+        RecipeError: a key is unknown, or a value is none of its key's.
+    """
     return _validated({**recipe.model_dump(), **changes}, where="", strict=False)
 
 
@@ -186,6 +230,8 @@ def _validated(values: Mapping[str, object], *, where: str, strict: bool) -> Rec
         raise RecipeError(where + "; ".join(problems)) from None
     if recipe.cache_frozen and (recipe.trainable_layers is None or recipe.hidden_tokens):
         raise RecipeError(f"{where}cache_frozen = true: it takes a number of trainable_layers, and hidden_tokens = 0")
+    if recipe.confident_learning and not recipe.teacher:
+        raise RecipeError(f"{where}confident_learning = true: it takes a teacher")
     return recipe
 
 

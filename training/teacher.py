@@ -94,9 +94,42 @@ def taught(train: Split, teacher: Teacher, *, share: float) -> Split:
     Raises:
         TeacherError: the teacher spoke of other texts or labels.
     """
+    said_NK = _said_of(train, teacher)
+    return replace(train, targets_NK=(1 - share) * train.targets_NK + np.float32(share) * said_NK)
+
+
+def corrected(train: Split, teacher: Teacher) -> Split:
+    """*train* with the teacher's probability for each label, given or not, that the teacher confidently contradicts.
+
+    For each label apart: a text that has it not is contradicted where the teacher is as sure of the label as on average
+    of texts that have it, and the other way round; where both are so, the likelier one holds. Texts with a share of a
+    label are left as they are: their raters are known to disagree.
+
+    The method wants probabilities of a model that has not seen the texts. A teacher's are such only if it was trained
+    on others; one that was trained on these very texts has learnt some of the mistakes by heart, and contradicts fewer.
+
+    Source: Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels"
+    (arXiv:1911.00068), the off-diagonals of the confident joint, for the two classes that each label is; they leave
+    such texts out.
+
+    Raises:
+        TeacherError: the teacher spoke of other texts or labels.
+    """
+    said_NK, targets_NK = _said_of(train, teacher), train.targets_NK
+    has_NK, lacks_NK = targets_NK == 1, targets_NK == 0
+    yes_K = (said_NK * has_NK).sum(axis=0) / np.maximum(has_NK.sum(axis=0), 1)
+    no_K = ((1 - said_NK) * lacks_NK).sum(axis=0) / np.maximum(lacks_NK.sum(axis=0), 1)
+    judged_K = has_NK.any(axis=0) & lacks_NK.any(axis=0)
+    surely_NK, surely_not_NK = judged_K & (said_NK >= yes_K), judged_K & (1 - said_NK >= no_K)
+    wrongly_given_NK = has_NK & surely_not_NK & ~(surely_NK & (said_NK >= 0.5))
+    wrongly_left_NK = lacks_NK & surely_NK & ~(surely_not_NK & (said_NK <= 0.5))
+    return replace(train, targets_NK=np.where(wrongly_given_NK | wrongly_left_NK, said_NK, targets_NK))
+
+
+def _said_of(train: Split, teacher: Teacher) -> Floats:
+    """The teacher's probabilities of these very texts, [N, K]."""
     if teacher.labels != train.labels:
         raise TeacherError("the teacher has other labels than the training texts")
     if teacher.data_sha256 != train.sha256 or len(teacher.probabilities_NK) < len(train):
         raise TeacherError("the teacher was asked about other texts than these: ask it again with `emotag-train teach`")
-    said_NK = teacher.probabilities_NK[: len(train)]  # fewer where a limit is set
-    return replace(train, targets_NK=(1 - share) * train.targets_NK + np.float32(share) * said_NK)
+    return teacher.probabilities_NK[: len(train)]  # fewer where a limit is set

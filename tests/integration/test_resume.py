@@ -36,6 +36,11 @@ EVERYTHING = Recipe(
     label_smoothing=0.05,
 )
 """All that has a state or draws at random: dropout, hidden tokens, averaged weights, a rate that rises and falls."""
+TWICE = EVERYTHING.model_copy(
+    update={"loss": "distribution_balanced", "multi_sample_dropout": 3, "r_drop": 0.5, "cache_frozen": True}
+    | {"trainable_layers": 1, "hidden_tokens": 0.0}
+)
+"""Steps that draw several times, from hidden states that were computed once."""
 PLAIN = PRESETS["original"].model_copy(
     update={"epochs": 3, "batch_size": 20, "precision": "fp32", "max_tokens": 16, "trainable_layers": 1}
 )
@@ -79,7 +84,7 @@ def assert_same(expected: Run, found: Run) -> None:
     assert not [name for name in weights if not torch.equal(weights[name], others[name])]
 
 
-@pytest.mark.parametrize("recipe", [EVERYTHING, PLAIN], ids=["everything", "plain"])
+@pytest.mark.parametrize("recipe", [EVERYTHING, TWICE, PLAIN], ids=["everything", "twice", "plain"])
 def test_resumed_is_uninterrupted(folder: Path, tmp_path: Path, recipe: Recipe) -> None:
     """Stopped in the middle of an epoch, at an epoch's last step, right after its end, and several times over."""
     expected = train(folder, tmp_path / "whole", recipe)

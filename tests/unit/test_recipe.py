@@ -55,7 +55,7 @@ def test_all_undoes_a_number_of_the_preset() -> None:
         ("ema = true", "ema = True: it should be a valid number"),
         ('epochs = "3"', "epochs = '3': it should be a valid integer"),
         ("trainable_layers = -1", "or 'all'"),
-        ('loss = "hinge"', "'bce', 'focal' or 'asymmetric'"),
+        ('loss = "hinge"', "'bce', 'focal', 'asymmetric' or 'distribution_balanced'"),
         ("[loss]\na = 1", "loss = {'a': 1}"),
         ("epochs = ", "not TOML"),
         ('preset = "best"', "default, base, original"),
@@ -78,6 +78,9 @@ def test_a_mistake_in_a_file_names_file_key_and_what_it_takes(tmp_path: Path, te
         ("learning_rate=inf", "learning_rate"),
         ("per_epoch_cosine=perhaps", "per_epoch_cosine = 'perhaps'"),
         ("preset=best", "default, base, original"),
+        ("kernel_sizes=3+4", "kernel_sizes = '3+4': it takes odd numbers below 100, as 5 or 3+5+7"),
+        ("r_drop=-1", "r_drop = '-1': it should be greater"),
+        ("confident_learning=true", "it takes a teacher"),
         ("cache_frozen=true", "it takes a number of trainable_layers, and hidden_tokens = 0"),
     ],
 )
