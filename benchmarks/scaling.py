@@ -1,7 +1,8 @@
 """More workers: two on a core each against one on one core, and how long one takes to come and to go.
 
 Both teams read topics of eight partitions, lie stopped (SIGSTOP) while these are filled, and answer the same new texts;
-the broker takes what it needs of either core.
+the broker takes what it needs of either core. What two cores do against one with nothing but matrices to multiply is
+measured between them, round by round.
 """
 
 import contextlib
@@ -20,11 +21,13 @@ from worker.local.server import LocalError
 from .contestant import PinnedWorker
 from .lane import Lane, Outcome
 from .messages import Supply
+from .pinned_ceiling import PinnedCeiling, together
 from .results import Budget, Goal, Report, Row
 from .tally import Tally
 
 PARTITIONS = 8
 ONE, TWO = "one worker on one core", "two workers on a core each"
+ONE_CORE, TWO_CORES = "matrix multiplication on one core", "matrix multiplication on two cores"
 SCALING_GOAL = "two workers on a core each against one worker on one core"
 HANDOVER_GOAL = "from SIGTERM until another worker has the partitions"
 
@@ -76,30 +79,35 @@ def measure(budget: Budget) -> Report:
     if len(cores) < 2:
         missing = Goal(SCALING_GOAL, None, 1.8, 1.95, higher_is_better=True, why="there is one core alone")
         return Report([], [missing], [f"{TWO}: there is one core alone"])
-    messages, rounds, changes = (128, 1, 1) if budget.quick else (1024, 5, 5)
-    supply, tally = Supply(), Tally("scaling", "messages/s")
+    messages, rounds, changes = (128, 1, 1) if budget.quick else (3072, 3, 5)
+    supply, tally, matrices = Supply(), Tally("scaling", "messages/s"), Tally("scaling", "GFLOP/s")
     with kafka() as broker:
         with (
+            contextlib.ExitStack() as stack,
             _team(ONE, broker.bootstrap_servers, cores[-1:]) as one,
             _team(TWO, broker.bootstrap_servers, cores) as two,
         ):
             for team in (one, two):
                 team.warm(supply.take(64))
+            ceilings = [stack.enter_context(PinnedCeiling(core)) for core in cores]
             for number in range(rounds):
+                matrices.add(ONE_CORE, number, together(ceilings[-1:]) / 1e9)
+                matrices.add(TWO_CORES, number, together(ceilings) / 1e9)
                 texts = supply.take(messages)
                 for team in (one, two) if number % 2 else (two, one):
                     tally.add(team.name, number, team.run(texts).rate)
             handovers = [_handover(two) for _ in range(changes)]
         starts = [_start(broker.bootstrap_servers, supply.take(1)) for _ in range(changes)]
     notes = dict.fromkeys((ONE, TWO), f"{messages:,} new texts a run, fp32, no cache, each answered once")
-    rows = [*tally.rows(against=ONE, notes=notes), _row("a worker's leaving, from SIGTERM to the handover", handovers)]
+    rows = [*tally.rows(against=ONE, notes=notes), *matrices.rows(against=ONE_CORE, notes={})]
+    rows.append(_row("a worker's leaving, from SIGTERM to the handover", handovers))
     whole = [sum(parts.values()) for parts in starts]
     rows.append(_row("a worker's coming, from its start to the first result", whole))
     rows += [_row(f"of that: {what}", [parts[what] for parts in starts]) for what in PARTS.values()]
     return Report(
         rows,
         [
-            Goal(SCALING_GOAL, tally.ratio(TWO, ONE), 1.8, 1.95, higher_is_better=True, why=_room(tally)),
+            Goal(SCALING_GOAL, tally.ratio(TWO, ONE), 1.8, 1.95, higher_is_better=True, why=_room(tally, matrices)),
             Goal(HANDOVER_GOAL, statistics.median(handovers), 3.0, 1.0, higher_is_better=False),
         ],
     )
@@ -186,6 +194,8 @@ def _row(name: str, seconds: Sequence[float]) -> Row:
     return Row("scaling", name, statistics.median(seconds), "s", min(seconds), max(seconds))
 
 
-def _room(tally: Tally) -> str:
-    one, two = tally.median(ONE), tally.median(TWO)
-    return f"{two:,.0f} messages/s against {one:,.0f}; broker, reader and writer want their share of the two cores"
+def _room(tally: Tally, matrices: Tally) -> str:
+    one, two, most = tally.median(ONE), tally.median(TWO), matrices.ratio(TWO_CORES, ONE_CORE)
+    return (
+        f"{two:,.0f} messages/s against {one:,.0f}; multiplying matrices, two cores do {most:.2f} times what one does"
+    )
