@@ -220,7 +220,7 @@ def _run(recipe: Recipe, folder: Path, console: Console) -> tuple[Floats, dict[s
                 progress=progress,
                 device=device,
                 checkpoints=checkpoints,
-                resume=checkpoints.folder.is_dir(),
+                resume=checkpoints.there,
                 stop=stop,
             )
     except Interrupted as interrupted:

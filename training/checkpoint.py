@@ -100,13 +100,18 @@ class Checkpoints:
             )
         return Checkpoint(position, tensors)
 
+    @property
+    def there(self) -> bool:
+        """Whether there is one to resume."""
+        return self._path.exists()
+
     def refuse_unfinished(self) -> None:
         """See that no unfinished run would be lost by a new one in its place.
 
         Raises:
             CheckpointError: there is one.
         """
-        if self._path.exists():
+        if self.there:
             raise CheckpointError(
                 f"{self.folder.parent} holds an unfinished run: go on with --resume, or delete {self.folder}"
             )

@@ -27,7 +27,7 @@ from .batching import StepBudget
 from .cache import Cache
 from .decode import Decoded, decode
 from .encode import Answer, Encoder
-from .entry import Entry, quantise
+from .entry import VERSION, Entry, quantise
 from .errors import BadRecord, DeviceLost, DeviceRejected, StepAborted, TransactionFailed
 from .fingerprint import Fingerprint
 from .metrics import StepCounts, Tagged
@@ -82,7 +82,7 @@ class Pipeline:
         self._traces = traces or NoTraces()
         self._fingerprint = Fingerprint(
             # Eight bytes of the version tell models apart; the precision belongs to it, since it moves probabilities.
-            model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.precision}",
+            model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.precision}-{VERSION}",
             key=settings.cache.key.get_secret_value() if settings.cache.key else "",
         )
         self._refusals = RefusalLimit(most=settings.dlq.max_ratio, window=settings.dlq.window)
@@ -205,9 +205,9 @@ class Pipeline:
         self._sink.write(written.records, offsets, self._source)
         self._source.note_committed(offsets)
         self._refusals.note(records, dead)
-        step.trace.end()
         self._under_way.popleft()
         self._aborts = 0
+        step.trace.end()
         now = time.monotonic()
         self._budget.learn(
             records=records,

@@ -14,19 +14,21 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
-from opentelemetry.trace.span import TraceState
 from opentelemetry.util.types import AttributeValue
 
 from model.background import Background
 
 from .record import Headers, Record
 from .settings import Settings
-from .traceparent import TRACEPARENT, TRACESTATE, traceparent
+from .traceparent import TRACEPARENT, traceparent
 
 SEND_S = 5.0
 """How long one sending may take, and how long the end of the process waits for the last: below the drain budget."""
 
 PATH = "/v1/traces"
+
+QUEUED_STEPS = 4
+"""So many of the largest steps find room while one sending is under way; a step's spans end all at once."""
 
 
 class Spans:
@@ -47,7 +49,9 @@ class Spans:
             span_limits=SpanLimits(max_links=settings.batch.max_records),
             shutdown_on_exit=False,
         )
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._provider.add_span_processor(
+            BatchSpanProcessor(exporter, max_queue_size=QUEUED_STEPS * (settings.batch.max_records + 1))
+        )
         self._tracer = self._provider.get_tracer("emotag", version)
         self._settings = settings
 
@@ -109,6 +113,8 @@ class StepSpans:
             },
             links=[Link(self._step.get_span_context())],
         )
+        if not span.is_recording():  # a sampler said no: the trace goes on as if this worker were not in it
+            return record
         self._sends.append(span)
         mine = span.get_span_context()
         value = f"00-{mine.trace_id:032x}-{mine.span_id:016x}-{mine.trace_flags:02x}".encode()
@@ -131,9 +137,9 @@ def _parent(headers: Headers | None) -> SpanContext | None:
     found = traceparent(headers)
     if found is None:
         return None
-    state = [(value or b"").decode("latin-1") for name, value in headers or () if name == TRACESTATE]
     flags = TraceFlags(TraceFlags.SAMPLED if found.sampled else TraceFlags.DEFAULT)
-    return SpanContext(int(found.trace_id, 16), int(found.span_id, 16), True, flags, TraceState.from_header(state))
+    # `tracestate` is not read: the header goes on as it came, and OpenTelemetry would log what it cannot parse of it.
+    return SpanContext(int(found.trace_id, 16), int(found.span_id, 16), True, flags)
 
 
 def _operation(kind: str, name: str, topic: str) -> dict[str, AttributeValue]:

@@ -4,15 +4,10 @@ faults.
 
 import itertools
 import json
-import re
 import shutil
-import subprocess
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -25,74 +20,14 @@ from tests.conftest import Topics, create_topics
 from tests.stream import Sent, send, text
 from worker.demo import sample_texts
 from worker.local import LocalValkey
-from worker.local.server import free_ports
 
 from .conftest import StartWorker
+from .prometheus import OBSERVE, WINDOW, Prometheus
 
-OBSERVE = Path(__file__).parents[2] / "deploy" / "observe"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACED = (("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01".encode()),)
-WINDOW = "10s"
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus on PATH")
-
-
-class Prometheus:
-    """A server that scrapes every second, with the alerts as they ship but for their times."""
-
-    def __init__(self, folder: Path, targets: dict[str, int]) -> None:
-        (self._port,) = free_ports(1)
-        rules = (OBSERVE / "alerts.yaml").read_text(encoding="utf-8")
-        rules = re.sub(r"for: \d+[mh]", "for: 1s", rules)
-        rules = re.sub(r"\[\d+m(:\d+m)?\]", lambda at: f"[{WINDOW}:1s]" if at[1] else f"[{WINDOW}]", rules)
-        (folder / "alerts.yaml").write_text(rules, encoding="utf-8")
-        config = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": ["alerts.yaml"],
-            "scrape_configs": [
-                {
-                    "job_name": job,
-                    "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"namespace": "test"}}],
-                }
-                for job, port in targets.items()
-            ],
-        }
-        (folder / "prometheus.yaml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
-        self._command = [
-            "prometheus",
-            f"--config.file={folder / 'prometheus.yaml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{self._port}",
-            "--enable-feature=exemplar-storage",
-            "--log.level=error",
-        ]
-
-    def __enter__(self) -> "Prometheus":
-        self._process = subprocess.Popen(self._command)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(20)
-
-    def ask(self, path: str, **parameters: str) -> Any:
-        """What the API answers."""
-        url = f"http://127.0.0.1:{self._port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=10) as response:
-            answer = json.load(response)
-        assert "success" == answer["status"], answer
-        return answer["data"]
-
-    def values(self, query: str) -> list[float]:
-        """An instant query's values; it must be one that Prometheus understands."""
-        return [float(found["value"][1]) for found in self.ask("query", query=query)["result"]]
-
-    def firing(self) -> set[tuple[str, str]]:
-        """(alert, job) of those that fire."""
-        alerts = self.ask("alerts")["alerts"]
-        return {
-            (each["labels"]["alertname"], each["labels"].get("job", "")) for each in alerts if each["state"] == "firing"
-        }
 
 
 def queries() -> Iterator[tuple[str, str]]:
@@ -143,7 +78,7 @@ def test_prometheus_has_an_answer_to_every_panel_and_alerts_fire_under_their_fau
     others = create_topics(admin)
     with (
         RiggedWorker("stuck:3", others.environment(bootstrap_servers)) as stuck,
-        Prometheus(tmp_path, {"emotag": worker.admin_port, "stuck": stuck.admin_port}) as prometheus,
+        Prometheus(tmp_path, {"emotag": [worker.admin_port], "stuck": [stuck.admin_port]}) as prometheus,
     ):
         stuck.start()
         fresh = (text(f"{words} {number}") for number, words in enumerate(itertools.cycle(sample_texts())))

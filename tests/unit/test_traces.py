@@ -44,3 +44,28 @@ def test_a_receiver_that_is_gone_holds_up_neither_a_step_nor_the_end() -> None:
     began = time.monotonic()
     spans.close()
     assert time.monotonic() - began < SEND_S + 2
+
+
+SAMPLED = ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+
+
+def test_a_tracestate_that_cannot_be_read_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """It may hold anything, any of a text too; it goes on as it came."""
+    record = Record("texts", 0, 0, None, b"", (SAMPLED, ("tracestate", b"what somebody wrote")))
+    spans = Spans(settings.load(flags=ASKED), version="0")
+    step = spans.begin([record], 0.0)
+    continued = step.continued(record)
+    step.end()
+    assert ("tracestate", b"what somebody wrote") in (continued.headers or ())
+    assert SAMPLED not in (continued.headers or ())
+    assert "somebody" not in caplog.text
+    spans.close()
+
+
+def test_a_trace_that_a_sampler_leaves_out_goes_on_past_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its consumers would else hang under a span that nobody recorded."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    record = Record("texts", 0, 0, None, b"", (SAMPLED,))
+    spans = Spans(settings.load(flags=ASKED), version="0")
+    assert record is spans.begin([record], 0.0).continued(record)
+    spans.close()
