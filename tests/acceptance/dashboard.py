@@ -7,6 +7,7 @@ texts, and the cache stands still for some seconds. What Grafana would show of i
 import argparse
 import itertools
 import json
+import math
 import os
 import random
 import signal
@@ -32,6 +33,9 @@ RATE = 60
 """Texts a second: half of what two busy cores can do."""
 
 ROWS_PER_INCH = 4.0
+
+UNITS = {"short": "", "s": ", seconds", "bytes": ", bytes", "percentunit": ", share"}
+"""Grafana's names of them, and ours."""
 
 
 def main() -> None:
@@ -97,7 +101,8 @@ def draw(prometheus: Prometheus, began: float, ended: float, picture: Path) -> N
             continue
         low = top - (place["h"] - 1.6) / height
         axes = figure.add_axes((place["x"] / 24 + 0.03, low, place["w"] / 24 - 0.045, (place["h"] - 2.8) / height))
-        axes.set_title(f"{panel['title']} ({panel['fieldConfig']['defaults'].get('unit', '')})", loc="left")
+        unit = UNITS[panel["fieldConfig"]["defaults"]["unit"]]
+        axes.set_title(f"{panel['title']}{unit}", loc="left")
         for target in panel["targets"]:
             _lines(axes, prometheus, target, began, ended)
         axes.set_xlim(0, ended - began)
@@ -114,8 +119,9 @@ def _lines(axes: Any, prometheus: Prometheus, target: Mapping[str, str], began: 
         name = target.get("legendFormat", "")
         for label, value in series["metric"].items():
             name = name.replace(f"{{{{{label}}}}}", value)
-        times, values = zip(*((at - began, float(value)) for at, value in series["values"]), strict=True)
-        axes.plot(times, values, linewidth=0.8, label=name)
+        known = {round(at - began): float(value) for at, value in series["values"]}
+        seconds = range(round(ended - began) + 1)
+        axes.plot(seconds, [known.get(at, math.nan) for at in seconds], linewidth=0.8, label=name)
 
 
 if __name__ == "__main__":

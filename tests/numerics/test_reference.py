@@ -51,6 +51,13 @@ def test_an_artifact_keeps_it_and_a_tagger_has_it(tiny_artifact: Callable[[], Ar
     assert EmotionTagger.load(tmp_path, on="cpu", engine="openvino", precision="fp32").reference is not None
 
 
+def test_the_model_that_ships_has_one_of_its_own_labels_and_window() -> None:
+    shipped = artifact.load(artifact.DEFAULT)
+    assert shipped.reference is not None
+    assert list(shipped.config.labels) == list(shipped.reference.label_rates)
+    assert shipped.config.max_tokens == max(shipped.reference.length_edges) + 1
+
+
 def test_an_artifact_without_one_is_served_and_leaves_none_of_an_older_one(
     tiny_artifact: Callable[[], Artifact], tmp_path: Path
 ) -> None:
