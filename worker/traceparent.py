@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from .record import Headers
 
-TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
+TRACEPARENT = "traceparent"
 
 FORM = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL

@@ -16,6 +16,7 @@ from worker import pipeline as pipeline_
 from worker.batching import StepBudget
 from worker.cache import NoCache
 from worker.encode import Encoder
+from worker.entry import Entry
 from worker.errors import DeviceLost, StepAborted, TransactionFailed
 from worker.offsets import Partition
 from worker.pipeline import Pipeline
@@ -252,3 +253,20 @@ def test_partitions_that_are_lost_while_the_device_is_slow_take_their_step_with_
     pipeline.finish()
     tagger.released.set()
     assert [] == sink.written
+
+
+def test_another_form_of_cache_entries_has_keys_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two builds side by side would else take each other's entries for rubbish, and write over them."""
+    asked: list[str] = []
+
+    def lookup(_: NoCache, keys: Sequence[str]) -> dict[str, Entry]:
+        asked.extend(keys)
+        return {}
+
+    monkeypatch.setattr(NoCache, "lookup", lookup)
+    for version in (1, 2):
+        monkeypatch.setattr("worker.pipeline.VERSION", version)
+        pipeline, _ = made(ScriptedSink(), message(0, 1), Turn())
+        advance(pipeline, 2)
+        pipeline.finish()
+    assert 2 == len(set(asked)) == len(asked)

@@ -187,6 +187,16 @@ def test_each_client_gets_only_properties_that_are_its_own() -> None:
     assert "group.instance.id" not in producer
 
 
+def test_a_member_hears_of_others_within_a_second_unless_it_is_told_otherwise_or_the_broker_decides() -> None:
+    """A partition that was handed over lies unread until then; the newer protocol's clients refuse the property."""
+    name = "heartbeat.interval.ms"
+    told = settings.load(flags={"kafka": {"properties": {name: 2500}}})
+    decided = settings.load(flags={"kafka": {"properties": {"group.protocol": "consumer"}}})
+    assert 1000 == consumer_properties(settings.load())[name]
+    assert 2500 == consumer_properties(told)[name]
+    assert name not in consumer_properties(decided)
+
+
 def test_a_worker_with_an_identity_keeps_its_transactional_id_and_others_are_unique() -> None:
     named = settings.load(flags={"kafka": {"group_id": "g", "properties": {"group.instance.id": "one"}}})
     assert "g-one" == transactional_id(named)
