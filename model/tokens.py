@@ -80,16 +80,17 @@ class Tokens:
             result.append(TokenIds(tuple(ids), too_long or len(text) > MAX_CHARACTERS, ids.count(self._unknown_id)))
         return result
 
-    def id_of(self, token: str) -> int:
-        """The id of one token of the vocabulary.
+    def id_of(self, *tokens: str) -> int:
+        """The id of the first of these tokens that the vocabulary has.
 
         Raises:
-            ValueError: the vocabulary has no such token.
+            ValueError: it has none of them.
         """
-        found: int | None = self._tokenizer.token_to_id(token)
-        if found is None:
-            raise ValueError(f"the tokenizer has no token {token}")
-        return found
+        for token in tokens:
+            found: int | None = self._tokenizer.token_to_id(token)
+            if found is not None:
+                return found
+        raise ValueError(f"the tokenizer has no token {' or '.join(tokens)}")
 
 
 def pad(

@@ -34,7 +34,7 @@ from .recipe import FILE, Recipe, RecipeError, resolve, varied
 from .speed import fastest_precision
 
 PLAIN = "the recipe as it is"
-FIXED = ("preset", "data", "name", "seed", "limit", "device", "threshold")
+FIXED = ("preset", "data", "name", "seed", "limit", "device", "calibrate", "threshold")
 """Keys that no variation has: seeds are varied by themselves, all are measured on the same texts, the others are worth
 nothing by what is measured here."""
 FIGURES = {

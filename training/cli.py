@@ -35,7 +35,9 @@ from .metrics import ranked
 from .progress import TrackerMissing
 from .recipe import FILE as RECIPE_FILE
 from .recipe import SMOKE, RecipeError, parse_changes, resolve
-from .teacher import TeacherError, ask
+from .teacher import FILE as TEACHER
+from .teacher import TeacherError, ask, load_teacher
+from .teacher import mean as mean_of
 from .trunk import TrunkError
 from .tune import calibrate as with_calibration
 from .tune import tune as with_thresholds
@@ -156,7 +158,10 @@ def fit(
     figures = train(recipe, out, resume=resume, trackers=track or (), console=console)
     if figures is not None:
         _show(console, figures)
-        console.print(f"{out}: {artifact.load(out).version}")
+        if (out / TEACHER).is_file():
+            console.print(f"{out / TEACHER}: no artifact, for no engine runs it; but it can teach")
+        else:
+            console.print(f"{out}: {artifact.load(out).version}")
 
 
 @app.command()
@@ -184,7 +189,10 @@ def ablate(
 
 @app.command()
 def teach(
-    teachers: Annotated[list[Path], typer.Argument(help="artifacts' directories: their probabilities are averaged")],
+    teachers: Annotated[
+        list[Path],
+        typer.Argument(help="artifacts' directories, runs that only teach, or files of this: the mean of all models"),
+    ],
     out: Annotated[Path, typer.Option("--out", help="the file to write")],
     data_: Data = "origin",
 ) -> None:
@@ -196,10 +204,14 @@ def teach(
     """
     train, dev = data_set.train_and_dev(data_set.find(data_))
     torch.set_num_threads(usable_cores())
-    loaded = [artifact.load(path) for path in teachers]
-    figures = epoch_figures(ask(loaded, dev).probabilities_NK, dev)
-    ask(loaded, train).save(out)
-    typer.echo(f"{out}: {len(train):,} texts; on dev  " + "  ".join(f"{k} {v}" for k, v in figures.items()))
+    files = {path: path if path.is_file() else path / TEACHER for path in teachers}
+    said = mean_of(
+        [load_teacher(file) if file.is_file() else ask(artifact.load(path), train, dev) for path, file in files.items()]
+    )
+    said.save(out)
+    figures = {} if said.dev_MK is None else epoch_figures(said.dev_MK, dev)
+    of_dev = "; on dev  " + "  ".join(f"{k} {v}" for k, v in figures.items()) if figures else ""
+    typer.echo(f"{out}: {len(said.versions)} models on {len(train):,} texts{of_dev}")
 
 
 @app.command()
@@ -263,28 +275,39 @@ def plot(
     data_: Measured = "origin",
     model: ArtifactDir = artifact.DEFAULT,
     split: Annotated[str, typer.Option(help="dev, test, train, or a TSV file")] = "dev",
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="another artifact to compare it with, by the paired bootstrap; repeatable")
+    ] = None,
 ) -> None:
     """Draw an artifact's figures on labelled texts: PNG files, and report.html with all of them in it.
 
-    emotag-train plot --model runs/mini --data ../shared/data/goemotions --out runs/mini-report
+    emotag-train plot --model runs/mini --beside runs/original --data ../shared/data/goemotions --out runs/mini-report
     """
     from . import page  # with matplotlib: a second that the other commands need not wait
 
     if out.resolve() == model.resolve():
         raise ValueError(f"{out} is the model itself; --out has to name another directory")
-    trained = artifact.load(model)
+    trained, others = artifact.load(model), [artifact.load(path) for path in beside or ()]
     rows, shared_with = _labelled(data_, split, trained.config.labels)
     out.mkdir(parents=True, exist_ok=True)  # a mistake in it is not to show after a minute of measuring
     torch.set_num_threads(usable_cores())
     probabilities_NK = predict(trained, rows)
     figures = measured(trained, probabilities_NK, rows, shared_with=shared_with)
     _reserve(figures["texts"], figures["left_out_of_ranking"])
+    found = {
+        other.name: differences(
+            (predict(other, rows), probabilities_NK),
+            (other.thresholds.values, trained.thresholds.values),
+            rows.targets_NK,
+        )
+        for other in others
+    }
     pictures = page.pictures(trained, figures, probabilities_NK, rows.targets_NK)
     for picture in pictures:
         if picture.png:
             (out / f"{picture.name}.png").write_bytes(picture.png)
     named = Path(data_).name if Path(data_).is_file() else split
-    (out / page.FILE).write_text(page.page(trained, figures, pictures, split=named), encoding="utf-8")
+    (out / page.FILE).write_text(page.page(trained, figures, pictures, split=named, beside=found), encoding="utf-8")
     typer.echo(f"{out / page.FILE}: {sum(bool(picture.png) for picture in pictures)} pictures")
 
 

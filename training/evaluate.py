@@ -108,7 +108,7 @@ def headline(found: Mapping[str, Any]) -> list[tuple[str, float | None, Sequence
         ("MCC flattened, at 0.51", found["at_0.51"]["mcc_flattened"], sure["mcc_flattened_at_0.51"]),
         ("calibration error, mean over labels", calibrated["mean"], None),
         ("calibration error, worst label", calibrated["largest"], None),
-        ("macro F1 lost in int8", found["int8"]["macro_f1_loss"], None),
+        *([("macro F1 lost in int8", found["int8"]["macro_f1_loss"], None)] if "int8" in found else []),
     ]
 
 

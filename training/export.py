@@ -19,7 +19,7 @@ from model.weights import DTYPES, Array
 
 from .card import card
 from .data import Split
-from .tune import tune
+from .tune import calibrate, tune
 
 MADE_WITH = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scikit-learn")
 
@@ -32,6 +32,7 @@ def export(
     train: Split,
     dev: Split,
     name: str,
+    calibrated: bool,
     threshold_policy: str,
     record: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -47,7 +48,8 @@ def export(
     untuned = Artifact(
         name, model.config, model.weights(), tokenizer, Thresholds.fixed(model.config.labels, 0.5), {}, training
     )
-    made = tune(untuned, dev, threshold_policy, shared_with=train)
+    untuned = replace(untuned, weights_dtype=DTYPES["fp16"])  # which is what `save` stores
+    made = tune(calibrate(untuned, dev) if calibrated else untuned, dev, threshold_policy, shared_with=train)
     artifact.save(made, path, card=card(made))
     figures: dict[str, Any] = made.metrics["dev"]
     return figures

@@ -111,7 +111,7 @@ def fit(
             train_ids,
             pad_id=model.config.pad_token_id,
             hidden=recipe.hidden_tokens,
-            mask_id=tokens.id_of("[MASK]") if recipe.hidden_tokens else 0,
+            mask_id=tokens.id_of("[MASK]", "<mask>") if recipe.hidden_tokens else 0,
         )
         encoded, plain = model.trunk, model
     loss_of_batch = loss_of(recipe, torch.from_numpy(train.targets_NK).to(device))

@@ -5,6 +5,7 @@
 Every process that torchrun started goes through it; the first one writes and shows.
 """
 
+import hashlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,26 +19,30 @@ from rich.console import Console
 from model.device import choose_device, usable_cores
 from model.distilbert_cnn import DistilBertCNN
 from model.tokens import Tokens
+from model.torch_engine import DTYPES
 
 from . import data_set
 from .checkpoint import Checkpoints, Interrupted
 from .data import Split, with_mean_of_repeats
+from .evaluate import figures as measured_by
 from .export import export
-from .fit import fit
+from .fit import Run, fit, probabilities
 from .interrupt import Interrupt
 from .kernels import side_by_side, sizes_of
 from .progress import watchers
 from .ranks import Ranks, joined, processes_here
 from .recipe import FILE, Recipe
 from .speed import POOL_BATCHES, fastest_precision, times_the_original
+from .teacher import FILE as TEACHER
 from .teacher import Teacher, corrected, load_teacher, taught
 from .trunk import PretrainedTrunk, load_trunk
+from .tune import choose_thresholds
 
 
 def train(
     recipe: Recipe, out: Path, *, resume: bool, trackers: Sequence[str], console: Console
 ) -> dict[str, Any] | None:
-    """Train a model by *recipe* and write it to *out* as an artifact.
+    """Train a model by *recipe* and write it to *out* as an artifact; or, where it can only teach, what it says.
 
     Args:
         resume: go on with the unfinished run in *out*.
@@ -114,6 +119,10 @@ def _train(
     if not ranks.leads:
         return None
     (out / FILE).write_text(recipe.toml(), encoding="utf-8")  # what may change on resuming has
+    if start.only_teaches:
+        figures = _leave_teacher(run, tokens, out / TEACHER, recipe, train_split, dev, device)
+        checkpoints.remove()
+        return figures
     figures = export(
         run.model,
         start.tokenizer,
@@ -121,6 +130,7 @@ def _train(
         train=train_split,
         dev=dev,
         name=name,
+        calibrated=recipe.calibrate,
         threshold_policy=recipe.threshold,
         record={
             "command": shlex.join(["emotag-train", *sys.argv[1:]]),
@@ -141,6 +151,23 @@ def _train(
     compared = "" if faster is None else f", {faster:.1f} times as fast as padded to 128 in fp32"
     console.print(f"trained at {run.examples_per_s:.0f} texts/s{compared}")
     return figures
+
+
+def _leave_teacher(
+    run: Run, tokens: Tokens, path: Path, recipe: Recipe, train_split: Split, dev: Split, device: torch.device
+) -> dict[str, Any]:
+    """Write what a model that no artifact holds says of the texts; its figures on dev, thresholds tuned there."""
+    dtype = DTYPES[recipe.precision]
+    with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
+        of_train_NK, of_dev_MK = (
+            probabilities(run.model, tokens(split.texts), device=device) for split in (train_split, dev)
+        )
+    digest = hashlib.sha256()
+    for values in run.best.values():
+        digest.update(values.numpy().tobytes())
+    version = f"sha256:{digest.hexdigest()}"
+    Teacher(of_train_NK, train_split.labels, train_split.sha256, (version,), dev_MK=of_dev_MK).save(path)
+    return measured_by(of_dev_MK, choose_thresholds(of_dev_MK, dev, recipe.threshold), dev, shared_with=train_split)
 
 
 def untrained(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedTrunk, DistilBertCNN]:

@@ -107,13 +107,21 @@ def pictures(
     ]
 
 
-def page(trained: Artifact, figures: Mapping[str, Any], drawn: Sequence[Picture], *, split: str) -> str:
+def page(
+    trained: Artifact,
+    figures: Mapping[str, Any],
+    drawn: Sequence[Picture],
+    *,
+    split: str,
+    beside: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
     """The whole page, as HTML that is well-formed XML too.
 
     Args:
         figures: as `evaluate` gives them.
         drawn: as `pictures` gives them.
         split: what to call the texts that were measured on.
+        beside: other models by name, each with what `differences` gives for it and this one.
     """
     body = "\n".join(
         [
@@ -121,6 +129,7 @@ def page(trained: Artifact, figures: Mapping[str, Any], drawn: Sequence[Picture]
             _origin(trained, figures, split),
             "<h2>Figures</h2>",
             *_headline(trained, figures),
+            *(line for other, found in (beside or {}).items() for line in _beside(trained.name, other, found)),
             *(_section(picture) for picture in drawn),
             "<h2>Labels</h2>",
             *_labels(figures),
@@ -194,6 +203,16 @@ def _headline(trained: Artifact, figures: Mapping[str, Any]) -> Iterator[str]:
             "Left out of ROC-AUC and average precision, for all texts or none: "
             f"{', '.join(figures['left_out_of_ranking'])}."
         )
+
+
+def _beside(name: str, other: str, found: Mapping[str, Any]) -> Iterator[str]:
+    yield f"<h2>Beside {escape(other)}</h2>"
+    rows = [
+        (title, _shown(d["b"]), _shown(d["a"]), f"{d['difference']:+.4f}", _between(d["interval"]), f"{d['p']:.3f}")
+        for title, d in found.items()
+    ]
+    yield _table(("figure", name, other, "difference", "95 % interval", "p"), rows)
+    yield _note("Differences: paired bootstrap over these texts; they do not cover other seeds.")
 
 
 def _section(picture: Picture) -> str:

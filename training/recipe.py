@@ -96,6 +96,7 @@ class Recipe(BaseModel):
         teacher: a file that `emotag-train teach` wrote: what other models say of the training texts. Empty: none.
         teacher_share: how far targets are the teacher's probabilities; the rest is what the raters said.
         max_tokens: the model's window.
+        calibrate: fit Platt scaling on dev and fold it into the last layer, before thresholds are chosen.
         threshold: `f1` tunes one threshold per label on dev; `fixed:t` takes t for all.
     """
 
@@ -143,6 +144,7 @@ class Recipe(BaseModel):
     teacher: str = ""
     teacher_share: Annotated[float, Field(ge=0, le=1)] = 0.7
     max_tokens: Annotated[int, Field(ge=2)] = 128
+    calibrate: bool = False
     threshold: str = "f1"
 
     def toml(self) -> str:

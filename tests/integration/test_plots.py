@@ -104,6 +104,30 @@ def test_a_report_holds_the_figures_of_metrics_json_and_every_picture(folder: Pa
     assert not [outside for outside in ("http:", "https:", "url(", "@import") if outside in written]
 
 
+def test_another_model_stands_beside_it_with_the_difference_and_its_interval(
+    folder: Path, toy: Path, tmp_path: Path
+) -> None:
+    """So that a report says whether the model is better than what it is to replace."""
+    artifact.save(untrained(folder, labels=("joy", "anger", "calm"), name="noise & co"), tmp_path / "noise", card="")
+    data, mine = ["--data", str(folder)], str(tmp_path / "mine")
+    run("fit", *data, "--trunk", str(folder / "trunk"), "--epochs", "4", "--out", mine)
+    run("plot", *data, "--model", mine, "--beside", str(tmp_path / "noise"), "--out", str(tmp_path / "report"))
+    page = parsed(tmp_path / "report" / "report.html")
+    assert "Beside noise & co" in [title.text for title in page.iter("h2")]
+    said = json.loads(run("compare", str(tmp_path / "noise"), mine, *data, "--json"))["differences"]
+    for figure, d in said.items():
+        low, high = d["interval"]
+        cells = [
+            f"{d['b']:.4f}",
+            f"{d['a']:.4f}",
+            f"{d['difference']:+.4f}",
+            f"{low:.4f} to {high:.4f}",
+            f"{d['p']:.3f}",
+        ]
+        assert cells == row(page, figure)
+    assert said["mean_average_precision"]["shown"]
+
+
 def test_what_a_record_has_not_is_said_and_not_drawn(folder: Path, toy: Path, tmp_path: Path) -> None:
     run("plot", "--data", str(folder), "--model", str(toy), "--out", str(tmp_path / "report"))
     page = parsed(tmp_path / "report" / "report.html")

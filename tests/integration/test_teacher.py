@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import MPNetConfig, MPNetModel
 
 from model import artifact
 from model.artifact import Artifact
@@ -14,7 +15,7 @@ from tests.integration.test_training import run
 from tests.numerics.conftest import tiny_tokenizer
 from training.evaluate import predict
 from training.labelled import load_split
-from training.teacher import Teacher, TeacherError, load_teacher, taught
+from training.teacher import Teacher, TeacherError, load_teacher, mean, taught
 from training.trunk import load_trunk
 
 
@@ -41,6 +42,58 @@ def test_a_file_holds_the_mean_of_what_the_teachers_say(folder: Path, tmp_path: 
     assert (train.labels, train.sha256) == (said.labels, said.data_sha256)
     assert tuple(teacher.version for teacher in teachers) == said.versions
     assert "macro_f1_cross_fitted" in shown  # of the mean, on dev
+
+
+def test_models_in_files_count_once_each_beside_others(folder: Path, tmp_path: Path) -> None:
+    """So that to ask all at once, and to ask one later, come to the same."""
+    paths = [teacher_at(tmp_path / name, folder / "trunk", seed=seed) for seed, name in enumerate(("a", "b", "c"))]
+    some, apart, at_once = (tmp_path / f"{name}.safetensors" for name in ("some", "apart", "at-once"))
+    run("teach", *map(str, paths[:2]), "--data", str(folder), "--out", str(some))
+    shown = run("teach", str(some), str(paths[2]), "--data", str(folder), "--out", str(apart))
+    assert "3 models" in shown
+    assert "macro_f1_cross_fitted" in shown  # dev lies in the file
+    run("teach", *map(str, paths), "--data", str(folder), "--out", str(at_once))
+    assert load_teacher(at_once).versions == load_teacher(apart).versions
+    for found, expected in (
+        (load_teacher(apart).probabilities_NK, load_teacher(at_once).probabilities_NK),
+        (load_teacher(apart).dev_MK, load_teacher(at_once).dev_MK),
+    ):
+        assert found is not None
+        assert expected is not None
+        assert np.abs(found - expected).max() < 1e-3
+
+
+def test_teachers_of_different_texts_have_no_mean(folder: Path) -> None:
+    train, dev = load_split(folder / "train.tsv"), load_split(folder / "dev.tsv")
+    said = [Teacher(split.targets_NK, split.labels, split.sha256, ("sha256:a",)) for split in (train, dev)]
+    with pytest.raises(TeacherError, match="different texts"):
+        mean(said)
+
+
+def test_an_mpnet_teaches_though_no_engine_runs_it(folder: Path, tmp_path: Path) -> None:
+    """Its run leaves what it says of the texts, and no artifact; a student then learns from that."""
+    trunk = tmp_path / "trunk"
+    torch.manual_seed(0)
+    config = MPNetConfig(
+        vocab_size=64,
+        max_position_embeddings=130,
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+    )
+    MPNetModel(config).save_pretrained(trunk)
+    tiny_tokenizer().save(str(trunk / "tokenizer.json"))
+    common = ["--data", str(folder), "--precision", "fp32", "--epochs", "6"]
+    run("fit", *common, "--trunk", str(trunk), "--out", str(tmp_path / "teacher"))
+    assert not (tmp_path / "teacher" / "model.safetensors").exists()
+    shown = run("teach", str(tmp_path / "teacher"), "--data", str(folder), "--out", str(tmp_path / "t.safetensors"))
+    assert "1 models" in shown
+    said, train = load_teacher(tmp_path / "t.safetensors"), load_split(folder / "train.tsv")
+    assert said.probabilities_NK[train.targets_NK == 1].mean() > 0.8  # it has learnt them
+    taught_by = ["--set", f"teacher={tmp_path / 't.safetensors'}"]
+    run("fit", *common, "--trunk", str(folder / "trunk"), *taught_by, "--out", str(tmp_path / "student"))
+    assert list(said.versions) == artifact.load(tmp_path / "student").training["taught_by"]
 
 
 def test_a_student_learns_what_its_teacher_says_and_not_what_the_raters_said(folder: Path, tmp_path: Path) -> None:

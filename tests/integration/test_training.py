@@ -203,6 +203,17 @@ def test_calibration_is_another_version_and_its_figures_are_those_of_the_stored_
     assert "Platt scaling is folded into" in (toy / artifact.CARD).read_text()
 
 
+def test_a_recipe_that_calibrates_comes_to_what_tune_makes_of_the_same_run(folder: Path, tmp_path: Path) -> None:
+    """So one command gives a model that is ready to ship."""
+    options = ["--data", str(folder), "--trunk", str(folder / "trunk"), "--epochs", "2", "--precision", "fp32"]
+    run("fit", *options, "--name", "m", "--out", str(tmp_path / "two"))
+    run("tune", "--data", str(folder), "--model", str(tmp_path / "two"), "--calibrate")
+    run("fit", *options, "--name", "m", "--set", "calibrate=true", "--out", str(tmp_path / "one"))
+    one, two = artifact.load(tmp_path / "one"), artifact.load(tmp_path / "two")
+    assert (one.version, one.thresholds_version, one.metrics) == (two.version, two.thresholds_version, two.metrics)
+    assert one.training["calibration"] == two.training["calibration"]
+
+
 def before_calibration(made: Artifact, folder: Path) -> float:
     dev = load_split(folder / "dev.tsv")
     return float(calibration_errors(predict(made, dev), dev.targets_NK).mean())

@@ -52,7 +52,7 @@ def tiny(archive: Path) -> UnpackedTrunk:
     """What is known of it beforehand."""
     with zipfile.ZipFile(archive) as files:
         sha256 = hashlib.sha256(files.read("tiny.onnx")).hexdigest()
-    return UnpackedTrunk("tiny.onnx", "tiny-tokenizer.json", sha256, heads=4, command="make trunk-base")
+    return UnpackedTrunk("tiny.onnx", "tiny-tokenizer.json", sha256, heads=4)
 
 
 def test_an_unpacked_encoder_gives_the_hidden_states_of_the_one_exported(

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel
+from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, MPNetConfig, MPNetModel
 
 from model.distilbert_cnn import Trunk
+from training.mpnet import MpnetTrunk, mpnet_as_distilbert
 from training.trunk import TrunkError, bert_as_distilbert, load_trunk
 
 from .conftest import tiny_config, tiny_tokenizer
@@ -58,6 +59,35 @@ def test_a_converted_bert_gives_the_hidden_states_of_transformers_bert() -> None
         expected = reference(IDS_BL, attention_mask=MASK_BL.long()).last_hidden_state
         found = trunk(IDS_BL, MASK_BL)
     assert (on_real_tokens(expected) - on_real_tokens(found)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("length", [6, POSITIONS])
+def test_a_converted_mpnet_gives_the_hidden_states_of_transformers_mpnet(length: int) -> None:
+    """Also where distances reach into the ranges that hold several of them."""
+    torch.manual_seed(2)
+    config = MPNetConfig(
+        vocab_size=64,
+        max_position_embeddings=POSITIONS + 1,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        pad_token_id=0,
+        layer_norm_eps=1e-5,
+    )
+    reference = MPNetModel(config)
+    reference.embeddings.padding_idx = 0  # which it does not take from its configuration
+    torch.nn.init.normal_(reference.encoder.relative_attention_bias.weight)
+    reference.eval()  # type: ignore[no-untyped-call]
+    trunk = MpnetTrunk(tiny_config()).eval()
+    trunk.load_state_dict(mpnet_as_distilbert(dict(reference.state_dict()), pad_token_id=0))
+    ids_BL = torch.randint(2, 64, (2, length))
+    ids_BL[1, 3:] = 0
+    mask_BL = ids_BL != 0
+    with torch.inference_mode():
+        expected = reference(ids_BL, attention_mask=mask_BL.long()).last_hidden_state
+        found = trunk(ids_BL, mask_BL)
+    assert (expected - found)[mask_BL].abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["bert", "distilbert"])
