@@ -89,7 +89,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             device=tagger.device,
             precision=tagger.precision,
         )
-        lifecycle.started(ready=lambda: source.assigned > 0 and source.reachable)
+        lifecycle.started(ready=lambda: source.joined and source.reachable)
         spare = memory.Spare()
 
         def after_each_round() -> None:

@@ -49,6 +49,7 @@ class Source:
         self._committed: dict[Partition, int] = {}
         self._gathered: list[Record] = []
         self._assigned: set[Partition] = set()
+        self._joined = False
         self._forgotten: dict[Partition, int] = {}
         self._failure: BaseException | None = None
         self._in_callback = False
@@ -66,6 +67,11 @@ class Source:
     def assigned(self) -> int:
         """How many partitions this worker reads now."""
         return len(self._assigned)
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has said what this worker reads, be it nothing, as beyond as many workers as partitions."""
+        return self._joined
 
     @property
     def reachable(self) -> bool:
@@ -111,6 +117,7 @@ class Source:
         def assigned(_: Consumer, partitions: list[TopicPartition]) -> None:
             now = {(p.topic, p.partition) for p in partitions}
             self._assigned |= now
+            self._joined = True
             self._forget_positions(now)
             self._telemetry.partitions_changed("assigned", len(partitions), self.assigned)
 
@@ -121,6 +128,7 @@ class Source:
         def lost(_: Consumer, partitions: list[TopicPartition]) -> None:
             self._guarded(lambda: self._forgotten.update(when_lost()))
             self._give_up("lost", partitions)
+            self._joined = False
 
         self._consumer.subscribe([self._topic], on_assign=assigned, on_revoke=revoked, on_lost=lost)
 

@@ -99,6 +99,27 @@ def test_partitions_that_are_lost_are_not_worked_on_any_more() -> None:
     assert {} == consumer.seeks
 
 
+def test_a_worker_for_whom_no_partition_is_left_has_joined_all_the_same() -> None:
+    """A rollout starts workers beyond the partitions, and waits until they are ready."""
+    source = source_of(consumer := ScriptedConsumer([Turn(), Turn(assigned=[])]))
+    source.subscribe(before_revoke=nothing, when_lost=nothing_forgotten)
+    assert [] == source.poll(10, 1_000_000, timeout_s=0)
+    assert not source.joined
+    assert [] == source.poll(10, 1_000_000, timeout_s=0)
+    assert source.joined
+    assert 0 == source.assigned
+    assert [] == consumer.turns
+
+
+def test_a_worker_that_lost_its_partitions_has_not_joined_until_it_is_assigned_anew() -> None:
+    source, _ = subscribed(Turn(lost=[0, 1]), Turn(assigned=[]))
+    assert source.joined
+    assert [] == places(source)
+    assert not source.joined
+    assert [] == places(source)
+    assert source.joined
+
+
 def test_what_was_forgotten_with_lost_partitions_and_is_still_ours_is_read_again() -> None:
     """A step may hold records of both; so may the very poll that tells of the loss."""
     source, consumer = subscribed(
