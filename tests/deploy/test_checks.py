@@ -108,6 +108,7 @@ def trigger(scaled: Object) -> Object:
         (lambda it: trigger(it)["metadata"].update(topic="others"), "topic is not the worker's own"),
         (lambda it: trigger(it)["metadata"].pop("lagThreshold"), "lagThreshold is missing"),
         (lambda it: trigger(it)["metadata"].update(lagThresholdFromEnv="X"), "lagThresholdFromEnv is none of its keys"),
+        (lambda it: trigger(it)["metadata"].update(excludePersistentLag="true"), "those of a backlog that wait would not"),
         (lambda it: it["spec"].pop("fallback"), "fallback is missing"),
         (lambda it: it["spec"]["fallback"].update(replicas=99), "fallback.replicas (99) is over"),
         (lambda it: it["spec"].update(minReplicaCount=17), "minReplicaCount (17) is over maxReplicaCount (16)"),
