@@ -41,6 +41,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             deadline_s=deadline_s,
             telemetry=telemetry,
             stop_at_gap=settings.input.offset_gone == "stop",
+            broker_assigns=settings.kafka.properties.get("group.protocol") == "consumer",
         )
         source.attach(clients.consumer(settings, source.note_error, source.note_gap))
         stack.callback(source.close)  # leaves the group: last, when all is committed

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError
 from worker import errors
 from worker.offsets import Partition
 from worker.source import Source
+from worker.telemetry import Telemetry
 
 from .scripted import TOPIC, ScriptedConsumer, ScriptedMessage, Turn, source_of
 
@@ -118,6 +119,11 @@ def test_a_worker_that_lost_its_partitions_has_not_joined_until_it_is_assigned_a
     assert not source.joined
     assert [] == places(source)
     assert source.joined
+
+
+def test_where_the_broker_assigns_a_worker_counts_as_joined() -> None:
+    """Its client says nothing of an empty assignment: a worker that waited for it would never be ready."""
+    assert Source(TOPIC, deadline_s=1, telemetry=Telemetry(), broker_assigns=True).joined
 
 
 def test_what_was_forgotten_with_lost_partitions_and_is_still_ours_is_read_again() -> None:
