@@ -8,6 +8,9 @@ from .manifests import SHIPPED, Object, Tree, Workload
 KUBELET_S = 5.0
 """What is left between the end of a drain and the kill: the interpreter's own end, and the kubelet's slowness."""
 
+KAFKA_PORT = 9092
+"""Of a broker that is named without one."""
+
 NOBODYS = "registry.example.com/"
 """Where the images of the overlays that come with emotag lie; nobody can pull one from there."""
 
@@ -118,9 +121,8 @@ def _of_ports(workload: Workload) -> Iterator[str]:
         asked = worker.get(probe, {}).get("httpGet", {}).get("port", port)
         if named.get(asked, asked) != port:
             yield f"{probe} asks port {named.get(asked, asked)}; EMOTAG_ADMIN__PORT is {port}"
-    brokers = {
-        int(broker.rpartition(":")[2]) for broker in settings.kafka.bootstrap_servers.split(",") if ":" in broker
-    }
+    ends = {broker.rpartition(":")[2].strip() for broker in settings.kafka.bootstrap_servers.split(",")}
+    brokers = {int(end) if end.isdigit() else KAFKA_PORT for end in ends}
     for policy in workload.beside:
         if policy["kind"] == "NetworkPolicy" and "Egress" in policy["spec"].get("policyTypes", []):
             for shut in sorted(brokers - _let_out(policy, brokers)):
@@ -139,4 +141,6 @@ def _covers(given: Object, port: int) -> bool:
     if given.get("protocol", "TCP") != "TCP":
         return False
     first = given.get("port", port)
-    return bool(first <= port <= given.get("endPort", first))
+    if isinstance(first, str):  # the other pod's own name of it
+        return True
+    return bool(first <= port <= int(given.get("endPort") or first))

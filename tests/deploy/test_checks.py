@@ -67,14 +67,20 @@ def test_an_image_by_its_digest_needs_no_tag(spoilt: Spoilt) -> None:
     assert [] == list(policies.problems(spoilt("Deployment", lambda it: container(it).update(image=digest))))
 
 
-def test_a_network_policy_may_name_a_range_of_ports_or_none(spoilt: Spoilt) -> None:
-    def shut(it: Object) -> None:
-        it["spec"]["egress"] = [{"ports": [{"protocol": "UDP", "port": 9093}]}]
-
-    for rule in ({"ports": [{"port": 9000, "endPort": 9100}]}, {"ports": [{"protocol": "TCP"}]}, {}):
-        let = {"egress": [rule]}
-        assert [] == list(policies.problems(spoilt("NetworkPolicy", lambda it, let=let: it["spec"].update(let))))
-    assert "the brokers' port 9093" in "\n".join(policies.problems(spoilt("NetworkPolicy", shut)))
+@pytest.mark.parametrize(
+    ("rule", "open_"),
+    [
+        ({"ports": [{"port": 9000, "endPort": 9100}]}, True),
+        ({"ports": [{"port": "kafka"}]}, True),
+        ({"ports": [{}]}, True),
+        ({}, True),
+        ({"ports": [{"protocol": "UDP", "port": 9093}]}, False),
+        ({"ports": [{"port": 9094, "endPort": 9100}]}, False),
+    ],
+)
+def test_a_network_policy_names_ports_in_any_of_its_ways(rule: Object, open_: bool, spoilt: Spoilt) -> None:
+    changed = spoilt("NetworkPolicy", lambda it: it["spec"].update(egress=[rule]))
+    assert open_ == ("the brokers' port 9093" not in "\n".join(policies.problems(changed)))
 
 
 def test_the_examples_image_is_noticed_in_an_overlay_of_somebodys_own(tree: Tree) -> None:
@@ -96,7 +102,12 @@ def test_an_overlay_of_somebodys_own_may_patch_the_alerts(tree: Tree) -> None:
 def test_each_group_is_held_against_its_own_user(spoilt: Spoilt, tree: Tree) -> None:
     """Two installations with topics and users of their own do not need one another's permissions."""
     names = {"EMOTAG_KAFKA__GROUP_ID": "mine", "EMOTAG_OUTPUT__TOPIC": "feelings", "EMOTAG_DLQ__TOPIC": "broken"}
-    both = spoilt("Deployment", lambda it: [set_variable(*each)(it) for each in names.items()])
+
+    def change(it: Object) -> None:
+        for name, value in names.items():
+            set_variable(name, value)(it)
+
+    both = spoilt("Deployment", change)
     both.objects["mine"] = copy.deepcopy(tree.objects["kafka"])
     mine = {
         "emotag": "mine",

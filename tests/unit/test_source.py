@@ -38,6 +38,14 @@ def places(source: Source) -> list[tuple[int, int]]:
     return [(record.partition, record.offset) for record in source.poll(10, 1_000_000, timeout_s=0)]
 
 
+def joined_after_each_of(polls: int, source: Source) -> list[bool]:
+    found = []
+    for _ in range(polls):
+        assert [] == places(source)
+        found.append(source.joined)
+    return found
+
+
 def test_a_record_that_comes_beside_a_failed_revoke_is_read_again() -> None:
     """One poll revoked partition 0, whose last step was aborted, and returned a record of partition 1, which stays."""
 
@@ -104,10 +112,7 @@ def test_a_worker_for_whom_no_partition_is_left_has_joined_all_the_same() -> Non
     """A rollout starts workers beyond the partitions, and waits until they are ready."""
     source = source_of(consumer := ScriptedConsumer([Turn(), Turn(assigned=[])]))
     source.subscribe(before_revoke=nothing, when_lost=nothing_forgotten)
-    assert [] == source.poll(10, 1_000_000, timeout_s=0)
-    assert not source.joined
-    assert [] == source.poll(10, 1_000_000, timeout_s=0)
-    assert source.joined
+    assert [False, True] == joined_after_each_of(2, source)
     assert 0 == source.assigned
     assert [] == consumer.turns
 
@@ -115,10 +120,7 @@ def test_a_worker_for_whom_no_partition_is_left_has_joined_all_the_same() -> Non
 def test_a_worker_that_lost_its_partitions_has_not_joined_until_it_is_assigned_anew() -> None:
     source, _ = subscribed(Turn(lost=[0, 1]), Turn(assigned=[]))
     assert source.joined
-    assert [] == places(source)
-    assert not source.joined
-    assert [] == places(source)
-    assert source.joined
+    assert [False, True] == joined_after_each_of(2, source)
 
 
 def test_where_the_broker_assigns_a_worker_counts_as_joined() -> None:
