@@ -140,6 +140,8 @@ def run(config: Config = None, set_: Set = None) -> None:
     lifecycle.watch_signals()
     for why in settings_.unknown_variables(settings_.environment()):
         telemetry.setting_ignored(why)
+    if unkeyed := settings_.unkeyed_cache(settings):
+        telemetry.cache_unkeyed(unkeyed)
     try:
         admin = Admin(settings.admin.host, settings.admin.port, probe=lifecycle.probe, metrics=telemetry.exposition)
         with admin:
@@ -464,6 +466,8 @@ def config_check(config: Config = None, set_: Set = None) -> None:
     unknown = settings_.unknown_variables(settings_.environment())
     if unknown:
         raise SettingsProblem("; ".join(unknown))
+    if unkeyed := settings_.unkeyed_cache(settings):
+        typer.echo(f"warning: {unkeyed}", err=True)
     typer.echo("the settings hold")
 
 

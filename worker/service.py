@@ -41,6 +41,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             deadline_s=deadline_s,
             telemetry=telemetry,
             stop_at_gap=settings.input.offset_gone == "stop",
+            broker_assigns=settings.kafka.properties.get("group.protocol") == "consumer",
         )
         source.attach(clients.consumer(settings, source.note_error, source.note_gap))
         stack.callback(source.close)  # leaves the group: last, when all is committed
@@ -89,7 +90,7 @@ def serve(settings: Settings, telemetry: Telemetry, lifecycle: Lifecycle, *, ver
             device=tagger.device,
             precision=tagger.precision,
         )
-        lifecycle.started(ready=lambda: source.assigned > 0 and source.reachable)
+        lifecycle.started(ready=lambda: source.joined and source.reachable)
         spare = memory.Spare()
 
         def after_each_round() -> None:

@@ -278,6 +278,13 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     return found
 
 
+def unkeyed_cache(settings: Settings) -> str | None:
+    """What is to be said of a cache without a key; None where it has one, or there is none."""
+    if settings.cache.url is None or settings.cache.key is not None:
+        return None
+    return "EMOTAG_CACHE__KEY is not set: whoever reads Redis can test whether a text that they guess was seen"
+
+
 def variables() -> dict[str, tuple[str, Any]]:
     """{environment variable: (section.field, default)} of every setting."""
     found: dict[str, tuple[str, Any]] = {}

@@ -39,9 +39,18 @@ class Source:
         topic: the input.
         deadline_s: how long the brokers may be gone.
         stop_at_gap: where records were deleted before they were read, stop instead of going on behind them.
+        broker_assigns: the group has the newer protocol (KIP-848), whose client says nothing of an empty assignment.
     """
 
-    def __init__(self, topic: str, *, deadline_s: float, telemetry: Telemetry, stop_at_gap: bool = False) -> None:
+    def __init__(
+        self,
+        topic: str,
+        *,
+        deadline_s: float,
+        telemetry: Telemetry,
+        stop_at_gap: bool = False,
+        broker_assigns: bool = False,
+    ) -> None:
         self._topic = topic
         self._deadline_s = deadline_s
         self._telemetry = telemetry
@@ -49,6 +58,8 @@ class Source:
         self._committed: dict[Partition, int] = {}
         self._gathered: list[Record] = []
         self._assigned: set[Partition] = set()
+        self._broker_assigns = broker_assigns
+        self._joined = broker_assigns
         self._forgotten: dict[Partition, int] = {}
         self._failure: BaseException | None = None
         self._in_callback = False
@@ -66,6 +77,14 @@ class Source:
     def assigned(self) -> int:
         """How many partitions this worker reads now."""
         return len(self._assigned)
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has said what this worker reads, be it nothing, as beyond as many workers as partitions.
+
+        Where the broker assigns, True from the beginning: there is no telling.
+        """
+        return self._joined
 
     @property
     def reachable(self) -> bool:
@@ -111,6 +130,7 @@ class Source:
         def assigned(_: Consumer, partitions: list[TopicPartition]) -> None:
             now = {(p.topic, p.partition) for p in partitions}
             self._assigned |= now
+            self._joined = True
             self._forget_positions(now)
             self._telemetry.partitions_changed("assigned", len(partitions), self.assigned)
 
@@ -121,6 +141,7 @@ class Source:
         def lost(_: Consumer, partitions: list[TopicPartition]) -> None:
             self._guarded(lambda: self._forgotten.update(when_lost()))
             self._give_up("lost", partitions)
+            self._joined = self._broker_assigns
 
         self._consumer.subscribe([self._topic], on_assign=assigned, on_revoke=revoked, on_lost=lost)
 

@@ -5,6 +5,7 @@ Events are structured log lines in the past tense; none ever carries any of a te
 
 import logging
 import sys
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ OPENMETRICS = "application/openmetrics-text"
 
 CLIENT_LOG = "librdkafka"
 """The Kafka clients' own lines go through this logger, not past it to stderr."""
+
+CLIENT_LINES_S = 10.0
+"""How often a client's lines of the same kind are logged: brokers that are gone give twenty a second."""
 
 
 class Telemetry:
@@ -61,6 +65,9 @@ class Telemetry:
 
     def setting_ignored(self, why: str) -> None:
         self._log.warning("setting_ignored", why=why)
+
+    def cache_unkeyed(self, why: str) -> None:
+        self._log.warning("cache_unkeyed", why=why)
 
     def model_loaded(self, tagger: "EmotionTagger") -> None:
         self.metrics.model_loaded(tagger.labels, tagger.reference, tagger.memory_bytes)
@@ -183,4 +190,22 @@ def configure_logging(settings: LogSettings) -> None:
     root.handlers = [handler]
     root.setLevel(settings.level.upper())
     # Its lines below a warning say of every attempt to connect what `broker_error_seen` says once.
-    logging.getLogger(CLIENT_LOG).setLevel(logging.DEBUG if settings.level == "debug" else logging.WARNING)
+    client, debug = logging.getLogger(CLIENT_LOG), settings.level == "debug"
+    client.setLevel(logging.DEBUG if debug else logging.WARNING)
+    client.filters = [] if debug else [_Seldom()]
+
+
+class _Seldom(logging.Filter):
+    """Passes a client's lines of one kind once in a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[object, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.args[:2] if isinstance(record.args, tuple) else record.msg  # librdkafka's facility, the client
+        now = time.monotonic()
+        if now - self._passed.get(kind, -CLIENT_LINES_S) < CLIENT_LINES_S:
+            return False
+        self._passed[kind] = now
+        return True

@@ -161,7 +161,11 @@ def test_settings_are_shown_and_checked_without_their_secrets() -> None:
         checked.returncode,
         checked.stderr,
     )
-    assert 0 == emotag("config", "check").returncode
+    plain = emotag("config", "check")
+    assert (0, "") == (plain.returncode, plain.stderr)
+    unkeyed = emotag("config", "check", EMOTAG_CACHE__URL="redis://cache/0")
+    assert (0, "the settings hold\n") == (unkeyed.returncode, unkeyed.stdout)
+    assert "EMOTAG_CACHE__KEY is not set" in unkeyed.stderr
 
 
 def test_the_model_says_what_it_is() -> None:

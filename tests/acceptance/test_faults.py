@@ -328,7 +328,7 @@ def test_workers_share_the_partitions_and_a_new_one_takes_some_over(
     placed = some(300)
     first = start_worker(environment)
     answered(100)
-    second = start_worker(environment)  # ready only once partitions are its own
+    second = start_worker(environment)  # ready once it has joined
     placed |= some(900)
     answered(700)
     first.stop()

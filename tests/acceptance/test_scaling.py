@@ -1,6 +1,7 @@
 """Replicas that an autoscaler adds and takes away, by the lag that it sees."""
 
 import itertools
+import json
 import math
 import os
 import signal
@@ -16,6 +17,8 @@ from tests.stream import Reader, new_producer, produce, text
 from worker.demo import sample_texts
 from worker.local import LocalWorker
 from worker.local.server import LocalServer
+
+from .conftest import StartWorker
 
 PARTITIONS = 8
 MESSAGES = 900
@@ -90,6 +93,21 @@ def test_replicas_come_and_go_with_the_lag_and_each_record_is_answered_once(
     assert MOST == replicas[0]
     assert MOST - 1 == len(handovers_s)
     assert max(handovers_s) < HANDOVER_S
+
+
+@pytest.mark.parametrize("properties", [{}, {"group.protocol": "consumer"}], ids=["cooperative", "KIP-848"])
+def test_a_worker_beyond_the_partitions_is_ready_too(
+    bootstrap_servers: str, admin: AdminClient, start_worker: StartWorker, properties: dict[str, str]
+) -> None:
+    """Else a rollout, which starts new workers before old ones leave, would never end where each partition has one."""
+    topics = create_topics(admin, partitions=1)
+    environment = topics.environment(bootstrap_servers) | {
+        "EMOTAG_KAFKA__PROPERTIES": json.dumps(properties),
+        "EMOTAG_MODEL__ENGINE": "openvino",
+    }
+    workers = [start_worker(environment) for _ in range(2)]
+    assert [200, 200] == [worker.get("/readyz")[0] for worker in workers]
+    assert 1 == sum(_assigned(worker) for worker in workers)
 
 
 def _replica(bootstrap_servers: str, topics: Topics) -> LocalWorker:

@@ -67,13 +67,13 @@ class Fleet:
         self.ended: list[int] = []
 
     def launch(self) -> None:
-        """Start all, and wait until each has partitions."""
+        """Start all, and wait until each has joined the group."""
         for worker in self._workers:
             worker.launch()
         give_up_at = time.monotonic() + 120
         while not all(worker.answers() for worker in self._workers):
             if time.monotonic() > give_up_at:
-                raise LocalError("the workers have no partitions yet")
+                raise LocalError("the workers have not joined their group yet")
             time.sleep(0.2)
 
     def tend(self) -> None:

@@ -33,12 +33,12 @@ def tree() -> Tree:
 
 @pytest.fixture
 def spoilt(tree: Tree) -> Callable[[str, Spoil], Tree]:
-    """The tree after one object of a kind was changed, in overlays/cpu or kafka."""
+    """The tree after the first object of a kind was changed, in overlays/cpu or kafka."""
 
     def spoil(kind: str, change: Spoil) -> Tree:
         changed = Tree(ROOT)
         changed.objects = {name: copy.deepcopy(tree.objects[name]) for name in ("overlays/cpu", "kafka")}
-        (found,) = [each for objects in changed.objects.values() for each in objects if each["kind"] == kind]
+        found, *_ = [each for objects in changed.objects.values() for each in objects if each["kind"] == kind]
         change(found)
         return changed
 

@@ -1,7 +1,8 @@
-"""Topics and user, as Strimzi makes them: they are what the worker needs, and the user may do no more."""
+"""Topics and users, as Strimzi makes them: they are what the worker needs, and its group's user may do no more."""
 
 from collections.abc import Iterator
 
+from worker.properties import replay_group
 from worker.settings import Settings
 from worker.topics import planned
 
@@ -29,8 +30,15 @@ def problems(tree: Tree) -> Iterator[str]:
             for where, topic in topics.get(wanted.topic, []):
                 if int(topic["spec"].get("config", {}).get("max.message.bytes", 0)) < least:
                     yield f"{where}: max.message.bytes is below {least}, which {workload.where} may write or read"
-        for where, user in tree.of_kind("KafkaUser"):
-            given, needed = _given(user), _needed(settings)
+        # Other groups have users of their own.
+        users = [(where, _given(user)) for where, user in tree.of_kind("KafkaUser")]
+        serving = [(where, given) for where, given in users if _names(given, settings.kafka.group_id)]
+        if not serving:
+            yield f"{workload.where}: no KafkaUser may read as the group {settings.kafka.group_id}"
+        for where, given in serving:
+            needed = _needed(settings)
+            if _names(given, replay_group(settings)):
+                needed |= _operators(settings)
             for what in sorted(needed - given):
                 yield f"{where}: {workload.where} needs {' '.join(what)}"
             for what in sorted(given - needed):
@@ -42,6 +50,19 @@ def _given(user: Object) -> set[Permission]:
         (acl["resource"]["type"], acl["resource"]["name"], acl["resource"].get("patternType", "literal"), operation)
         for acl in user["spec"]["authorization"]["acls"]
         for operation in acl["operations"]
+    }
+
+
+def _names(given: set[Permission], group: str) -> bool:
+    return any((kind, name) == ("group", group) for kind, name, _, _ in given)
+
+
+def _operators(settings: Settings) -> set[Permission]:
+    """What `emotag dlq` needs besides."""
+    return {
+        ("topic", settings.input.topic, "literal", "Write"),
+        ("topic", settings.dlq.topic, "literal", "Read"),
+        ("group", replay_group(settings), "literal", "Read"),
     }
 
 

@@ -14,6 +14,9 @@ import yaml
 RENDER_S = 60
 """kubectl reads some files and asks nobody: seconds, on a machine that does other things too."""
 
+SHIPPED = ("overlays/cpu", "overlays/gpu", "overlays/static", "overlays/next")
+"""Overlays that come with emotag for a cluster of somebody's; another is somebody's own."""
+
 POD_OWNERS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Pod")
 
 Object = dict[str, Any]

@@ -3,20 +3,29 @@
 from collections.abc import Iterator
 
 from .environment import EnvironmentProblem, settings_of
-from .manifests import Object, Tree, Workload
+from .manifests import SHIPPED, Object, Tree, Workload
 
 KUBELET_S = 5.0
 """What is left between the end of a drain and the kill: the interpreter's own end, and the kubelet's slowness."""
+
+KAFKA_PORT = 9092
+"""Of a broker that is named without one."""
+
+NOBODYS = "registry.example.com/"
+"""Where the images of the overlays that come with emotag lie; nobody can pull one from there."""
 
 
 def problems(tree: Tree) -> Iterator[str]:
     """What any workload of *tree* does not keep to."""
     for workload in tree.workloads():
-        for what in (*_of_the_pod(workload.pod), *_of_time(workload)):
+        for what in (*_of_the_pod(workload.pod), *_of_time(workload), *_of_ports(workload)):
             yield f"{workload.where}: {what}"
         for container in workload.containers:
             for what in _of_a_container(container, workload.pod):
                 yield f"{workload.where}: container {container['name']}: {what}"
+            if container["image"].startswith(NOBODYS) and workload.where.partition(":")[0] not in SHIPPED:
+                name = container["image"].partition("@")[0].partition(":")[0]
+                yield f"{workload.where}: image {container['image']} is an example's: images has to name {name}"
     for where, budget in tree.of_kind("PodDisruptionBudget"):
         if budget["spec"].get("maxUnavailable") in (0, "0", "0%"):
             yield f"{where}: maxUnavailable is 0: no node could ever be drained"
@@ -96,3 +105,42 @@ def _of_time(workload: Workload) -> Iterator[str]:
                 f"startupProbe gives up after {budget_s} s; the worker itself may wait {waits_s:g} "
                 "(EMOTAG_KAFKA__UNAVAILABLE_S, for topics and for transactions), and then says why"
             )
+
+
+def _of_ports(workload: Workload) -> Iterator[str]:
+    """Probes ask where the worker answers, and it is let out to its brokers."""
+    try:
+        settings = settings_of(workload)
+    except EnvironmentProblem:
+        return  # said where the environment is looked at
+    worker, port = workload.pod["containers"][0], settings.admin.port
+    named = {each.get("name"): each["containerPort"] for each in worker.get("ports", [])}
+    if port not in named.values():
+        yield f"no containerPort is EMOTAG_ADMIN__PORT ({port})"
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        asked = worker.get(probe, {}).get("httpGet", {}).get("port", port)
+        if named.get(asked, asked) != port:
+            yield f"{probe} asks port {named.get(asked, asked)}; EMOTAG_ADMIN__PORT is {port}"
+    ends = {broker.rpartition(":")[2].strip() for broker in settings.kafka.bootstrap_servers.split(",")}
+    brokers = {int(end) if end.isdigit() else KAFKA_PORT for end in ends}
+    for policy in workload.beside:
+        if policy["kind"] == "NetworkPolicy" and "Egress" in policy["spec"].get("policyTypes", []):
+            for shut in sorted(brokers - _let_out(policy, brokers)):
+                yield f"NetworkPolicy/{policy['metadata']['name']} does not let it out to the brokers' port {shut}"
+
+
+def _let_out(policy: Object, ports: set[int]) -> set[int]:
+    """Those of *ports* that a rule names; a rule that names none is for all."""
+    rules = policy["spec"].get("egress", [])
+    if any("ports" not in rule for rule in rules):
+        return ports
+    return {port for port in ports for rule in rules for each in rule["ports"] if _covers(each, port)}
+
+
+def _covers(given: Object, port: int) -> bool:
+    if given.get("protocol", "TCP") != "TCP":
+        return False
+    first = given.get("port", port)
+    if isinstance(first, str):  # the other pod's own name of it
+        return True
+    return bool(first <= port <= int(given.get("endPort") or first))

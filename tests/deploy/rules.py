@@ -5,14 +5,14 @@ from pathlib import Path
 
 import yaml
 
-from .manifests import Object, Skipped, Tree
+from .manifests import SHIPPED, Object, Skipped, Tree
 
 OPERATORS = "kubernetes/components/prometheus/rules.yaml"
 HEADER = "# Made of observe/alerts.yaml by: python -m tests.deploy --write-rules\n"
 
 
 def problems(tree: Tree) -> Iterator[str]:
-    """Where a PrometheusRule of *tree* says something else.
+    """Where a PrometheusRule of *tree* says something else; an overlay of somebody's own may patch it.
 
     Raises:
         Skipped: there are no alert rules.
@@ -21,7 +21,7 @@ def problems(tree: Tree) -> Iterator[str]:
     if not wanted["groups"]:
         raise Skipped("there are no alert rules")
     for where, rule in tree.of_kind("PrometheusRule"):
-        if rule["spec"] != wanted:
+        if where.partition(":")[0] in SHIPPED and rule["spec"] != wanted:
             yield f"{where} is not what observe/alerts.yaml says: python -m tests.deploy --write-rules"
 
 

@@ -87,6 +87,11 @@ def _of_a_trigger(trigger: Object, variables: dict[str, str]) -> Iterator[str]:
     for key in metadata:
         if key not in known | from_environment:
             yield f"trigger {trigger['type']}: {key} is none of its keys"
+    if metadata.get("excludePersistentLag", "false") != "false":
+        yield (
+            f"trigger {trigger['type']}: excludePersistentLag counts no lag in a partition that did not move between "
+            "two looks; a worker reads one after another, so those of a backlog that wait would not count"
+        )
     for name, variable in OURS.items():
         given = metadata.get(name) or variables.get(metadata.get(f"{name}FromEnv", ""))
         if given is None or given != variables.get(variable):

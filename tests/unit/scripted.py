@@ -48,10 +48,13 @@ class ScriptedMessage:
 
 @dataclass
 class Turn:
-    """One poll: what it sets free, partitions that change hands in it, then what it returns."""
+    """One poll: what it sets free, partitions that change hands in it, then what it returns.
+
+    An assignment may be empty.
+    """
 
     released: Event | None = None
-    assigned: Sequence[int] = ()
+    assigned: Sequence[int] | None = None
     revoked: Sequence[int] = ()
     lost: Sequence[int] = ()
     message: ScriptedMessage | None = None
@@ -72,9 +75,9 @@ class ScriptedConsumer:
         turn = self.turns.pop(0) if self.turns else Turn()
         if turn.released is not None:
             turn.released.set()
-        changes = {"on_assign": turn.assigned, "on_revoke": turn.revoked, "on_lost": turn.lost}
+        changes = {"on_assign": turn.assigned, "on_revoke": turn.revoked or None, "on_lost": turn.lost or None}
         for name, partitions in changes.items():
-            if partitions:
+            if partitions is not None:
                 self.callbacks[name](self, [TopicPartition(TOPIC, partition) for partition in partitions])
         return turn.message
 

@@ -213,6 +213,15 @@ def test_timeouts_stand_in_the_order_their_reasons_need() -> None:
     assert defaults.kafka.transaction_timeout_s < defaults.kafka.unavailable_s
 
 
+@pytest.mark.parametrize(
+    ("cache", "warned"),
+    [({}, False), ({"url": "redis://r"}, True), ({"url": "redis://r", "key": "k"}, False), ({"key": "k"}, False)],
+)
+def test_a_cache_without_a_key_is_warned_of(cache: dict[str, str], warned: bool) -> None:
+    """A misspelt key in a Secret would else leave guessable hashes, and nobody told."""
+    assert warned == bool(settings.unkeyed_cache(settings.load(flags={"cache": cache})))
+
+
 def test_an_unknown_device_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="tpu"):
         choose_device("tpu")

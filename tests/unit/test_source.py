@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError
 from worker import errors
 from worker.offsets import Partition
 from worker.source import Source
+from worker.telemetry import Telemetry
 
 from .scripted import TOPIC, ScriptedConsumer, ScriptedMessage, Turn, source_of
 
@@ -35,6 +36,14 @@ def subscribed(
 
 def places(source: Source) -> list[tuple[int, int]]:
     return [(record.partition, record.offset) for record in source.poll(10, 1_000_000, timeout_s=0)]
+
+
+def joined_after_each_of(polls: int, source: Source) -> list[bool]:
+    found = []
+    for _ in range(polls):
+        assert [] == places(source)
+        found.append(source.joined)
+    return found
 
 
 def test_a_record_that_comes_beside_a_failed_revoke_is_read_again() -> None:
@@ -97,6 +106,26 @@ def test_partitions_that_are_lost_are_not_worked_on_any_more() -> None:
     assert ["forget"] == told
     assert 0 == source.assigned
     assert {} == consumer.seeks
+
+
+def test_a_worker_for_whom_no_partition_is_left_has_joined_all_the_same() -> None:
+    """A rollout starts workers beyond the partitions, and waits until they are ready."""
+    source = source_of(consumer := ScriptedConsumer([Turn(), Turn(assigned=[])]))
+    source.subscribe(before_revoke=nothing, when_lost=nothing_forgotten)
+    assert [False, True] == joined_after_each_of(2, source)
+    assert 0 == source.assigned
+    assert [] == consumer.turns
+
+
+def test_a_worker_that_lost_its_partitions_has_not_joined_until_it_is_assigned_anew() -> None:
+    source, _ = subscribed(Turn(lost=[0, 1]), Turn(assigned=[]))
+    assert source.joined
+    assert [False, True] == joined_after_each_of(2, source)
+
+
+def test_where_the_broker_assigns_a_worker_counts_as_joined() -> None:
+    """Its client says nothing of an empty assignment: a worker that waited for it would never be ready."""
+    assert Source(TOPIC, deadline_s=1, telemetry=Telemetry(), broker_assigns=True).joined
 
 
 def test_what_was_forgotten_with_lost_partitions_and_is_still_ours_is_read_again() -> None:
