@@ -142,8 +142,9 @@ trunk-teacher: $(READY) ## the trunk of `--trunk mpnet`, joined and unpacked
 	mkdir -p $(HOME)/.cache/emotag/trunks/mpnet
 	cp build/trunk/all-mpnet-base-v2/*.json build/trunk/all-mpnet-base-v2/model.safetensors $(HOME)/.cache/emotag/trunks/mpnet
 
-train: trunk ## train the default artifact anew (DATA=folder with train.tsv and dev.tsv)
-	$(BIN)/emotag-train fit --data $(DATA) --out runs/emotag-mini $(ARGS)
+train: trunk ## train the default artifact anew, and draw its report (DATA=folder with train.tsv and dev.tsv)
+	$(BIN)/emotag-train fit --config training/recipes/emotag-mini.toml --data $(DATA) --out runs/emotag-mini $(ARGS)
+	$(BIN)/emotag-train plot --model runs/emotag-mini --data $(DATA) --out runs/emotag-mini-report
 
 clean: ## remove what was set up and built
 	rm -rf $(VENV) $(BENCH) $(DEPLOY) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -59,7 +59,7 @@ def test_an_unpacked_encoder_gives_the_hidden_states_of_the_one_exported(
     archive: Path, tiny: UnpackedTrunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setitem(trunks.UNPACKED, "tiny", tiny)
+    monkeypatch.setitem(trunks.FETCHED, "tiny", "make trunk-base")
     with pytest.raises(TrunkError, match="make trunk-base"):
         load_trunk("tiny")
     unpack(tiny, archive, trunks.unpacked_folder("tiny"))
