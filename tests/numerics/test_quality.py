@@ -18,6 +18,8 @@ def test_the_shipped_model_reaches_its_figures_on_dev(shipped: Artifact, goemoti
     assert dev.sha256 == stored["data_sha256"]
     for name in ("macro_f1_cross_fitted", "roc_auc", "mean_average_precision"):
         assert stored[name] == pytest.approx(figures[name], abs=2e-3)
-    assert figures["macro_f1_cross_fitted"] >= 0.525
-    assert figures["roc_auc"] >= 0.93
-    assert figures["at_0.51"]["mcc_flattened"] >= 0.575
+    assert figures["macro_f1_cross_fitted"] >= 0.545
+    assert figures["roc_auc"] >= 0.937
+    assert figures["mean_average_precision"] >= 0.55
+    assert figures["at_0.51"]["mcc_flattened"] >= 0.585
+    assert stored["calibration"]["as_is"]["largest"] <= 0.02
