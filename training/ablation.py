@@ -183,7 +183,7 @@ def _settled(recipe: Recipe, out: Path) -> Recipe:
         return recipe
     device = choose_device(recipe.device)
     recipe = recipe.model_copy(update={"device": device})
-    train, _, _ = texts(recipe)
+    _, train, _, _ = texts(recipe)
     _, model = untrained(recipe, train.labels)
     if recipe.precision == "auto":
         precision = fastest_precision(model.to(device), torch.device(device))
@@ -195,7 +195,7 @@ def _settled(recipe: Recipe, out: Path) -> Recipe:
 
 def _run(recipe: Recipe, folder: Path, console: Console) -> tuple[Floats, dict[str, Any], Split]:
     """One run's dev probabilities [N, K] and its record, from *folder* where they are there, and dev."""
-    train, dev, _ = texts(recipe)
+    _, train, dev, _ = texts(recipe)
     made_from = identity(recipe, train, dev)
     if (folder / RUN).is_file():
         run = json.loads((folder / RUN).read_text(encoding="utf-8"))

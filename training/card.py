@@ -206,7 +206,10 @@ def _origin(made: Artifact) -> str:
     source = "GoEmotions train (Demszky et al. 2020, CC BY 4.0), " if made.config.labels == LABELS else ""
     train = f"{source}sha256 `{train_sha256}`" if train_sha256 else "not on record"
     recipe = "Recipe, epochs and versions: `training.json`. " if record else ""
-    return f"""{command}Training data: {train}; dev sha256 `{made.metrics["dev"]["data_sha256"]}`.
+    taught_by = record.get("taught_by") or []
+    others = "another model says" if len(taught_by) == 1 else f"{len(taught_by)} other models say"
+    teachers = f" It learnt from what {others} of these texts too: {', '.join(taught_by)}." if taught_by else ""
+    return f"""{command}Training data: {train}; dev sha256 `{made.metrics["dev"]["data_sha256"]}`.{teachers}
 {recipe}All figures: `metrics.json`."""
 
 

@@ -24,7 +24,7 @@ from .data import Split
 from .recipe import Recipe
 
 FORMAT_VERSION = 1
-FREE_TO_CHANGE = ("preset", "data", "name", "threshold", "teacher")
+FREE_TO_CHANGE = ("preset", "data", "name", "calibrate", "threshold", "teacher")
 """Keys that decide nothing before the weights are there. Texts, and what a teacher says of them, are known by what they
 are, not by where they lie."""
 

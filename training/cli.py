@@ -36,7 +36,7 @@ from .progress import TrackerMissing
 from .recipe import FILE as RECIPE_FILE
 from .recipe import SMOKE, RecipeError, parse_changes, resolve
 from .teacher import FILE as TEACHER
-from .teacher import TeacherError, ask, load_teacher
+from .teacher import TeacherError, ask, load_teacher, refuse_other
 from .teacher import mean as mean_of
 from .trunk import TrunkError
 from .tune import calibrate as with_calibration
@@ -106,7 +106,7 @@ def fit(
     data_: Annotated[str | None, typer.Option("--data", help=DATA)] = None,
     trunk_: Annotated[
         str | None,
-        typer.Option("--trunk", help="`minilm`, `bge-small`, a local folder, or a hub id (distilbert-base-uncased)"),
+        typer.Option("--trunk", help="`minilm`, `bge-small`, `mpnet`, a folder, or a hub id (distilbert-base-uncased)"),
     ] = None,
     name: Annotated[str | None, typer.Option(help="the model's name, shown in every result")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
@@ -158,7 +158,7 @@ def fit(
     figures = train(recipe, out, resume=resume, trackers=track or (), console=console)
     if figures is not None:
         _show(console, figures)
-        if (out / TEACHER).is_file():
+        if not (out / artifact.CARD).is_file():
             console.print(f"{out / TEACHER}: no artifact, for no engine runs it; but it can teach")
         else:
             console.print(f"{out}: {artifact.load(out).version}")
@@ -191,7 +191,7 @@ def ablate(
 def teach(
     teachers: Annotated[
         list[Path],
-        typer.Argument(help="artifacts' directories, runs that only teach, or files of this: the mean of all models"),
+        typer.Argument(help="artifacts' directories, runs that only teach, or files that `teach` wrote"),
     ],
     out: Annotated[Path, typer.Option("--out", help="the file to write")],
     data_: Data = "origin",
@@ -205,13 +205,15 @@ def teach(
     train, dev = data_set.train_and_dev(data_set.find(data_))
     torch.set_num_threads(usable_cores())
     files = {path: path if path.is_file() else path / TEACHER for path in teachers}
-    said = mean_of(
-        [load_teacher(file) if file.is_file() else ask(artifact.load(path), train, dev) for path, file in files.items()]
-    )
+    loaded = {path: load_teacher(file) for path, file in files.items() if file.is_file()}
+    for teacher in loaded.values():
+        refuse_other(teacher, train, dev)
+    said = mean_of([loaded.get(path) or ask(artifact.load(path), train, dev) for path in teachers])
     said.save(out)
     figures = {} if said.dev_MK is None else epoch_figures(said.dev_MK, dev)
     of_dev = "; on dev  " + "  ".join(f"{k} {v}" for k, v in figures.items()) if figures else ""
-    typer.echo(f"{out}: {len(said.versions)} models on {len(train):,} texts{of_dev}")
+    models = "1 model" if len(said.versions) == 1 else f"{len(said.versions)} models"
+    typer.echo(f"{out}: {models} on {len(train):,} texts{of_dev}")
 
 
 @app.command()
@@ -295,7 +297,7 @@ def plot(
     figures = measured(trained, probabilities_NK, rows, shared_with=shared_with)
     _reserve(figures["texts"], figures["left_out_of_ranking"])
     found = {
-        other.name: differences(
+        f"{other.name} {other.version[:15]}": differences(
             (predict(other, rows), probabilities_NK),
             (other.thresholds.values, trained.thresholds.values),
             rows.targets_NK,

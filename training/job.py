@@ -31,7 +31,7 @@ from .interrupt import Interrupt
 from .kernels import side_by_side, sizes_of
 from .progress import watchers
 from .ranks import Ranks, joined, processes_here
-from .recipe import FILE, Recipe
+from .recipe import FILE, Recipe, RecipeError
 from .speed import POOL_BATCHES, fastest_precision, times_the_original
 from .teacher import FILE as TEACHER
 from .teacher import Teacher, corrected, load_teacher, taught
@@ -49,11 +49,12 @@ def train(
         trackers: as for `watchers`.
 
     Returns:
-        The figures on dev, as written; None in all processes but the first.
+        The figures on dev, as an artifact has them; None in all processes but the first.
 
     Raises:
         Interrupted: it was asked to stop; its checkpoint is there.
-        CheckpointError, DataError, DeviceUnknown, TeacherError, TrackerMissing, TrunkError, OSError: as they say.
+        CheckpointError, DataError, DeviceUnknown, RecipeError, TeacherError, TrackerMissing, TrunkError, OSError: as
+            they say.
     """
     recipe = recipe.model_copy(update={"device": choose_device(recipe.device)})
     with joined(recipe.device) as (ranks, device):
@@ -72,10 +73,12 @@ def _train(
 ) -> dict[str, Any] | None:
     out.mkdir(parents=True, exist_ok=True)  # a mistake in it is not to show after an hour of training
     torch.set_num_threads(max(1, usable_cores() // processes_here()))
-    train_split, dev, teacher = texts(recipe)
+    raters, train_split, dev, teacher = texts(recipe)
     if not resume:
         Checkpoints(out, recipe, train_split, dev).refuse_unfinished()
     start, model = untrained(recipe, train_split.labels)
+    if start.only_teaches and (recipe.cache_frozen or recipe.calibrate):
+        raise RecipeError(f"trunk {recipe.trunk!r} only teaches: neither cache_frozen nor calibrate is for it")
     tokens = Tokens(start.tokenizer, max_tokens=recipe.max_tokens)
     model.to(device)
     # Measured before `fit` sets its seed: to measure draws dropout, and that must not change the run.
@@ -120,14 +123,14 @@ def _train(
         return None
     (out / FILE).write_text(recipe.toml(), encoding="utf-8")  # what may change on resuming has
     if start.only_teaches:
-        figures = _leave_teacher(run, tokens, out / TEACHER, recipe, train_split, dev, device)
+        figures = _leave_teacher(run, tokens, out / TEACHER, recipe, raters, dev, device)
         checkpoints.remove()
         return figures
     figures = export(
         run.model,
         start.tokenizer,
         out,
-        train=train_split,
+        train=raters,
         dev=dev,
         name=name,
         calibrated=recipe.calibrate,
@@ -156,7 +159,10 @@ def _train(
 def _leave_teacher(
     run: Run, tokens: Tokens, path: Path, recipe: Recipe, train_split: Split, dev: Split, device: torch.device
 ) -> dict[str, Any]:
-    """Write what a model that no artifact holds says of the texts; its figures on dev, thresholds tuned there."""
+    """Write what a model that no artifact holds says of the texts; its figures on dev, thresholds tuned there.
+
+    It says so in the precision it was trained in: a large one would take long in another.
+    """
     dtype = DTYPES[recipe.precision]
     with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
         of_train_NK, of_dev_MK = (
@@ -190,20 +196,19 @@ def untrained(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedTrunk,
     return start, model
 
 
-def texts(recipe: Recipe) -> tuple[Split, Split, Teacher | None]:
-    """What is learnt from, as the recipe makes it of the raters' and a teacher's opinions, and what is measured on.
+def texts(recipe: Recipe) -> tuple[Split, Split, Split, Teacher | None]:
+    """The training texts with the raters' labels and as the recipe makes them; what is measured on; who taught.
 
     Raises:
         DataError, TeacherError: as they say.
     """
-    train_split, dev = data_set.train_and_dev(data_set.find(recipe.data))
+    raters, dev = data_set.train_and_dev(data_set.find(recipe.data))
     if recipe.limit is not None:
-        train_split, dev = (split.take(range(min(recipe.limit, len(split)))) for split in (train_split, dev))
-    if recipe.repeats == "mean":
-        train_split = with_mean_of_repeats(train_split)
+        raters, dev = (split.take(range(min(recipe.limit, len(split)))) for split in (raters, dev))
+    train_split = with_mean_of_repeats(raters) if recipe.repeats == "mean" else raters
     if not recipe.teacher:
-        return train_split, dev, None
+        return raters, train_split, dev, None
     teacher = load_teacher(Path(recipe.teacher))
     if recipe.confident_learning:
         train_split = corrected(train_split, teacher)
-    return taught(train_split, teacher, share=recipe.teacher_share), dev, teacher
+    return raters, taught(train_split, teacher, share=recipe.teacher_share), dev, teacher

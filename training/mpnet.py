@@ -19,6 +19,8 @@ from model.distilbert_cnn import DistilBertCNN, Trunk
 RANGES = 32
 FARTHEST = 128
 NORM_EPSILON = 1e-5
+UNUSED_POSITIONS = 2
+"""Positions are counted on from the padding's id, which is 1."""
 
 MPNET_TO_DISTILBERT = {
     "attention.attn.q": "attention.q_lin",
@@ -73,8 +75,8 @@ def ranges(length: int, device: torch.device) -> Tensor:
     return torch.where(distance_LL < by_itself, distance_LL, far_LL) + one_way * (after_LL > 0)
 
 
-def mpnet_as_distilbert(weights: dict[str, Tensor], *, pad_token_id: int) -> dict[str, Tensor]:
-    """MPNet's encoder parameters under the names of `MpnetTrunk`; its positions begin behind the padding's."""
+def mpnet_as_distilbert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """MPNet's encoder parameters under the names of `MpnetTrunk`."""
     renamed: dict[str, Tensor] = {}
     for name, tensor in weights.items():
         if name.startswith("encoder.layer."):
@@ -84,6 +86,6 @@ def mpnet_as_distilbert(weights: dict[str, Tensor], *, pad_token_id: int) -> dic
         elif name.startswith("embeddings.") and "position_ids" not in name:
             renamed[name] = tensor
     positions = "embeddings.position_embeddings.weight"
-    renamed[positions] = renamed[positions][pad_token_id + 1 :]
+    renamed[positions] = renamed[positions][UNUSED_POSITIONS:]
     renamed["bias_RH"] = weights["encoder.relative_attention_bias.weight"]
     return renamed

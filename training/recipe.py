@@ -47,7 +47,7 @@ class Recipe(BaseModel):
     Attributes:
         preset: what the other keys were taken from where nothing else was said.
         data: what `training/data_set.py` says: a folder, datasets:NAME, `kaggle`, or `origin`.
-        trunk: `minilm`, `bge-small`, a local folder, or a hub id.
+        trunk: `minilm`, `bge-small`, a local folder, or a hub id; to teach with, `mpnet`.
         name: the model's; the out folder's where empty.
         seed: of all that is random.
         limit: only the first rows of train and dev. None: all.

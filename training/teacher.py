@@ -78,22 +78,26 @@ def ask(trained: Artifact, train: Split, dev: Split) -> Teacher:
 
 
 def mean(teachers: Sequence[Teacher]) -> Teacher:
-    """What several say on average, each model once: a file of two models counts twice.
+    """What several say on average; who speaks for several models weighs as many.
 
     Raises:
-        TeacherError: they were asked about other texts or labels than the first.
+        TeacherError: they were asked about other texts or labels than the first, or a model is there twice.
     """
     first = teachers[0]
     for other in teachers[1:]:
-        if (other.labels, other.data_sha256) != (first.labels, first.data_sha256):
+        if _asked_about(other) != _asked_about(first):
             raise TeacherError("the teachers were asked about different texts or labels: ask them all about the same")
+    all_versions = [version for teacher in teachers for version in teacher.versions]
+    if len(set(all_versions)) < len(all_versions):
+        twice = next(version for version in all_versions if all_versions.count(version) > 1)
+        raise TeacherError(f"the model {twice} is among the teachers more than once")
     models = [len(teacher.versions) for teacher in teachers]
     of_dev = [teacher.dev_MK for teacher in teachers if teacher.dev_MK is not None]
     return Teacher(
         np.average([teacher.probabilities_NK for teacher in teachers], axis=0, weights=models).astype(np.float32),
         first.labels,
         first.data_sha256,
-        tuple(version for teacher in teachers for version in teacher.versions),
+        tuple(all_versions),
         dev_MK=np.average(of_dev, axis=0, weights=models).astype(np.float32) if len(of_dev) == len(teachers) else None,
     )
 
@@ -112,6 +116,21 @@ def load_teacher(path: Path) -> Teacher:
         return Teacher(probabilities_NK, labels, about["data_sha256"], versions, dev_MK=dev_MK)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise TeacherError(f"{path} is not what `emotag-train teach` writes: {error}") from error
+
+
+def refuse_other(teacher: Teacher, train: Split, dev: Split) -> None:
+    """See that a teacher speaks of these very texts.
+
+    Raises:
+        TeacherError: it does not.
+    """
+    _said_of(train, teacher)
+    if len(teacher.probabilities_NK) != len(train) or len(dev) != len(
+        dev if teacher.dev_MK is None else teacher.dev_MK
+    ):
+        raise TeacherError(
+            "the teacher was asked about some of these texts only: ask it again with `emotag-train teach`"
+        )
 
 
 def taught(train: Split, teacher: Teacher, *, share: float) -> Split:
@@ -152,6 +171,10 @@ def corrected(train: Split, teacher: Teacher) -> Split:
     wrongly_given_NK = has_NK & surely_not_NK & ~(surely_NK & (said_NK >= 0.5))
     wrongly_left_NK = lacks_NK & surely_NK & ~(surely_not_NK & (said_NK <= 0.5))
     return replace(train, targets_NK=np.where(wrongly_given_NK | wrongly_left_NK, said_NK, targets_NK))
+
+
+def _asked_about(teacher: Teacher) -> tuple[object, ...]:
+    return teacher.labels, teacher.data_sha256, len(teacher.probabilities_NK)
 
 
 def _said_of(train: Split, teacher: Teacher) -> Floats:

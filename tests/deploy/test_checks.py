@@ -123,6 +123,17 @@ def test_each_group_is_held_against_its_own_user(spoilt: Spoilt, tree: Tree) -> 
     assert [] == list(kafka.problems(both))
 
 
+def test_an_operators_user_does_not_stand_in_for_the_workers(tree: Tree) -> None:
+    changed = Tree(ROOT)
+    changed.objects = {name: copy.deepcopy(tree.objects[name]) for name in ("overlays/cpu", "kafka")}
+    changed.objects["kafka"] = [each for each in changed.objects["kafka"] if not _is_the_workers_user(each)]
+    assert "no KafkaUser may read as the group emotag" in "\n".join(kafka.problems(changed))
+
+
+def _is_the_workers_user(it: Object) -> bool:
+    return (it["kind"], it["metadata"]["name"]) == ("KafkaUser", "emotag")
+
+
 def test_an_operators_user_is_held_against_what_its_commands_need(tree: Tree) -> None:
     changed = Tree(ROOT)
     changed.objects = {name: copy.deepcopy(tree.objects[name]) for name in ("overlays/cpu", "kafka")}

@@ -113,7 +113,8 @@ def test_another_model_stands_beside_it_with_the_difference_and_its_interval(
     run("fit", *data, "--trunk", str(folder / "trunk"), "--epochs", "4", "--out", mine)
     run("plot", *data, "--model", mine, "--beside", str(tmp_path / "noise"), "--out", str(tmp_path / "report"))
     page = parsed(tmp_path / "report" / "report.html")
-    assert "Beside noise & co" in [title.text for title in page.iter("h2")]
+    beside = f"Beside noise & co {artifact.load(tmp_path / 'noise').version[:15]}"
+    assert beside in [title.text for title in page.iter("h2")]
     said = json.loads(run("compare", str(tmp_path / "noise"), mine, *data, "--json"))["differences"]
     for figure, d in said.items():
         low, high = d["interval"]

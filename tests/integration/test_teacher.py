@@ -70,6 +70,33 @@ def test_teachers_of_different_texts_have_no_mean(folder: Path) -> None:
         mean(said)
 
 
+def test_a_model_that_is_there_twice_has_no_mean(folder: Path) -> None:
+    train = load_split(folder / "train.tsv")
+    said = Teacher(train.targets_NK, train.labels, train.sha256, ("sha256:a",))
+    with pytest.raises(TeacherError, match="sha256:a is among the teachers more than once"):
+        mean([said, said])
+
+
+def test_who_was_asked_about_some_of_the_texts_is_refused(folder: Path, tmp_path: Path) -> None:
+    """As a run with a limit leaves it, under the whole file's checksum."""
+    train = load_split(folder / "train.tsv")
+    few = Teacher(train.targets_NK[:40], train.labels, train.sha256, ("sha256:few",))
+    few.save(tmp_path / "few.safetensors")
+    with pytest.raises(TeacherError, match="other texts"):
+        run("teach", str(tmp_path / "few.safetensors"), "--data", str(folder), "--out", str(tmp_path / "t.safetensors"))
+
+
+def test_drift_is_told_from_what_the_raters_said_and_not_from_the_teacher(folder: Path, tmp_path: Path) -> None:
+    train = load_split(folder / "train.tsv")
+    said = Teacher(np.full_like(train.targets_NK, 0.9), train.labels, train.sha256, ("sha256:a",))
+    said.save(tmp_path / "t.safetensors")
+    common = ["--data", str(folder), "--trunk", str(folder / "trunk"), "--epochs", "1"]
+    run("fit", *common, "--set", f"teacher={tmp_path / 't.safetensors'}", "--out", str(tmp_path / "student"))
+    reference = artifact.load(tmp_path / "student").reference
+    assert reference is not None
+    assert reference.label_rates["joy"] == pytest.approx(train.targets_NK[:, 0].mean(), abs=1e-4)
+
+
 def test_an_mpnet_teaches_though_no_engine_runs_it(folder: Path, tmp_path: Path) -> None:
     """Its run leaves what it says of the texts, and no artifact; a student then learns from that."""
     trunk = tmp_path / "trunk"
@@ -81,6 +108,7 @@ def test_an_mpnet_teaches_though_no_engine_runs_it(folder: Path, tmp_path: Path)
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=96,
+        layer_norm_eps=1e-5,
     )
     MPNetModel(config).save_pretrained(trunk)
     tiny_tokenizer().save(str(trunk / "tokenizer.json"))
@@ -88,7 +116,7 @@ def test_an_mpnet_teaches_though_no_engine_runs_it(folder: Path, tmp_path: Path)
     run("fit", *common, "--trunk", str(trunk), "--out", str(tmp_path / "teacher"))
     assert not (tmp_path / "teacher" / "model.safetensors").exists()
     shown = run("teach", str(tmp_path / "teacher"), "--data", str(folder), "--out", str(tmp_path / "t.safetensors"))
-    assert "1 models" in shown
+    assert "1 model on" in shown
     said, train = load_teacher(tmp_path / "t.safetensors"), load_split(folder / "train.tsv")
     assert said.probabilities_NK[train.targets_NK == 1].mean() > 0.8  # it has learnt them
     taught_by = ["--set", f"teacher={tmp_path / 't.safetensors'}"]

@@ -67,23 +67,21 @@ def test_a_converted_mpnet_gives_the_hidden_states_of_transformers_mpnet(length:
     torch.manual_seed(2)
     config = MPNetConfig(
         vocab_size=64,
-        max_position_embeddings=POSITIONS + 1,
+        max_position_embeddings=POSITIONS + 2,
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,
-        pad_token_id=0,
         layer_norm_eps=1e-5,
     )
     reference = MPNetModel(config)
-    reference.embeddings.padding_idx = 0  # which it does not take from its configuration
     torch.nn.init.normal_(reference.encoder.relative_attention_bias.weight)
     reference.eval()  # type: ignore[no-untyped-call]
     trunk = MpnetTrunk(tiny_config()).eval()
-    trunk.load_state_dict(mpnet_as_distilbert(dict(reference.state_dict()), pad_token_id=0))
+    trunk.load_state_dict(mpnet_as_distilbert(dict(reference.state_dict())))
     ids_BL = torch.randint(2, 64, (2, length))
-    ids_BL[1, 3:] = 0
-    mask_BL = ids_BL != 0
+    ids_BL[1, 3:] = 1
+    mask_BL = ids_BL != 1
     with torch.inference_mode():
         expected = reference(ids_BL, attention_mask=mask_BL.long()).last_hidden_state
         found = trunk(ids_BL, mask_BL)
