@@ -147,12 +147,12 @@ def test_int8_is_measured_only_for_an_artifact_that_allows_it(
 def test_a_text_is_judged_alike_in_any_company_and_order(
     shipped: Artifact, rows: Rows, candidate: tuple[str, str]
 ) -> None:
-    """To 1e-3, in bf16 to 1e-2: alone, among others, and backwards."""
+    """To 1e-3, in bf16 to 1e-2, in int8 to 2e-2: alone, among others, and backwards."""
     if candidate in ON_SOME and not possible(*candidate):
         pytest.skip(f"this processor cannot do {candidate[1]}")
     engine = open_(shipped, candidate)
     few = rows[-12:]
-    tolerance = 1e-2 if candidate[1] == "bf16" else 1e-3
+    tolerance = {"bf16": 1e-2, "int8": 2e-2}.get(candidate[1], 1e-3)
     together = engine.probabilities(few)
     assert np.abs(together - engine.probabilities(few[::-1])[::-1]).max() < tolerance
     for row, found_K in zip(few, together, strict=True):
