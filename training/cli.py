@@ -120,7 +120,7 @@ def fit(
 ) -> None:
     """Train a model and export it.
 
-    emotag-train fit --data ../shared/data/goemotions --out runs/mini
+    emotag-train fit --data FOLDER --out runs/mini
 
     emotag-train fit --config runs/mini/recipe.toml --set learning_rate=1e-4 --set loss=asymmetric --out runs/other
 
@@ -180,7 +180,7 @@ def ablate(
 ) -> None:
     """Say what each change of a recipe is worth, over several seeds.
 
-    emotag-train ablate --vary r_drop=0.5 --vary loss=focal,focal_gamma=1 --data ../shared/data/goemotions --out runs/ab
+    emotag-train ablate --vary r_drop=0.5 --vary loss=focal,focal_gamma=1 --data FOLDER --out runs/ab
     """
     recipe = resolve(preset, config, {**({} if data_ is None else {"data": data_}), **parse_changes(set_ or ())})
     typer.echo(ablated(recipe, vary, seeds=seeds, out=out, console=Console(stderr=True)))
@@ -198,9 +198,9 @@ def teach(
 ) -> None:
     """Write what trained models say of the training texts, for a student to learn from.
 
-    emotag-train teach runs/a runs/b runs/c --data ../shared/data/goemotions --out runs/teacher.safetensors
+    emotag-train teach runs/a runs/b runs/c --data FOLDER --out runs/teacher.safetensors
 
-    emotag-train fit --data ../shared/data/goemotions --set teacher=runs/teacher.safetensors --out runs/student
+    emotag-train fit --data FOLDER --set teacher=runs/teacher.safetensors --out runs/student
     """
     train, dev = data_set.train_and_dev(data_set.find(data_))
     torch.set_num_threads(usable_cores())
@@ -225,7 +225,7 @@ def evaluate(
 ) -> None:
     """Measure an artifact on labelled texts, with 95 % intervals.
 
-    emotag-train evaluate --data ../shared/data/goemotions
+    emotag-train evaluate --data FOLDER
 
     emotag-train evaluate --data mine.csv --json
     """
@@ -250,7 +250,7 @@ def compare(
 ) -> None:
     """Say whether B is better than A on the same texts: differences by the paired bootstrap.
 
-    emotag-train compare runs/a runs/b --data ../shared/data/goemotions
+    emotag-train compare runs/a runs/b --data FOLDER
     """
     pair = artifact.load(a), artifact.load(b)
     rows, _ = _labelled(data_, split, pair[0].config.labels)
@@ -283,7 +283,7 @@ def plot(
 ) -> None:
     """Draw an artifact's figures on labelled texts: PNG files, and report.html with all of them in it.
 
-    emotag-train plot --model runs/mini --beside runs/original --data ../shared/data/goemotions --out runs/mini-report
+    emotag-train plot --model runs/mini --beside runs/original --data FOLDER --out runs/mini-report
     """
     from . import page  # with matplotlib: a second that the other commands need not wait
 
@@ -329,7 +329,7 @@ def tune(
 
     Its weights, and what a cache holds of them, stay valid, unless it is calibrated.
 
-    emotag-train tune --data ../shared/data/goemotions --model runs/mini --policy f1
+    emotag-train tune --data FOLDER --model runs/mini --policy f1
     """
     found = data_set.find(data_)
     read = found.read("dev")
