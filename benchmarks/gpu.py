@@ -26,7 +26,7 @@ from model.config import ModelConfig
 from model.device import usable_cores
 from model.distilbert_cnn import DistilBertCNN
 from model.tagger import EmotionTagger
-from model.tokens import TokenIds
+from model.tokens import TokenIds, pad
 from model.torch_engine import DTYPES
 
 TABLE = "gpu"
@@ -37,6 +37,7 @@ SHORT_TOKENS = gpu_goals.SHORT_TOKENS
 MOST_TEXTS = 131_072
 STEPS = (256, 8_192)
 """Records of one step: few, and what keeps a GPU busy."""
+RIVALS_BATCHES = (64, 256, 1_024)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,6 +80,7 @@ def measure(device: str, *, quick: bool) -> Results:
         for kind, tokens in ((gpu_goals.SHORT, short), ("real lengths", tagger.tokenise(texts))):
             _say(f"{name}, {kind} …")
             rows += _engine(f"{name}, {kind}", tagger, trained.config, tokens, peak, seconds=seconds, quick=quick)
+            rows.append(_transformers(f"{name}, {kind}", trained, tagger, tokens, rows[-3], quick=quick))
         rows.append(_forward(f"{name}, {gpu_goals.SHORT}, forward alone", trained, tagger, short, peak, quick=quick))
     missing = []
     for name, (tagger, _) in models.items():
@@ -136,6 +138,54 @@ def _engine(
         Row(TABLE, name, median * per_text, "tokens/s", low * per_text, high * per_text),
         Row(TABLE, name, done, "TFLOP/s", low * flops, high * flops, done / peak.value, peak.name),
     ]
+
+
+@torch.inference_mode()
+def _transformers(
+    name: str, trained: Artifact, tagger: EmotionTagger, tokens: Sequence[TokenIds], ours: Row, *, quick: bool
+) -> Row:
+    """The same model as most would run it: transformers' DistilBERT, sorted by length, padded to a batch's longest.
+
+    In the same precision, from the same token ids, at the best of three sizes of batch.
+    """
+    from transformers import DistilBertConfig, DistilBertModel
+
+    config, device, dtype = trained.config, tagger.device, DTYPES[tagger.precision]
+    shape = {
+        key: getattr(config, key) for key in ("vocab_size", "max_position_embeddings", "dim", "n_layers", "n_heads")
+    }
+    trunk: torch.nn.Module = DistilBertModel(DistilBertConfig(**shape, hidden_dim=config.hidden_dim))
+    trunk.to(device, dtype).eval()
+    model = DistilBertCNN.of(config, trained.weights).to(device, dtype)
+    some = sorted((text.ids for text in (tokens[:8] if quick else list(tokens) * 4)), key=len)
+
+    def rate(batch: int) -> float:
+        began, launched = time.perf_counter(), []
+        for start in range(0, len(some), batch):
+            ids_BL, mask_BL = (
+                torch.from_numpy(x).to(device) for x in pad(some[start : start + batch], pad_id=config.pad_token_id)
+            )
+            hidden_BLC = trunk(ids_BL, attention_mask=mask_BL).last_hidden_state
+            launched.append(torch.sigmoid(model.head(hidden_BLC, mask_BL)))
+        for probabilities_BK in launched:
+            probabilities_BK.cpu()
+        return len(some) / (time.perf_counter() - began)
+
+    best = max(RIVALS_BATCHES[: 1 if quick else None], key=lambda batch: max(rate(batch) for _ in range(2)))
+    rates = [rate(best) for _ in range(2 if quick else 5)]
+    median = statistics.median(rates)
+    note = f"{tagger.precision}, batches of {best}"
+    return Row(
+        TABLE,
+        f"{name}, by transformers",
+        median,
+        "texts/s",
+        min(rates),
+        max(rates),
+        median / ours.value,
+        ours.name,
+        note,
+    )
 
 
 def _host(name: str, tagger: EmotionTagger, texts: Sequence[str], *, seconds: float, quick: bool) -> list[Row]:

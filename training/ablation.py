@@ -9,8 +9,10 @@ interrupted gives the same command again. What was trained from another recipe, 
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,8 @@ FIGURES = {
     "roc_auc": "ROC-AUC",
     "mcc_flattened_at_0.51": "MCC flattened at 0.51",
 }
+Made = tuple[Floats, dict[str, Any], Split]
+"""A run's probabilities of dev [N, K] and its record, and dev."""
 PROBABILITIES, RUN, TABLE, RECORD = "dev.npz", "run.json", "ablation.md", "ablation.json"
 
 
@@ -97,12 +101,13 @@ def variations_of(recipe: Recipe, given: Sequence[str]) -> list[Variation]:
     return found
 
 
-def ablate(recipe: Recipe, given: Sequence[str], *, seeds: int, out: Path, console: Console) -> str:
+def ablate(recipe: Recipe, given: Sequence[str], *, seeds: int, out: Path, console: Console, processes: int = 1) -> str:
     """Train what is not there yet, and write `ablation.md` and `ablation.json` to *out*.
 
     Args:
         given: as `variations_of` takes them.
         seeds: of each: the recipe's, and those that follow it.
+        processes: how many runs are trained at a time: a small model does not fill a GPU, nor its steps many cores.
 
     Returns:
         The table, as it is written.
@@ -115,23 +120,22 @@ def ablate(recipe: Recipe, given: Sequence[str], *, seeds: int, out: Path, conso
     if processes_here() > 1:
         raise AblationError("ablate trains in one process; start it without torchrun")
     variations_of(recipe, given)  # a mistake in one is not to show after hours of training
-    torch.set_num_threads(usable_cores())
     recipe = _settled(recipe, out)
     variations = variations_of(recipe, given)
     said: dict[str, list[Floats]] = {variation.name: [] for variation in variations}
     runs: dict[str, list[dict[str, Any]]] = {variation.name: [] for variation in variations}
-    for seed in range(recipe.seed, recipe.seed + seeds):
-        for variation in variations:
-            seeded = variation.recipe.model_copy(update={"seed": seed})
-            console.print(f"{variation.name}, seed {seed}")
-            probabilities_NK, run, dev = _run(seeded, out / "runs" / variation.folder / str(seed), console)
-            said[variation.name].append(probabilities_NK)
-            runs[variation.name].append(run)
+    of_seeds = range(recipe.seed, recipe.seed + seeds)
+    todo = [(variation, seed) for seed in of_seeds for variation in variations]
+    made = list(_all(todo, out, console, processes))
+    for (variation, _), (probabilities_NK, run, _) in zip(todo, made, strict=True):
+        said[variation.name].append(probabilities_NK)
+        runs[variation.name].append(run)
+    dev = made[0][2]
     record = {
         "recipe": recipe.model_dump(),
         "texts": len(dev),
         "dev_sha256": dev.sha256,
-        "seeds": list(range(recipe.seed, recipe.seed + seeds)),
+        "seeds": list(of_seeds),
         "level": LEVEL,
         "resamples": RESAMPLES,
         "variations": _rows(said, runs, dev),
@@ -193,8 +197,35 @@ def _settled(recipe: Recipe, out: Path) -> Recipe:
     return recipe
 
 
-def _run(recipe: Recipe, folder: Path, console: Console) -> tuple[Floats, dict[str, Any], Split]:
-    """One run's dev probabilities [N, K] and its record, from *folder* where they are there, and dev."""
+def _all(todo: Sequence[tuple[Variation, int]], out: Path, console: Console, processes: int) -> Iterator[Made]:
+    """Every run, in order."""
+    seeded = [variation.recipe.model_copy(update={"seed": seed}) for variation, seed in todo]
+    folders = [out / "runs" / variation.folder / str(seed) for variation, seed in todo]
+    threads = max(1, usable_cores() // processes)
+    if processes == 1:
+        for (variation, seed), recipe, folder in zip(todo, seeded, folders, strict=True):
+            console.print(f"{variation.name}, seed {seed}")
+            yield _run(recipe, folder, threads, console)
+        return
+    # Spawned, not forked: a forked process cannot use a GPU that its parent has used.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        found = [pool.submit(_run, *of_run, threads) for of_run in zip(seeded, folders, strict=True)]
+        try:
+            for (variation, seed), made in zip(todo, found, strict=True):
+                result = made.result()
+                console.print(f"{variation.name}, seed {seed}: {result[1]['figures']}")
+                yield result
+        except BaseException as error:
+            pool.shutdown(cancel_futures=True)  # waits for those that are at it, which were told to stop as we were
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted("interrupted; go on with the same command") from None
+            raise
+
+
+def _run(recipe: Recipe, folder: Path, threads: int, console: Console | None = None) -> Made:
+    """One run, from *folder* where it is there; without a console nothing is shown."""
+    console = console or Console(quiet=True)
+    torch.set_num_threads(threads)
     _, train, dev, _ = texts(recipe)
     made_from = identity(recipe, train, dev)
     if (folder / RUN).is_file():

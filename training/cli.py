@@ -177,13 +177,15 @@ def ablate(
     preset: Annotated[str | None, typer.Option(help="under the file, as for `fit`")] = None,
     data_: Annotated[str | None, typer.Option("--data", help=DATA)] = None,
     seeds: Annotated[int, typer.Option(min=1, help="runs of each: with the recipe's seed, and those after it")] = 3,
+    processes: Annotated[int, typer.Option(min=1, help="runs at a time: a small model does not fill a GPU")] = 1,
 ) -> None:
     """Say what each change of a recipe is worth, over several seeds.
 
     emotag-train ablate --vary r_drop=0.5 --vary loss=focal,focal_gamma=1 --data FOLDER --out runs/ab
     """
     recipe = resolve(preset, config, {**({} if data_ is None else {"data": data_}), **parse_changes(set_ or ())})
-    typer.echo(ablated(recipe, vary, seeds=seeds, out=out, console=Console(stderr=True)))
+    console = Console(stderr=True)
+    typer.echo(ablated(recipe, vary, seeds=seeds, out=out, console=console, processes=processes))
     typer.echo(f"{out / TABLE}")
 
 
@@ -213,7 +215,9 @@ def teach(
     figures = {} if said.dev_MK is None else epoch_figures(said.dev_MK, dev)
     of_dev = "; on dev  " + "  ".join(f"{k} {v}" for k, v in figures.items()) if figures else ""
     models = "1 model" if len(said.versions) == 1 else f"{len(said.versions)} models"
-    typer.echo(f"{out}: {models} on {len(train):,} texts{of_dev}")
+    heard = int((said.speaking_N > 0).sum())
+    texts = f"{len(train):,} texts" if heard == len(train) else f"{heard:,} of {len(train):,} texts"
+    typer.echo(f"{out}: {models} on {texts}{of_dev}")
 
 
 @app.command()

@@ -9,7 +9,7 @@ import copy
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -179,7 +179,7 @@ class State:
         self.done = 0
         self.steps = steps_per_epoch * recipe.epochs
         self._ema = recipe.ema
-        self._optimizer = torch.optim.AdamW(list(parameter_groups(model, recipe)), fused=True)
+        self._optimizer = torch.optim.AdamW(parameter_groups(model, recipe), fused=True)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
             self._optimizer, lambda step: rate_at(step, self.steps, recipe)
         )
@@ -241,9 +241,10 @@ class State:
         restore_random_states(tensors["random_states"][ranks.rank], device)
 
 
-def parameter_groups(model: DistilBertCNN, recipe: Recipe) -> Iterator[dict[str, Any]]:
-    """One optimiser group per parameter that learns, with its own rate; the others are frozen here."""
+def parameter_groups(model: DistilBertCNN, recipe: Recipe) -> list[dict[str, Any]]:
+    """Optimiser groups, one for each rate and decay: a GPU takes one step for each. What does not learn is frozen."""
     layers, first = model.config.n_layers, frozen_layers(model, recipe)
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if name.startswith("trunk.embeddings."):
             depth, learns = layers, recipe.trainable_layers is None
@@ -255,11 +256,10 @@ def parameter_groups(model: DistilBertCNN, recipe: Recipe) -> Iterator[dict[str,
         parameter.requires_grad_(learns)
         if not learns:
             continue
-        yield {
-            "params": [parameter],
-            "lr": recipe.head_learning_rate if depth < 0 else recipe.learning_rate * recipe.layer_decay**depth,
-            "weight_decay": recipe.weight_decay if parameter.ndim > 1 else 0.0,
-        }
+        rate = recipe.head_learning_rate if depth < 0 else recipe.learning_rate * recipe.layer_decay**depth
+        decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
 
 
 def frozen_layers(model: DistilBertCNN, recipe: Recipe) -> int:

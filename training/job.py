@@ -27,6 +27,7 @@ from .data import Split, with_mean_of_repeats
 from .evaluate import figures as measured_by
 from .export import export
 from .fit import Run, fit, probabilities
+from .folds import left_out
 from .interrupt import Interrupt
 from .kernels import side_by_side, sizes_of
 from .progress import watchers
@@ -77,8 +78,11 @@ def _train(
     if not resume:
         Checkpoints(out, recipe, train_split, dev).refuse_unfinished()
     start, model = untrained(recipe, train_split.labels)
-    if start.only_teaches and (recipe.cache_frozen or recipe.calibrate):
-        raise RecipeError(f"trunk {recipe.trunk!r} only teaches: neither cache_frozen nor calibrate is for it")
+    if start.only_teaches and recipe.cache_frozen:
+        raise RecipeError(f"trunk {recipe.trunk!r} only teaches: cache_frozen is not for it")
+    only_teaches = start.only_teaches or bool(recipe.fold)
+    if only_teaches and recipe.calibrate:
+        raise RecipeError("calibrate = true: this run leaves no artifact that could be; leave it out")
     tokens = Tokens(start.tokenizer, max_tokens=recipe.max_tokens)
     model.to(device)
     # Measured before `fit` sets its seed: to measure draws dropout, and that must not change the run.
@@ -122,7 +126,7 @@ def _train(
     if not ranks.leads:
         return None
     (out / FILE).write_text(recipe.toml(), encoding="utf-8")  # what may change on resuming has
-    if start.only_teaches:
+    if only_teaches:
         figures = _leave_teacher(run, tokens, out / TEACHER, recipe, raters, dev, device)
         checkpoints.remove()
         return figures
@@ -161,18 +165,31 @@ def _leave_teacher(
 ) -> dict[str, Any]:
     """Write what a model that no artifact holds says of the texts; its figures on dev, thresholds tuned there.
 
-    It says so in the precision it was trained in: a large one would take long in another.
+    Of all training texts; where it left out a fold of them, of that one. It says so in the precision it was trained in:
+    a large one would take long in another.
     """
     dtype = DTYPES[recipe.precision]
     with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
-        of_train_NK, of_dev_MK = (
-            probabilities(run.model, tokens(split.texts), device=device) for split in (train_split, dev)
+        asked = np.flatnonzero(left_out(train_split, recipe.fold)) if recipe.fold else np.arange(len(train_split))
+        said_NK, of_dev_MK = (
+            probabilities(run.model, tokens(split.texts), device=device) for split in (train_split.take(asked), dev)
         )
+    of_train_NK = np.zeros((len(train_split), len(train_split.labels)), np.float32)
+    of_train_NK[asked] = said_NK
+    models_N = np.zeros(len(train_split), np.int64)
+    models_N[asked] = 1
     digest = hashlib.sha256()
     for values in run.best.values():
         digest.update(values.numpy().tobytes())
     version = f"sha256:{digest.hexdigest()}"
-    Teacher(of_train_NK, train_split.labels, train_split.sha256, (version,), dev_MK=of_dev_MK).save(path)
+    Teacher(
+        of_train_NK,
+        train_split.labels,
+        train_split.sha256,
+        (version,),
+        dev_MK=of_dev_MK,
+        models_N=models_N if recipe.fold else None,
+    ).save(path)
     return measured_by(of_dev_MK, choose_thresholds(of_dev_MK, dev, recipe.threshold), dev, shared_with=train_split)
 
 
@@ -197,7 +214,7 @@ def untrained(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedTrunk,
 
 
 def texts(recipe: Recipe) -> tuple[Split, Split, Split, Teacher | None]:
-    """The training texts with the raters' labels and as the recipe makes them; what is measured on; who taught.
+    """All training texts with the raters' labels; those learnt from, as the recipe makes them; dev; who taught.
 
     Raises:
         DataError, TeacherError: as they say.
@@ -206,9 +223,11 @@ def texts(recipe: Recipe) -> tuple[Split, Split, Split, Teacher | None]:
     if recipe.limit is not None:
         raters, dev = (split.take(range(min(recipe.limit, len(split)))) for split in (raters, dev))
     train_split = with_mean_of_repeats(raters) if recipe.repeats == "mean" else raters
-    if not recipe.teacher:
-        return raters, train_split, dev, None
-    teacher = load_teacher(Path(recipe.teacher))
-    if recipe.confident_learning:
-        train_split = corrected(train_split, teacher)
-    return raters, taught(train_split, teacher, share=recipe.teacher_share), dev, teacher
+    teacher = load_teacher(Path(recipe.teacher)) if recipe.teacher else None
+    if teacher is not None:
+        if recipe.confident_learning:
+            train_split = corrected(train_split, teacher)
+        train_split = taught(train_split, teacher, share=recipe.teacher_share)
+    if recipe.fold:
+        train_split = train_split.take(np.flatnonzero(~left_out(train_split, recipe.fold)))
+    return raters, train_split, dev, teacher

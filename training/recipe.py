@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from . import folds
+
 FILE = "recipe.toml"
 ALL = "all"
 
@@ -35,6 +37,13 @@ def _odd_sizes(value: str) -> str:
     return value
 
 
+def _one_of_several(value: str) -> str:
+    try:
+        return value and f"{folds.parse(value)[0]}/{folds.parse(value)[1]}"
+    except ValueError:
+        raise PydanticCustomError("fold", "Input takes one of several folds, as 2/5") from None
+
+
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Exponent = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -51,6 +60,8 @@ class Recipe(BaseModel):
         name: the model's; the out folder's where empty.
         seed: of all that is random.
         limit: only the first rows of train and dev. None: all.
+        fold: `2/5`: the second of five parts of the training texts is not learnt from; the run leaves what the model
+            says of those texts, to teach with, and no artifact. See `training/folds.py`. Empty: all are learnt from.
         device: `auto`, `cpu`, `cuda`, `cuda:N`.
         precision: of the forward and backward pass (weights stay fp32); `auto` measures which is faster.
         epochs: passes over the training texts.
@@ -108,6 +119,7 @@ class Recipe(BaseModel):
     name: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     limit: Annotated[Annotated[int, Field(ge=32)] | None, BeforeValidator(_none_for_all)] = None
+    fold: Annotated[str, AfterValidator(_one_of_several)] = ""
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     epochs: Whole = 5

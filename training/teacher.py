@@ -4,6 +4,9 @@ A teacher is one model or several whose probabilities are averaged. It reads eve
 a student is then trained on what it said, the teacher need not be there any more. What it says of dev lies beside
 that, to show what a teacher is worth: no student learns from it.
 
+Who has learnt from a text has learnt its raters' mistakes too. So models may each leave a fold of the texts out and
+speak of that fold alone (`training/folds.py`): together they speak of all texts, none of them of one that it has seen.
+
 Source: Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network" (arXiv:1503.02531); at a
 temperature of one, for with sigmoids the probabilities of a text's other labels are not lost beside the first.
 """
@@ -12,8 +15,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -25,7 +30,7 @@ from .metrics import Floats
 
 FILE = "teacher.safetensors"
 """What a run leaves of a model that no artifact holds."""
-NAME, DEV = "probabilities", "dev"
+NAME, DEV, MODELS = "probabilities", "dev", "models"
 
 
 class TeacherError(Exception):
@@ -37,11 +42,12 @@ class Teacher:
     """What was said of the training texts.
 
     Attributes:
-        probabilities_NK: of every text and label, in the split's order.
+        probabilities_NK: of every text and label, in the split's order; 0 where no model speaks.
         labels: the K label names, in column order.
         data_sha256: of the file that the texts were read from.
         versions: of the models that said it.
         dev_MK: what they say of dev; None in files of before this was kept.
+        models_N: how many of them speak of each text. None: all of all.
     """
 
     probabilities_NK: Floats
@@ -49,6 +55,12 @@ class Teacher:
     data_sha256: str
     versions: tuple[str, ...]
     dev_MK: Floats | None = None
+    models_N: npt.NDArray[np.int64] | None = None
+
+    @property
+    def speaking_N(self) -> npt.NDArray[np.int64]:
+        """How many models speak of each text."""
+        return np.full(len(self.probabilities_NK), len(self.versions)) if self.models_N is None else self.models_N
 
     def save(self, path: Path) -> None:
         """Write the file, with half precision: 2 bytes for a text and label.
@@ -61,9 +73,13 @@ class Teacher:
             "data_sha256": self.data_sha256,
             "versions": json.dumps(self.versions),
         }
-        said = {NAME: self.probabilities_NK} | ({} if self.dev_MK is None else {DEV: self.dev_MK})
+        kept: dict[str, npt.NDArray[Any]] = {NAME: self.probabilities_NK.astype(np.float16)}
+        if self.dev_MK is not None:
+            kept[DEV] = self.dev_MK.astype(np.float16)
+        if self.models_N is not None:
+            kept[MODELS] = self.models_N.astype(np.uint16)
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: values.astype(np.float16) for name, values in said.items()}, path, metadata=about)
+        save_file(kept, path, metadata=about)
 
 
 def ask(trained: Artifact, train: Split, dev: Split) -> Teacher:
@@ -78,7 +94,7 @@ def ask(trained: Artifact, train: Split, dev: Split) -> Teacher:
 
 
 def mean(teachers: Sequence[Teacher]) -> Teacher:
-    """What several say on average; who speaks for several models weighs as many.
+    """What several say on average of each text; who speaks for several models of it weighs as many.
 
     Raises:
         TeacherError: they were asked about other texts or labels than the first, or a model is there twice.
@@ -93,12 +109,15 @@ def mean(teachers: Sequence[Teacher]) -> Teacher:
         raise TeacherError(f"the model {twice} is among the teachers more than once")
     models = [len(teacher.versions) for teacher in teachers]
     of_dev = [teacher.dev_MK for teacher in teachers if teacher.dev_MK is not None]
+    models_N = np.sum([teacher.speaking_N for teacher in teachers], axis=0)
+    sum_NK = np.sum([teacher.speaking_N[:, None] * teacher.probabilities_NK for teacher in teachers], axis=0)
     return Teacher(
-        np.average([teacher.probabilities_NK for teacher in teachers], axis=0, weights=models).astype(np.float32),
+        (sum_NK / np.maximum(models_N, 1)[:, None]).astype(np.float32),
         first.labels,
         first.data_sha256,
         tuple(all_versions),
         dev_MK=np.average(of_dev, axis=0, weights=models).astype(np.float32) if len(of_dev) == len(teachers) else None,
+        models_N=None if (models_N == len(all_versions)).all() else models_N,
     )
 
 
@@ -111,20 +130,22 @@ def load_teacher(path: Path) -> Teacher:
     try:
         with safe_open(path, framework="numpy") as file:
             about, probabilities_NK = file.metadata(), file.get_tensor(NAME).astype(np.float32)
-            dev_MK = file.get_tensor(DEV).astype(np.float32) if DEV in file.keys() else None  # noqa: SIM118
+            names = set(file.keys())
+            dev_MK = file.get_tensor(DEV).astype(np.float32) if DEV in names else None
+            models_N = file.get_tensor(MODELS).astype(np.int64) if MODELS in names else None
         labels, versions = (tuple(json.loads(about[key])) for key in ("labels", "versions"))
-        return Teacher(probabilities_NK, labels, about["data_sha256"], versions, dev_MK=dev_MK)
+        return Teacher(probabilities_NK, labels, about["data_sha256"], versions, dev_MK=dev_MK, models_N=models_N)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise TeacherError(f"{path} is not what `emotag-train teach` writes: {error}") from error
 
 
 def refuse_other(teacher: Teacher, train: Split, dev: Split) -> None:
-    """See that a teacher speaks of these very texts.
+    """See that a teacher was asked about these very texts.
 
     Raises:
-        TeacherError: it does not.
+        TeacherError: it was not.
     """
-    _said_of(train, teacher)
+    _refuse_other_texts(train, teacher)
     if len(teacher.probabilities_NK) != len(train) or len(dev) != len(
         dev if teacher.dev_MK is None else teacher.dev_MK
     ):
@@ -177,10 +198,19 @@ def _asked_about(teacher: Teacher) -> tuple[object, ...]:
     return teacher.labels, teacher.data_sha256, len(teacher.probabilities_NK)
 
 
-def _said_of(train: Split, teacher: Teacher) -> Floats:
-    """The teacher's probabilities of these very texts, [N, K]."""
+def _refuse_other_texts(train: Split, teacher: Teacher) -> None:
     if teacher.labels != train.labels:
         raise TeacherError("the teacher has other labels than the training texts")
     if teacher.data_sha256 != train.sha256 or len(teacher.probabilities_NK) < len(train):
         raise TeacherError("the teacher was asked about other texts than these: ask it again with `emotag-train teach`")
-    return teacher.probabilities_NK[: len(train)]  # fewer where a limit is set
+
+
+def _said_of(train: Split, teacher: Teacher) -> Floats:
+    """The teacher's probabilities of these very texts, [N, K]."""
+    _refuse_other_texts(train, teacher)
+    unheard = int((teacher.speaking_N[: len(train)] == 0).sum())  # fewer texts than its own where a limit is set
+    if unheard:
+        raise TeacherError(
+            f"the teacher says nothing of {unheard:,} of the texts: join the runs of all folds by `emotag-train teach`"
+        )
+    return teacher.probabilities_NK[: len(train)]

@@ -145,3 +145,9 @@ def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_variation_without_a_sense_is_refused_with_its_reason() -> None:
     with pytest.raises(RecipeError, match="takes a teacher"):
         variations_of(Recipe(), ["confident_learning=true"])
+
+
+def test_several_runs_at_a_time_come_to_the_same_table(folder: Path, ablated: Path, tmp_path: Path) -> None:
+    """Each in a process of its own."""
+    run("ablate", *options(folder, tmp_path / "two"), *VARIED, "--seeds", "1", "--processes", "2")
+    assert (ablated / "ablation.md").read_text() == (tmp_path / "two" / "ablation.md").read_text()

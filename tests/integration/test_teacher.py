@@ -14,6 +14,7 @@ from model.thresholds import Thresholds
 from tests.integration.test_training import run
 from tests.numerics.conftest import tiny_tokenizer
 from training.evaluate import predict
+from training.folds import left_out
 from training.labelled import load_split
 from training.recipe import RecipeError
 from training.teacher import Teacher, TeacherError, load_teacher, mean, taught
@@ -114,7 +115,7 @@ def test_an_mpnet_teaches_though_no_engine_runs_it(folder: Path, tmp_path: Path)
     MPNetModel(config).save_pretrained(trunk)
     tiny_tokenizer().save(str(trunk / "tokenizer.json"))
     common = ["--data", str(folder), "--precision", "fp32", "--epochs", "6"]
-    with pytest.raises(RecipeError, match="only teaches"):
+    with pytest.raises(RecipeError, match="leaves no artifact"):
         run("fit", *common, "--trunk", str(trunk), "--set", "calibrate=true", "--out", str(tmp_path / "teacher"))
     run("fit", *common, "--trunk", str(trunk), "--out", str(tmp_path / "teacher"))
     assert not (tmp_path / "teacher" / "model.safetensors").exists()
@@ -145,7 +146,7 @@ def test_a_student_learns_what_its_teacher_says_and_not_what_the_raters_said(fol
 
 def test_targets_are_the_raters_and_the_teachers_by_share(folder: Path) -> None:
     train = load_split(folder / "train.tsv")
-    said = Teacher(np.full_like(train.targets_NK, 0.5), train.labels, train.sha256, ())
+    said = Teacher(np.full_like(train.targets_NK, 0.5), train.labels, train.sha256, ("sha256:a",))
     few = train.take(range(7))
     assert np.allclose(taught(few, said, share=0.4).targets_NK, 0.6 * few.targets_NK + 0.2)
     assert np.array_equal(taught(few, said, share=0.0).targets_NK, few.targets_NK)
@@ -167,3 +168,53 @@ def test_a_file_that_no_teacher_wrote_is_refused_by_name(tmp_path: Path, content
         load_teacher(path)
     with pytest.raises(TeacherError, match="nowhere is not what"):
         load_teacher(tmp_path / "nowhere")
+
+
+def test_models_that_each_left_a_fold_out_teach_together(folder: Path, tmp_path: Path) -> None:
+    """Each speaks of the texts that it has not seen alone; a fold by itself is refused, for most texts are unheard."""
+    common = ["--data", str(folder), "--trunk", str(folder / "trunk"), "--precision", "fp32", "--epochs", "2"]
+    train, folds = load_split(folder / "train.tsv"), ("1/2", "2/2")
+    for which, fold in enumerate(folds):
+        run("fit", *common, "--set", f"fold={fold}", "--out", str(tmp_path / str(which)))
+        assert not (tmp_path / str(which) / "model.safetensors").exists()
+        said = load_teacher(tmp_path / str(which) / "teacher.safetensors")
+        assert left_out(train, fold).tolist() == (said.speaking_N == 1).tolist()
+        assert not said.probabilities_NK[~left_out(train, fold)].any()
+        assert said.dev_MK is not None
+    one, both = tmp_path / "one.safetensors", tmp_path / "both.safetensors"
+    assert " of 640 texts" in run("teach", str(tmp_path / "0"), "--data", str(folder), "--out", str(one))
+    assert "2 models on 640 texts" in run(
+        "teach", *(str(tmp_path / which) for which in ("0", "1")), "--data", str(folder), "--out", str(both)
+    )
+    joined = load_teacher(both)
+    assert {1} == set(joined.speaking_N.tolist())
+    for which, fold in enumerate(folds):
+        rows = left_out(train, fold)
+        alone = load_teacher(tmp_path / str(which) / "teacher.safetensors")
+        assert np.abs(joined.probabilities_NK[rows] - alone.probabilities_NK[rows]).max() < 1e-3
+    with pytest.raises(TeacherError, match=r"says nothing of \d+ of the texts"):
+        run("fit", *common, "--set", f"teacher={one}", "--out", str(tmp_path / "student"))
+    run("fit", *common, "--set", f"teacher={both}", "--out", str(tmp_path / "student"))
+    with pytest.raises(RecipeError, match="leaves no artifact"):
+        run("fit", *common, "--set", "fold=1/2", "--set", "calibrate=true", "--out", str(tmp_path / "no"))
+
+
+def test_each_text_weighs_its_models_alike() -> None:
+    """One that two models were heard of, and one that one was: both means are over the models that spoke."""
+    labels, sha = ("a",), "x"
+    of_first = Teacher(np.array([[0.2], [0.0]], np.float32), labels, sha, ("1",), models_N=np.array([1, 0]))
+    of_both = Teacher(np.array([[0.6], [0.5]], np.float32), labels, sha, ("2",))
+    found = mean([of_first, of_both])
+    assert [0.4, 0.5] == pytest.approx(found.probabilities_NK[:, 0].tolist())
+    assert [2, 1] == found.speaking_N.tolist()
+
+
+def test_a_repeated_text_is_in_one_fold_and_folds_are_alike_in_size(folder: Path) -> None:
+    train = load_split(folder / "train.tsv")
+    folds_KN = np.stack([left_out(train, f"{k}/4") for k in (1, 2, 3, 4)])
+    assert (folds_KN.sum(axis=0) == 1).all()
+    of_text: dict[str, set[int]] = {}
+    for text, fold in zip(train.texts, folds_KN.argmax(axis=0).tolist(), strict=True):
+        of_text.setdefault(text, set()).add(fold)
+    assert len(of_text) < len(train)  # some do repeat
+    assert all(len(folds) == 1 for folds in of_text.values())

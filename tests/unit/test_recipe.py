@@ -81,6 +81,8 @@ def test_a_mistake_in_a_file_names_file_key_and_what_it_takes(tmp_path: Path, te
         ("kernel_sizes=3+4", "kernel_sizes = '3+4': it takes odd numbers below 100, as 5 or 3+5+7"),
         ("r_drop=-1", "r_drop = '-1': it should be greater"),
         ("confident_learning=true", "it takes a teacher"),
+        ("fold=6/5", "one of several folds, as 2/5"),
+        ("fold=1/1", "one of several folds, as 2/5"),
         ("cache_frozen=true", "it takes a number of trainable_layers, and hidden_tokens = 0"),
     ],
 )

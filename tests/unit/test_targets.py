@@ -28,7 +28,7 @@ def test_texts_that_stand_once_keep_their_labels_to_the_bit() -> None:
 
 
 def said(values: list[list[float]]) -> Teacher:
-    return Teacher(np.array(values, dtype=np.float32), LABELS, "sha", ())
+    return Teacher(np.array(values, dtype=np.float32), LABELS, "sha", ("sha256:a",))
 
 
 def test_what_a_teacher_confidently_contradicts_becomes_its_probability() -> None:
