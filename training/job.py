@@ -126,6 +126,8 @@ def _train(
     if not ranks.leads:
         return None
     (out / FILE).write_text(recipe.toml(), encoding="utf-8")  # what may change on resuming has
+    compared = "" if faster is None else f", {faster:.1f} times as fast as padded to 128 in fp32"
+    console.print(f"trained at {run.examples_per_s:.0f} texts/s{compared}")
     if only_teaches:
         figures = _leave_teacher(run, tokens, out / TEACHER, recipe, raters, dev, device)
         checkpoints.remove()
@@ -155,8 +157,6 @@ def _train(
         },
     )
     checkpoints.remove()
-    compared = "" if faster is None else f", {faster:.1f} times as fast as padded to 128 in fp32"
-    console.print(f"trained at {run.examples_per_s:.0f} texts/s{compared}")
     return figures
 
 
