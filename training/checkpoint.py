@@ -23,7 +23,7 @@ from torch import Tensor
 from .data import Split
 from .recipe import Recipe
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FREE_TO_CHANGE = ("preset", "data", "name", "calibrate", "threshold", "teacher")
 """Keys that decide nothing before the weights are there. Texts, and what a teacher says of them, are known by what they
 are, not by where they lie."""
@@ -43,7 +43,7 @@ class Checkpoint:
 
     Attributes:
         position: plain values: where the run is and what it has measured so far.
-        tensors: state dictionaries and tensors: weights, averages, optimiser, schedule, best weights, random states.
+        tensors: state dictionaries and tensors: weights, averages, optimiser, best weights, random states.
     """
 
     position: Mapping[str, Any]

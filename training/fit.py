@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from .passes import Passes, over_passes, several
 from .progress import Progress
 from .ranks import ALONE, Ranks
 from .recipe import Recipe
+from .recorded import RecordedSteps
 
 CHECKPOINT_EVERY_S = 600
 """What a lost machine costs at most, where epochs take longer. A checkpoint has five times the weights' bytes."""
@@ -118,6 +120,13 @@ def fit(
     if several(recipe):
         plain, loss_of_batch = Passes(model, encoded, recipe), over_passes(loss_of_batch, r_drop=recipe.r_drop)
     forward = ranks.wrapped(plain, device)
+
+    def descend(inputs: Tensor, mask_BL: Tensor, targets_BK: Tensor, weight: float = 1.0) -> Tensor:
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
+            logits = forward(inputs, mask_BL)
+        return state.descend(loss_of_batch(logits.float(), targets_BK) * weight)
+
+    recorded = RecordedSteps(descend, device) if device.type == "cuda" and ranks is ALONE else None
     if resume and checkpoints is not None:
         state.restore(checkpoints.load(device), device, ranks)
     began = saved = time.monotonic()
@@ -140,11 +149,12 @@ def fit(
             own = ranks.share(rows)
             inputs, mask_BL = source.batch(own, device)
             targets_BK = torch.from_numpy(train.targets_NK[own]).to(device)
-            with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
-                logits = forward(inputs, mask_BL)
-            loss = loss_of_batch(logits.float(), targets_BK) * ranks.weight(len(own), len(rows))
+            if recorded is not None:
+                step = partial(recorded, inputs, mask_BL, targets_BK)
+            else:
+                step = partial(descend, inputs, mask_BL, targets_BK, ranks.weight(len(own), len(rows)))
             loss_of_step, stopped, overdue = ranks.agree(
-                state.step(loss), stop(), time.monotonic() - saved > CHECKPOINT_EVERY_S
+                state.step(step), stop(), time.monotonic() - saved > CHECKPOINT_EVERY_S
             )
             state.losses.append(loss_of_step)
             run.texts += len(rows)
@@ -178,25 +188,37 @@ class State:
         self.losses: list[float] = []  # of the epoch's steps so far
         self.done = 0
         self.steps = steps_per_epoch * recipe.epochs
-        self._ema = recipe.ema
-        self._optimizer = torch.optim.AdamW(parameter_groups(model, recipe), fused=True)
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(
-            self._optimizer, lambda step: rate_at(step, self.steps, recipe)
-        )
+        self._recipe = recipe
+        device = next(model.parameters()).device
+        groups = parameter_groups(model, recipe)
+        self._rates = [float(group["lr"]) for group in groups]
+        if device.type == "cuda":  # where a recorded step finds them
+            groups = [{**group, "lr": torch.tensor(group["lr"], device=device)} for group in groups]
+        self._optimizer = torch.optim.AdamW(groups, fused=True, capturable=device.type == "cuda")
         self.averaged = copy.deepcopy(model).requires_grad_(requires_grad=False) if recipe.ema else model
 
-    def step(self, loss: Tensor) -> float:
-        """Move the weights, their average and the rates by one step; the loss as a number."""
+    def step(self, descend: Callable[[], Tensor]) -> float:
+        """Set the rates, let *descend* move the weights, and move their average; the loss as a number."""
+        factor = rate_at(self.done, self.steps, self._recipe)
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * factor)
+            else:
+                group["lr"] = rate * factor
+        loss = descend()
+        self.done += 1
+        if self._recipe.ema:
+            # A short memory at first, or the untrained head would weigh on the average for an epoch.
+            average(self.averaged, self.model, decay=min(self._recipe.ema, self.done / (self.done + 10)))
+        return loss.item()
+
+    def descend(self, loss: Tensor) -> Tensor:
+        """Move the weights by what makes *loss* smaller; the loss without what it was computed from."""
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimizer.step()
-        self._schedule.step()
-        self.done += 1
-        if self._ema:
-            # A short memory at first, or the untrained head would weigh on the average for an epoch.
-            average(self.averaged, self.model, decay=min(self._ema, self.done / (self.done + 10)))
-        return loss.item()
+        return loss.detach()
 
     def end_epoch(self, figures: dict[str, Any]) -> None:
         """Keep the epoch's figures, and its weights where they are the best so far."""
@@ -217,9 +239,8 @@ class State:
         }
         tensors = {
             "model": self.model.state_dict(),
-            "averaged": self.averaged.state_dict() if self._ema else {},
+            "averaged": self.averaged.state_dict() if self._recipe.ema else {},
             "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
             "best": run.best,
             "random_states": ranks.gathered(random_states(device)),
         }
@@ -229,10 +250,9 @@ class State:
         """Be as the run was that wrote *checkpoint*."""
         tensors = checkpoint.tensors
         self.model.load_state_dict(tensors["model"])
-        if self._ema:
+        if self._recipe.ema:
             self.averaged.load_state_dict(tensors["averaged"])
         self._optimizer.load_state_dict(tensors["optimizer"])
-        self._schedule.load_state_dict(tensors["schedule"])
         for name in POSITION:
             setattr(self, name, checkpoint.position[name])
         for name in MEASURED:

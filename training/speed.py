@@ -73,9 +73,13 @@ def times_the_original(
     def step_s(batch: list[TokenIds], *, round_to: int, precision: str) -> float:
         began = time.perf_counter()
         ids_BL, mask_BL = rectangle(batch, pad_id=model.config.pad_token_id, device=device, round_to=round_to)
-        with torch.autocast(device.type, dtype=DTYPES[precision], enabled=precision != "fp32"):
-            logits_BK: Tensor = trial.model(ids_BL, mask_BL)
-        trial.step(F.binary_cross_entropy_with_logits(logits_BK.float(), torch.zeros_like(logits_BK)))  # waits for it
+
+        def descend() -> Tensor:
+            with torch.autocast(device.type, dtype=DTYPES[precision], enabled=precision != "fp32"):
+                logits_BK: Tensor = trial.model(ids_BL, mask_BL)
+            return trial.descend(F.binary_cross_entropy_with_logits(logits_BK.float(), torch.zeros_like(logits_BK)))
+
+        trial.step(descend)  # waits for it
         return time.perf_counter() - began
 
     own_s = original_s = 0.0
