@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import results
-from .results import Goal, Row
+from .results import Goal, Results, Row
 
 ENGINE = "on an H200-class GPU, DistilBERT dimensions, 20-token texts, engine, tokens/s"
 WORKER = "the same, whole worker on one host process, texts/s"
@@ -25,13 +25,21 @@ def goals(rows: Sequence[Row], where: str = "") -> list[Goal]:
     ]
 
 
+def newest(folder: Path = results.FOLDER) -> Results | None:
+    """The newest recorded run on a GPU."""
+    runs = [results.load(path) for path in folder.glob("gpu-*.json")]
+    return max(
+        (run for run in runs if run.machine["device"] != "cpu"),
+        key=lambda run: str(run.machine["date"]),
+        default=None,
+    )
+
+
 def recorded(folder: Path = results.FOLDER) -> list[Goal]:
     """The goals by the newest recorded run on a GPU: another machine's than the other goals', and it says which."""
-    runs = [results.load(path) for path in folder.glob("gpu-*.json")]
-    runs = [run for run in runs if run.machine["device"] != "cpu"]
-    if not runs:
+    run = newest(folder)
+    if run is None:
         return [Goal(goal.name, None, goal.least, goal.goal, higher_is_better=True, why=TO_DO) for goal in goals([])]
-    newest = max(runs, key=lambda run: str(run.machine["date"]))
-    found = newest.machine
+    found = run.machine
     where = f"measured on {found['device']}, {found['date'][:10]}, commit {found['commit'] or 'unknown'}"
-    return goals(newest.rows, where)
+    return goals(run.rows, where)

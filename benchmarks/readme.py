@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from . import report, results
+from . import gpu_goals, report, results
 from .results import Results
 
 README = Path(__file__).parents[1] / "README.md"
@@ -16,14 +16,19 @@ EMPTY = (
 
 
 def section(found: Results | None) -> str:
-    """What stands between the markers: the goals, and the tables of engine and stream; the rest is one link away."""
+    """What stands between the markers: the goals, and the tables of engine and stream; the rest is one link away.
+
+    What was measured on a GPU is another machine's, and its newest run stands here whenever the others were run.
+    """
     if found is None:
         return EMPTY
+    on_gpu = gpu_goals.newest()
+    of_gpu = {goal.name: goal for goal in gpu_goals.recorded()}
     parts = [
         "Every figure is from one run, and every ratio is the median of ratios taken round by round. "
         "[All tables](benchmarks/results/latest.md), [how they are measured](benchmarks/README.md).",
         report.machine(found),
-        report.goals(found.goals),
+        report.goals([of_gpu.get(goal.name, goal) for goal in found.goals]),
     ]
     for name in ("engine", "stream"):
         if rows := found.table(name):
@@ -31,6 +36,9 @@ def section(found: Results | None) -> str:
             if (results.FOLDER / f"latest-{name}.png").is_file():
                 parts.append(f"![{report.SECTIONS[name]}](benchmarks/results/latest-{name}.png)")
             parts.append(report.table(rows))
+    if on_gpu is not None:
+        rows = [row for row in on_gpu.table("gpu") if row.unit == "texts/s"]
+        parts += [f"**{report.HEADINGS['gpu']}: a GPU**", report.machine(on_gpu), report.table(rows)]
     return "\n\n".join(parts)
 
 
