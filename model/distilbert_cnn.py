@@ -14,7 +14,7 @@ Sources: DistilBERT, Sanh et al. 2019 (arXiv:1910.01108); convolution over token
 """
 
 from collections.abc import Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name for it)
@@ -123,12 +123,18 @@ class Trunk(nn.Module):
 
 
 class DistilBertCNN(nn.Module):
-    """The reference forward, as trained. Faster ones must equal it."""
+    """The reference forward, as trained. Faster ones must equal it.
+
+    Attributes:
+        trunk_type: what its trunk is.
+    """
+
+    trunk_type: ClassVar[type[Trunk]] = Trunk
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk = Trunk(config)
+        self.trunk = self.trunk_type(config)
         self.conv = nn.Conv1d(config.dim, config.channels, config.kernel_size, padding=config.kernel_size // 2)
         self.dropout = nn.Dropout(config.head_dropout)
         self.classifier = nn.Linear(config.channels, len(config.labels))

@@ -23,11 +23,11 @@ from .card import card
 from .checkpoint import CheckpointError, Interrupted
 from .data import DataError, Split
 from .data_set import DataSet
+from .evaluate import beside as compared
 from .evaluate import evaluate as measure
 from .evaluate import headline, measured, predict
 from .export import convert
 from .fit import epoch_figures
-from .intervals import differences
 from .job import train
 from .labelled import FORMATS as FILE_FORMATS
 from .labelled import load_split
@@ -259,8 +259,7 @@ def compare(
     pair = artifact.load(a), artifact.load(b)
     rows, _ = _labelled(data_, split, pair[0].config.labels)
     torch.set_num_threads(usable_cores())
-    probabilities = predict(pair[0], rows), predict(pair[1], rows)
-    found = differences(probabilities, (pair[0].thresholds.values, pair[1].thresholds.values), rows.targets_NK)
+    found = compared(*pair, rows)
     _reserve(len(rows), [label for label, kept in zip(rows.labels, ranked(rows.targets_NK), strict=True) if not kept])
     if as_json:
         typer.echo(json.dumps({"texts": len(rows), "data_sha256": rows.sha256, "differences": found}))
@@ -301,11 +300,7 @@ def plot(
     figures = measured(trained, probabilities_NK, rows, shared_with=shared_with)
     _reserve(figures["texts"], figures["left_out_of_ranking"])
     found = {
-        f"{other.name} {other.version[:15]}": differences(
-            (predict(other, rows), probabilities_NK),
-            (other.thresholds.values, trained.thresholds.values),
-            rows.targets_NK,
-        )
+        f"{other.name} {other.version[:15]}": compared(other, trained, rows, said_by_b_NK=probabilities_NK)
         for other in others
     }
     pictures = page.pictures(trained, figures, probabilities_NK, rows.targets_NK)

@@ -16,7 +16,7 @@ from . import slices
 from .calibration import calibration
 from .data import Split, shared_rows
 from .fit import probabilities
-from .intervals import intervals
+from .intervals import differences, intervals
 from .metrics import Floats, cross_fitted_macro_f1, report
 
 
@@ -40,6 +40,16 @@ def measured(
     about_NK = _probabilities(trained, slices.sentences())
     found["people_negative_false_positive_rate"] = slices.of_people(about_NK, trained.thresholds.values, split.labels)
     return {**found, "int8": cost_of_int8(trained, probabilities_NK, split)}
+
+
+def beside(a: Artifact, b: Artifact, split: Split, *, said_by_b_NK: Floats | None = None) -> dict[str, dict[str, Any]]:
+    """How far *b* is ahead of *a* on the same texts: `differences` of their probabilities, each at its own thresholds.
+
+    Args:
+        said_by_b_NK: what `predict` gives of *b*, where that is there already.
+    """
+    of_b_NK = predict(b, split) if said_by_b_NK is None else said_by_b_NK
+    return differences((predict(a, split), of_b_NK), (a.thresholds.values, b.thresholds.values), split.targets_NK)
 
 
 def predict(trained: Artifact, split: Split) -> Floats:

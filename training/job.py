@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from model.artifact import CONFIG
 from model.device import choose_device, usable_cores
 from model.distilbert_cnn import DistilBertCNN
 from model.tokens import Tokens
@@ -83,6 +84,8 @@ def _train(
     only_teaches = start.only_teaches or bool(recipe.fold)
     if only_teaches and recipe.calibrate:
         raise RecipeError("calibrate = true: this run leaves no artifact that could be; leave it out")
+    if only_teaches and (out / CONFIG).exists():
+        raise RecipeError(f"{out} holds an artifact, and this run leaves none: give another --out")
     tokens = Tokens(start.tokenizer, max_tokens=recipe.max_tokens)
     model.to(device)
     # Measured before `fit` sets its seed: to measure draws dropout, and that must not change the run.
@@ -156,6 +159,7 @@ def _train(
             "epochs": run.history,
         },
     )
+    (out / TEACHER).unlink(missing_ok=True)  # of a run before, which `teach` would take for this one's
     checkpoints.remove()
     return figures
 

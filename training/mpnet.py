@@ -45,9 +45,7 @@ class MpnetTrunk(Trunk):
 class MpnetCNN(DistilBertCNN):
     """`DistilBertCNN` on MPNet: the same head, and no artifact."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__(config)
-        self.trunk = MpnetTrunk(config)
+    trunk_type = MpnetTrunk
 
 
 def ranges(length: int, device: torch.device) -> Tensor:

@@ -199,6 +199,17 @@ def test_models_that_each_left_a_fold_out_teach_together(folder: Path, tmp_path:
         run("fit", *common, "--set", "fold=1/2", "--set", "calibrate=true", "--out", str(tmp_path / "no"))
 
 
+def test_a_folder_is_an_artifact_or_says_what_a_model_said_never_both(folder: Path, tmp_path: Path) -> None:
+    """`teach` takes a folder's file before its artifact, and would take one model's word for another's."""
+    common = ["--data", str(folder), "--trunk", str(folder / "trunk"), "--precision", "fp32", "--epochs", "1"]
+    out = tmp_path / "run"
+    run("fit", *common, "--set", "fold=1/2", "--out", str(out))
+    run("fit", *common, "--out", str(out))
+    assert not (out / "teacher.safetensors").exists()
+    with pytest.raises(RecipeError, match="holds an artifact"):
+        run("fit", *common, "--set", "fold=1/2", "--out", str(out))
+
+
 def test_each_text_weighs_its_models_alike() -> None:
     """One that two models were heard of, and one that one was: both means are over the models that spoke."""
     labels, sha = ("a",), "x"

@@ -20,7 +20,7 @@ def test_the_shipped_model_was_made_by_the_recipe_and_the_teacher_that_lie_in_th
     recipe = resolve(None, RECIPES / "emotag-mini.toml", {})
     recorded = Recipe(**shipped.training["recipe"])  # keys that came later are as they were before they came
     assert recipe.model_dump(exclude=chosen_by_the_run) == recorded.model_dump(exclude=chosen_by_the_run)
-    teacher = load_teacher(RECIPES / "emotag-mini.teacher.safetensors")
+    teacher = load_teacher(RECIPES.parents[1] / recipe.teacher)
     assert list(teacher.versions) == shipped.training["taught_by"]
     assert teacher.data_sha256 == shipped.training["data"]["train_sha256"]
 
@@ -34,7 +34,7 @@ def test_the_shipped_model_reaches_its_figures_on_dev(shipped: Artifact, goemoti
     for name in ("macro_f1_cross_fitted", "roc_auc", "mean_average_precision"):
         assert stored[name] == pytest.approx(figures[name], abs=2e-3)
     assert figures["macro_f1_cross_fitted"] >= 0.545
-    assert figures["roc_auc"] >= 0.937
+    assert figures["roc_auc"] >= 0.939
     assert figures["mean_average_precision"] >= 0.55
     assert figures["at_0.51"]["mcc_flattened"] >= 0.585
     assert stored["calibration"]["as_is"]["largest"] <= 0.02
