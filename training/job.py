@@ -135,6 +135,7 @@ def _train(
         figures = _leave_teacher(run, tokens, out / TEACHER, recipe, raters, dev, device)
         checkpoints.remove()
         return figures
+    (out / TEACHER).unlink(missing_ok=True)  # of a run before, which `teach` would take for this one's
     figures = export(
         run.model,
         start.tokenizer,
@@ -159,7 +160,6 @@ def _train(
             "epochs": run.history,
         },
     )
-    (out / TEACHER).unlink(missing_ok=True)  # of a run before, which `teach` would take for this one's
     checkpoints.remove()
     return figures
 
