@@ -39,9 +39,11 @@ def _odd_sizes(value: str) -> str:
 
 def _one_of_several(value: str) -> str:
     try:
-        return value and f"{folds.parse(value)[0]}/{folds.parse(value)[1]}"
+        if value:
+            folds.parse(value)
     except ValueError:
         raise PydanticCustomError("fold", "Input takes one of several folds, as 2/5") from None
+    return value
 
 
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -15,8 +15,9 @@ from tests.integration.test_training import run
 from tests.numerics.conftest import tiny_tokenizer
 from training.evaluate import predict
 from training.folds import left_out
+from training.job import texts
 from training.labelled import load_split
-from training.recipe import RecipeError
+from training.recipe import Recipe, RecipeError
 from training.teacher import Teacher, TeacherError, load_teacher, mean, taught
 from training.trunk import load_trunk
 
@@ -220,7 +221,7 @@ def test_each_text_weighs_its_models_alike() -> None:
     assert [2, 1] == found.speaking_N.tolist()
 
 
-def test_a_repeated_text_is_in_one_fold_and_folds_are_alike_in_size(folder: Path) -> None:
+def test_each_text_is_in_one_fold_wherever_it_is_repeated(folder: Path) -> None:
     train = load_split(folder / "train.tsv")
     folds_KN = np.stack([left_out(train, f"{k}/4") for k in (1, 2, 3, 4)])
     assert (folds_KN.sum(axis=0) == 1).all()
@@ -229,3 +230,12 @@ def test_a_repeated_text_is_in_one_fold_and_folds_are_alike_in_size(folder: Path
         of_text.setdefault(text, set()).add(fold)
     assert len(of_text) < len(train)  # some do repeat
     assert all(len(folds) == 1 for folds in of_text.values())
+
+
+def test_a_fold_that_is_left_out_is_not_learnt_from(folder: Path) -> None:
+    """Nor is any text of it that is repeated; all others are."""
+    raters, learnt, _, _ = texts(Recipe(data=str(folder), fold="1/2"))
+    out = left_out(raters, "1/2")
+    kept = [text for text, is_out in zip(raters.texts, out, strict=True) if not is_out]
+    assert kept == list(learnt.texts)
+    assert set(learnt.texts).isdisjoint(raters.take(np.flatnonzero(out)).texts)
