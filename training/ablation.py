@@ -9,8 +9,9 @@ interrupted gives the same command again. What was trained from another recipe, 
 import hashlib
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -207,19 +208,25 @@ def _all(todo: Sequence[tuple[Variation, int]], out: Path, console: Console, pro
             console.print(f"{variation.name}, seed {seed}")
             yield _run(recipe, folder, threads, console)
         return
+    waiting = deque(enumerate(zip(seeded, folders, strict=True)))
+    found: dict[Future[Made], int] = {}
+    made: dict[int, Made] = {}
     # Spawned, not forked: a forked process cannot use a GPU that its parent has used.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        found = [pool.submit(_run, *of_run, threads) for of_run in zip(seeded, folders, strict=True)]
         try:
-            for (variation, seed), made in zip(todo, found, strict=True):
-                result = made.result()
-                console.print(f"{variation.name}, seed {seed}: {result[1]['figures']}")
-                yield result
-        except BaseException as error:
-            pool.shutdown(cancel_futures=True)  # waits for those that are at it, which were told to stop as we were
-            if isinstance(error, KeyboardInterrupt):
-                raise Interrupted("interrupted; go on with the same command") from None
-            raise
+            while len(made) < len(todo):
+                # One for each process and none to spare: what waited in a process would begin after Ctrl-C.
+                while waiting and len(found) < processes:
+                    position, of_run = waiting.popleft()
+                    found[pool.submit(_run, *of_run, threads)] = position
+                for future in wait(found, return_when=FIRST_COMPLETED).done:
+                    position = found.pop(future)
+                    made[position] = future.result()
+                    variation, seed = todo[position]
+                    console.print(f"{variation.name}, seed {seed}: {made[position][1]['figures']}")
+        except KeyboardInterrupt:  # those that are at it were told to stop as we were; the pool waits for them
+            raise Interrupted("interrupted; go on with the same command") from None
+    yield from (made[position] for position in range(len(todo)))
 
 
 def _run(recipe: Recipe, folder: Path, threads: int, console: Console | None = None) -> Made:

@@ -150,9 +150,11 @@ def load_trunk(name: str) -> PretrainedTrunk:
     """
     # Ten seconds: only training pays.
     from transformers import AutoModel, AutoTokenizer, BertModel, DistilBertModel, MPNetModel
+    from transformers.utils.logging import disable_progress_bar
 
     # It reports every parameter of the pre-training head that an encoder has no use for.
     logging.getLogger("transformers").setLevel(logging.ERROR)
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # of reading what is there; a download keeps its own
     location = find_trunk(name)
     try:
         # A revision is for who names the trunk to choose: a folder has none.

@@ -1,7 +1,12 @@
 """`emotag-train ablate`: what each change of a recipe is worth, by runs that are never done twice."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +156,30 @@ def test_several_runs_at_a_time_come_to_the_same_table(folder: Path, ablated: Pa
     """Each in a process of its own."""
     run("ablate", *options(folder, tmp_path / "two"), *VARIED, "--seeds", "1", "--processes", "2")
     assert (ablated / "ablation.md").read_text() == (tmp_path / "two" / "ablation.md").read_text()
+
+
+@pytest.mark.timeout(400)
+def test_ctrl_c_ends_the_runs_that_are_trained_and_begins_no_other(folder: Path, tmp_path: Path) -> None:
+    """As a terminal sends it, to every process; given again, in whatever number of processes, it goes on to a table."""
+    out = tmp_path / "out"
+    given = [*options(folder, out), "--set", "epochs=20", "--vary", "ema=0", "--seeds", "2"]
+    command = [sys.executable, "-m", "training", "ablate", *given, "--processes", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 200
+        while len(list(out.glob("runs/*/*/checkpoint/state.pt"))) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        begun = set(out.glob("runs/*/*"))
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=100)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (130, "") == (process.returncode, told.partition("interrupted; go on with the same command")[2].strip())
+    assert "Traceback" not in told
+    assert begun == set(out.glob("runs/*/*"))
+    assert list(out.glob("runs/*/*/checkpoint/state.pt"))
+    run("ablate", *given)
+    assert [2, 2] == [len(row["runs"]) for row in record(out)["variations"]]
