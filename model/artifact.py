@@ -104,7 +104,7 @@ def load(path: Path) -> Artifact:
     _bounded(path / WEIGHTS, weights_.most_bytes(model_config.shapes()))
     _verify(path, {WEIGHTS: sums[WEIGHTS]})
     weights, weights_dtype = _weights(path / WEIGHTS, model_config)
-    thresholds = _thresholds(path / THRESHOLDS, model_config.labels)
+    thresholds = _thresholds(path / THRESHOLDS, model_config.labels, weights_sha256=sums[WEIGHTS])
     return Artifact(
         name=str(config.get("name") or path.name),
         config=model_config,
@@ -162,6 +162,7 @@ def save_tuned(artifact: Artifact, path: Path, *, card: str) -> None:
         {
             "policy": thresholds.policy,
             "data_sha256": thresholds.data_sha256,
+            "weights_sha256": _sha256(path / WEIGHTS),
             "thresholds": dict(zip(thresholds.labels, thresholds.values, strict=True)),
         },
     )
@@ -263,8 +264,10 @@ def _tokenizer(path: Path, config: ModelConfig) -> Tokenizer:
     return tokenizer
 
 
-def _thresholds(path: Path, labels: tuple[str, ...]) -> Thresholds:
+def _thresholds(path: Path, labels: tuple[str, ...], *, weights_sha256: str) -> Thresholds:
     values = _json(path)
+    if values.get("weights_sha256", weights_sha256) != weights_sha256:
+        raise ArtifactError(path, f"these are the thresholds of other weights than {WEIGHTS}; tune anew")
     try:
         by_label = {str(label): float(value) for label, value in values["thresholds"].items()}
         if by_label.keys() != set(labels):

@@ -8,12 +8,13 @@ interrupted gives the same command again. What was trained from another recipe, 
 
 import hashlib
 import json
+import os
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from .job import texts, untrained
 from .metrics import ORIGINAL_THRESHOLD, Floats
 from .progress import watchers
 from .ranks import processes_here
-from .recipe import FILE, Recipe, RecipeError, resolve, varied
+from .recipe import FILE, Recipe, RecipeError, resolve, settled, varied
 from .speed import fastest_precision
 
 PLAIN = "the recipe as it is"
@@ -46,6 +47,7 @@ FIGURES = {
     "roc_auc": "ROC-AUC",
     "mcc_flattened_at_0.51": "MCC flattened at 0.51",
 }
+HEARD_EVERY_S = 0.5
 Made = tuple[Floats, dict[str, Any], Split]
 """A run's probabilities of dev [N, K] and its record, and dev."""
 PROBABILITIES, RUN, TABLE, RECORD = "dev.npz", "run.json", "ablation.md", "ablation.json"
@@ -178,8 +180,7 @@ def _settled(recipe: Recipe, out: Path) -> Recipe:
     kept = out / FILE
     if kept.is_file():
         before = resolve(None, kept, {})
-        chosen = {key: getattr(before, key) for key in ("device", "precision") if getattr(recipe, key) == "auto"}
-        recipe = recipe.model_copy(update=chosen)
+        recipe = settled(recipe, before)
         # Where the texts lie may change; what they are is compared run by run.
         free = {"data", "teacher", "name"}
         changed = first_change(before.model_dump(exclude=free), recipe.model_dump(exclude=free))
@@ -211,21 +212,29 @@ def _all(todo: Sequence[tuple[Variation, int]], out: Path, console: Console, pro
     waiting = deque(enumerate(zip(seeded, folders, strict=True)))
     found: dict[Future[Made], int] = {}
     made: dict[int, Made] = {}
-    # Spawned, not forked: a forked process cannot use a GPU that its parent has used.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    # Spawned, not forked: a forked process cannot use a GPU that its parent has used. Each in a group of its own: a
+    # terminal's Ctrl-C reaches this process alone, which tells the others, however it was told itself.
+    with (
+        Interrupt() as stop,
+        ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=os.setpgrp) as pool,
+    ):
         try:
             while len(made) < len(todo):
                 # One for each process and none to spare: what waited in a process would begin after Ctrl-C.
                 while waiting and len(found) < processes:
                     position, of_run = waiting.popleft()
                     found[pool.submit(_run, *of_run, threads)] = position
-                for future in wait(found, return_when=FIRST_COMPLETED).done:
+                for future in wait(found, timeout=HEARD_EVERY_S, return_when=FIRST_COMPLETED).done:
                     position = found.pop(future)
                     made[position] = future.result()
                     variation, seed = todo[position]
                     console.print(f"{variation.name}, seed {seed}: {made[position][1]['figures']}")
-        except KeyboardInterrupt:  # those that are at it were told to stop as we were; the pool waits for them
-            raise Interrupted("interrupted; go on with the same command") from None
+                if stop():
+                    raise Interrupted("interrupted; go on with the same command")
+        except BaseException:
+            for process in active_children():
+                process.terminate()  # it writes its checkpoint first
+            raise
     yield from (made[position] for position in range(len(todo)))
 
 
@@ -263,7 +272,8 @@ def _run(recipe: Recipe, folder: Path, threads: int, console: Console | None = N
             )
     except Interrupted as interrupted:
         raise Interrupted(f"{interrupted}; go on with the same command") from None
-    probabilities_NK = probabilities(made.model, tokens(dev.texts), device=device)
+    said_NK = made.dev_MK
+    probabilities_NK = probabilities(made.model, tokens(dev.texts), device=device) if said_NK is None else said_NK
     run = {
         "made_from": made_from,
         "figures": epoch_figures(probabilities_NK, dev),

@@ -21,8 +21,10 @@ import torch
 from torch import Tensor
 
 from .data import Split
-from .recipe import Recipe
+from .recipe import FILE as RECIPE
+from .recipe import Recipe, resolve
 
+FOLDER, COMMAND = "checkpoint", "command"
 FORMAT_VERSION = 2
 FREE_TO_CHANGE = ("preset", "data", "name", "calibrate", "threshold", "teacher")
 """Keys that decide nothing before the weights are there. Texts, and what a teacher says of them, are known by what they
@@ -50,13 +52,44 @@ class Checkpoint:
     tensors: Mapping[str, Any]
 
 
+def begun(out: Path) -> Recipe:
+    """The recipe of the unfinished run in *out*, as it was settled.
+
+    Raises:
+        CheckpointError: there is no such run.
+        RecipeError: its recipe cannot be read.
+    """
+    kept = out / FOLDER / RECIPE
+    if not kept.is_file():
+        raise CheckpointError(f"{out} holds no unfinished run: there is nothing to resume")
+    return resolve(None, kept, {})
+
+
 class Checkpoints:
     """Where one run's checkpoint lies, and what it must have been made from."""
 
     def __init__(self, out: Path, recipe: Recipe, train: Split, dev: Split, *, processes: int = 1) -> None:
-        self.folder = out / "checkpoint"
+        self.folder = out / FOLDER
         self._path = self.folder / "state.pt"
         self._identity = {**identity(recipe, train, dev), "processes": processes}
+
+    def begin(self, recipe: Recipe, command: str) -> None:
+        """Leave what a run that goes on has to know of its first sitting: what `auto` came to, and how it was started.
+
+        Here and not in the out folder: a model that is there stays whole until the run has another to put in its place.
+
+        Args:
+            recipe: as it was settled.
+            command: as it was typed.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / RECIPE).write_text(recipe.toml(), encoding="utf-8")
+        (self.folder / COMMAND).write_text(f"{command}\n", encoding="utf-8")
+
+    @property
+    def command(self) -> str:
+        """What `begin` was told."""
+        return (self.folder / COMMAND).read_text(encoding="utf-8").strip()
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write it in the place of the last one.

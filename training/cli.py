@@ -20,7 +20,7 @@ from . import data_set
 from .ablation import TABLE, AblationError
 from .ablation import ablate as ablated
 from .card import card
-from .checkpoint import CheckpointError, Interrupted
+from .checkpoint import CheckpointError, Interrupted, begun
 from .data import DataError, Split
 from .data_set import DataSet
 from .evaluate import beside as compared
@@ -33,11 +33,10 @@ from .labelled import FORMATS as FILE_FORMATS
 from .labelled import load_split
 from .metrics import ranked
 from .progress import TrackerMissing
-from .recipe import FILE as RECIPE_FILE
-from .recipe import SMOKE, RecipeError, parse_changes, resolve
+from .ranks import speaks
+from .recipe import SMOKE, RecipeError, parse_changes, resolve, settled, varied
 from .teacher import FILE as TEACHER
-from .teacher import TeacherError, ask, load_teacher, refuse_other
-from .teacher import mean as mean_of
+from .teacher import TeacherError, heard
 from .trunk import TrunkError
 from .tune import calibrate as with_calibration
 from .tune import tune as with_thresholds
@@ -56,7 +55,6 @@ DATA = "a folder (train and dev as .tsv, .csv or .parquet; or saved by datasets)
 Data = Annotated[str, typer.Option("--data", help=DATA)]
 Measured = Annotated[str, typer.Option("--data", help=f"{DATA}, or one file")]
 ArtifactDir = Annotated[Path, typer.Option("--model", help="the artifact's directory")]
-AUTOMATIC = (("device", "auto"), ("precision", "auto"))
 
 
 def main() -> None:
@@ -66,7 +64,8 @@ def main() -> None:
     except TyperException as error:
         why = error.format_message()
     except Interrupted as interrupted:
-        print(f"emotag-train: {interrupted}", file=sys.stderr)  # noqa: T201
+        if speaks():
+            print(f"emotag-train: {interrupted}", file=sys.stderr)  # noqa: T201
         sys.exit(130)
     except (
         AblationError,
@@ -147,18 +146,19 @@ def fit(
         **{key: value for key, value in options.items() if value is not None},
         **parse_changes(set_ or ()),
     }
-    if resume and config is None:
-        config = out / RECIPE_FILE
-        if not config.is_file():
-            raise CheckpointError(f"{out} holds no run: there is nothing to resume")
-        # What `auto` came to stands in the file: the command that began the run may be given again.
-        changes = {key: value for key, value in changes.items() if (key, value) not in AUTOMATIC}
-    recipe = resolve(preset, config, changes)
+    # The command that began a run may be given again, with --resume: what its `auto` came to stands.
+    before = begun(out) if resume else None
+    if before is not None and config is None and preset is None:
+        recipe = varied(before, changes)
+    else:
+        recipe = resolve(preset, config, changes)
+    if before is not None:
+        recipe = settled(recipe, before)
     console = Console(stderr=True)
     figures = train(recipe, out, resume=resume, trackers=track or (), console=console)
     if figures is not None:
         _show(console, figures)
-        if not (out / artifact.CARD).is_file():
+        if not (out / artifact.CONFIG).is_file():
             console.print(f"{out / TEACHER}: no artifact, for no engine runs it; but it can teach")
         else:
             console.print(f"{out}: {artifact.load(out).version}")
@@ -206,17 +206,13 @@ def teach(
     """
     train, dev = data_set.train_and_dev(data_set.find(data_))
     torch.set_num_threads(usable_cores())
-    files = {path: path if path.is_file() else path / TEACHER for path in teachers}
-    loaded = {path: load_teacher(file) for path, file in files.items() if file.is_file()}
-    for teacher in loaded.values():
-        refuse_other(teacher, train, dev)
-    said = mean_of([loaded.get(path) or ask(artifact.load(path), train, dev) for path in teachers])
+    said = heard(teachers, train, dev)
     said.save(out)
     figures = {} if said.dev_MK is None else epoch_figures(said.dev_MK, dev)
     of_dev = "; on dev  " + "  ".join(f"{k} {v}" for k, v in figures.items()) if figures else ""
     models = "1 model" if len(said.versions) == 1 else f"{len(said.versions)} models"
-    heard = int((said.speaking_N > 0).sum())
-    texts = f"{len(train):,} texts" if heard == len(train) else f"{heard:,} of {len(train):,} texts"
+    known = int((said.speaking_N > 0).sum())
+    texts = f"{len(train):,} texts" if known == len(train) else f"{known:,} of {len(train):,} texts"
     typer.echo(f"{out}: {models} on {texts}{of_dev}")
 
 
@@ -279,7 +275,7 @@ def plot(
     out: Annotated[Path, typer.Option("--out", help="the folder to write")],
     data_: Measured = "origin",
     model: ArtifactDir = artifact.DEFAULT,
-    split: Annotated[str, typer.Option(help="dev, test, train, or a TSV file")] = "dev",
+    split: Annotated[str, typer.Option(help="dev, test, train, or a file")] = "dev",
     beside: Annotated[
         list[Path] | None, typer.Option(help="another artifact to compare it with, by the paired bootstrap; repeatable")
     ] = None,

@@ -6,6 +6,7 @@ The weights of the epoch with the best mean average precision are kept: a figure
 """
 
 import copy
+import hashlib
 import itertools
 import math
 import time
@@ -21,7 +22,6 @@ from torch import Tensor
 
 from model.distilbert_cnn import DistilBertCNN
 from model.tokens import TokenIds, Tokens
-from model.torch_engine import DTYPES
 
 from .batches import TokenBatches, bucketed_batches, by_length, rectangle
 from .checkpoint import Checkpoint, Checkpoints, Interrupted, random_states, restore_random_states
@@ -30,6 +30,7 @@ from .frozen import HiddenStates, Upper
 from .loss import loss_of
 from .metrics import report
 from .passes import Passes, over_passes, several
+from .precision import computing_in
 from .progress import Progress
 from .ranks import ALONE, Ranks
 from .recipe import Recipe
@@ -47,6 +48,7 @@ class Run:
     """What a run leaves: the best weights so far, every epoch's figures, and how fast it was.
 
     Attributes:
+        dev_MK: what the best weights say of dev; None where they were the best before the run was gone on with.
         texts: trained on so far, each once an epoch.
         training_s: spent in steps.
         total_s: spent in steps and in measuring, over all sittings of the run.
@@ -55,10 +57,19 @@ class Run:
     model: DistilBertCNN
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
+    dev_MK: npt.NDArray[np.float32] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     texts: int = 0
     training_s: float = 0.0
     total_s: float = 0.0
+
+    @property
+    def version(self) -> str:
+        """Of the best weights, by which a model is known that no artifact holds."""
+        digest = hashlib.sha256()
+        for values in self.best.values():
+            digest.update(values.numpy().tobytes())
+        return f"sha256:{digest.hexdigest()}"
 
     @property
     def examples_per_s(self) -> float:
@@ -94,7 +105,6 @@ def fit(
         CheckpointError: there is none to resume, or it is another run's.
     """
     model.to(device)
-    dtype = DTYPES[recipe.precision]
     torch.manual_seed(recipe.seed + ranks.rank)
     train_ids, dev_ids = tokens(train.texts), tokens(dev.texts)
     lengths = [len(text.ids) for text in train_ids]
@@ -122,7 +132,7 @@ def fit(
     forward = ranks.wrapped(plain, device)
 
     def descend(inputs: Tensor, mask_BL: Tensor, targets_BK: Tensor, weight: float = 1.0) -> Tensor:
-        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
+        with computing_in(recipe.precision, device):
             logits = forward(inputs, mask_BL)
         return state.descend(loss_of_batch(logits.float(), targets_BK) * weight)
 
@@ -165,12 +175,13 @@ def fit(
                 raise Interrupted(f"interrupted in epoch {state.epoch}, after step {state.done} of {state.steps}")
             if overdue:
                 save()
+        dev_MK = probabilities(state.averaged, dev_ids, device=device)
         figures: dict[str, Any] = {
             "epoch": state.epoch,
             "train_loss": round(float(np.mean(state.losses)), 5),
-            **epoch_figures(probabilities(state.averaged, dev_ids, device=device), dev),
+            **epoch_figures(dev_MK, dev),
         }
-        state.end_epoch(figures)
+        state.end_epoch(figures, dev_MK)
         progress.epoch(figures["epoch"], state.done, figures)
         save()
     model.load_state_dict(run.best)
@@ -220,12 +231,13 @@ class State:
         self._optimizer.step()
         return loss.detach()
 
-    def end_epoch(self, figures: dict[str, Any]) -> None:
+    def end_epoch(self, figures: dict[str, Any], dev_MK: npt.NDArray[np.float32]) -> None:
         """Keep the epoch's figures, and its weights where they are the best so far."""
         run = self.run
         run.history.append(figures)
         if figures["mean_average_precision"] >= max(past["mean_average_precision"] for past in run.history):
             run.best_epoch = self.epoch
+            run.dev_MK = dev_MK
             run.best = {name: tensor.detach().cpu().clone() for name, tensor in self.averaged.state_dict().items()}
         self.epoch += 1
         self.losses = []

@@ -58,6 +58,9 @@ def draws(
         "mean_average_precision": _mean_of_defined(np.stack([precision_R for _, precision_R in curves], axis=1)),
         "mcc_flattened_at_0.51": _flattened(original, size),
         "mcc_flattened_own_thresholds": _flattened(own, size),
+        "macro_f1_at_0.51": _f1(*original).mean(1),
+        "mcc_macro_at_0.51": matthews(*original, len(targets_NK)).mean(1),
+        "auc_binarised_at_0.51": _binarised(original, len(targets_NK)),
         "f1": _f1(*own),
     }
 
@@ -170,6 +173,15 @@ def _flattened(counts: tuple[Draws, Draws, Draws], decisions: int) -> Draws:
     hits_R, given_R, true_R = (counts_RK.sum(1) for counts_RK in counts)
     mcc_R: Draws = matthews(hits_R, given_R, true_R, decisions)
     return mcc_R
+
+
+def _binarised(counts: tuple[Draws, Draws, Draws], texts: int) -> Draws:
+    """As `auc_binarised` of the report: of the 0/1 decisions."""
+    hits_RK, given_RK, true_RK = counts
+    true_rate_RK = hits_RK / np.maximum(true_RK, 1)
+    false_rate_RK = (given_RK - hits_RK) / np.maximum(texts - true_RK, 1)
+    mean_R: Draws = ((1 + true_rate_RK - false_rate_RK) / 2).mean(1)
+    return mean_R
 
 
 def _ranking(scores_N: Floats, targets_N: Floats, drawn_RN: Floats) -> tuple[Draws, Draws]:

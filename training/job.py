@@ -5,8 +5,6 @@
 Every process that torchrun started goes through it; the first one writes and shows.
 """
 
-import hashlib
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,19 +18,20 @@ from model.artifact import CONFIG
 from model.device import choose_device, usable_cores
 from model.distilbert_cnn import DistilBertCNN
 from model.tokens import Tokens
-from model.torch_engine import DTYPES
 
 from . import data_set
 from .checkpoint import Checkpoints, Interrupted
-from .data import Split, with_mean_of_repeats
+from .data import DataError, Split, with_mean_of_repeats
 from .evaluate import figures as measured_by
 from .export import export
 from .fit import Run, fit, probabilities
 from .folds import left_out
 from .interrupt import Interrupt
 from .kernels import side_by_side, sizes_of
+from .metrics import ranked
+from .precision import computing_in
 from .progress import watchers
-from .ranks import Ranks, joined, processes_here
+from .ranks import Ranks, joined, processes_here, typed
 from .recipe import FILE, Recipe, RecipeError
 from .speed import POOL_BATCHES, fastest_precision, times_the_original
 from .teacher import FILE as TEACHER
@@ -79,8 +78,6 @@ def _train(
     if not resume:
         Checkpoints(out, recipe, train_split, dev).refuse_unfinished()
     start, model = untrained(recipe, train_split.labels)
-    if start.only_teaches and recipe.cache_frozen:
-        raise RecipeError(f"trunk {recipe.trunk!r} only teaches: cache_frozen is not for it")
     only_teaches = start.only_teaches or bool(recipe.fold)
     if only_teaches and recipe.calibrate:
         raise RecipeError("calibrate = true: this run leaves no artifact that could be; leave it out")
@@ -96,8 +93,8 @@ def _train(
     faster = times_the_original(model, tokens([train_split.texts[row] for row in few]), recipe, device)
     checkpoints = Checkpoints(out, recipe, train_split, dev, processes=ranks.world)
     if ranks.leads and not resume:
-        (out / FILE).write_text(recipe.toml(), encoding="utf-8")
-    name = recipe.name or out.name
+        checkpoints.begin(recipe, typed(*sys.argv[1:]))
+    name = recipe.name or out.resolve().name
     quiet = Console(quiet=True)
     try:
         with (
@@ -124,11 +121,10 @@ def _train(
                 ranks=ranks,
             )
     except Interrupted as interrupted:
-        again = shlex.join(["emotag-train", "fit", "--resume", "--out", str(out)])
-        raise Interrupted(f"{interrupted}; go on with: {again}") from None
+        raise Interrupted(f"{interrupted}; go on with: {typed('fit', '--resume', '--out', str(out))}") from None
     if not ranks.leads:
         return None
-    (out / FILE).write_text(recipe.toml(), encoding="utf-8")  # what may change on resuming has
+    (out / FILE).write_text(recipe.toml(), encoding="utf-8")
     compared = "" if faster is None else f", {faster:.1f} times as fast as padded to 128 in fp32"
     console.print(f"trained at {run.examples_per_s:.0f} texts/s{compared}")
     if only_teaches:
@@ -146,7 +142,7 @@ def _train(
         calibrated=recipe.calibrate,
         threshold_policy=recipe.threshold,
         record={
-            "command": shlex.join(["emotag-train", *sys.argv[1:]]),
+            "command": checkpoints.command,
             "trunk": start.origin,
             "preset": recipe.preset,
             "recipe": recipe.model_dump(),
@@ -172,8 +168,7 @@ def _leave_teacher(
     Of all training texts; where it left out a fold of them, of that one. It says so in the precision it was trained in:
     a large one would take long in another.
     """
-    dtype = DTYPES[recipe.precision]
-    with torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32):
+    with computing_in(recipe.precision, device):
         asked = np.flatnonzero(left_out(train_split, recipe.fold)) if recipe.fold else np.arange(len(train_split))
         said_NK, of_dev_MK = (
             probabilities(run.model, tokens(split.texts), device=device) for split in (train_split.take(asked), dev)
@@ -182,15 +177,11 @@ def _leave_teacher(
     of_train_NK[asked] = said_NK
     models_N = np.zeros(len(train_split), np.int64)
     models_N[asked] = 1
-    digest = hashlib.sha256()
-    for values in run.best.values():
-        digest.update(values.numpy().tobytes())
-    version = f"sha256:{digest.hexdigest()}"
     Teacher(
         of_train_NK,
         train_split.labels,
         train_split.sha256,
-        (version,),
+        (run.version,),
         dev_MK=of_dev_MK,
         models_N=models_N if recipe.fold else None,
     ).save(path)
@@ -202,8 +193,11 @@ def untrained(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedTrunk,
 
     Raises:
         TrunkError: the trunk cannot be had.
+        RecipeError: it is none for this recipe.
     """
     start = load_trunk(recipe.trunk)
+    if start.only_teaches and recipe.cache_frozen:
+        raise RecipeError(f"trunk {recipe.trunk!r} only teaches: cache_frozen is not for it")
     torch.manual_seed(recipe.seed)  # the head's first weights are drawn here
     sizes = sizes_of(recipe.kernel_sizes)
     model = start.grow(
@@ -234,4 +228,8 @@ def texts(recipe: Recipe) -> tuple[Split, Split, Split, Teacher | None]:
         train_split = taught(train_split, teacher, share=recipe.teacher_share)
     if recipe.fold:
         train_split = train_split.take(np.flatnonzero(~left_out(train_split, recipe.fold)))
+    if not ranked(dev.targets_NK).any():
+        raise DataError(
+            f"these {len(dev)} dev texts tell no model from another: of each label, all or none of them have it"
+        )
     return raters, train_split, dev, teacher

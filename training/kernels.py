@@ -42,6 +42,8 @@ def side_by_side(model: DistilBertCNN, sizes: list[int]) -> None:
         weight_FCk.mul_(scale_F[:, None, None] * reached_F1k)
 
     def within(gradient_FCk: Tensor) -> Tensor:
-        return gradient_FCk * reached_F1k.to(gradient_FCk.device)
+        nonlocal reached_F1k  # moved once: a step that is recorded may not wait for a copy
+        reached_F1k = reached_F1k.to(gradient_FCk.device)
+        return gradient_FCk * reached_F1k
 
     weight_FCk.register_hook(within)  # type: ignore[no-untyped-call]

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int64]
 
 ORIGINAL_THRESHOLD = 0.51
 CROSS_FIT_SPLITS = 20
@@ -131,9 +132,24 @@ def ranked(targets_NK: Floats) -> Bools:
     return np.asarray(targets_NK.any(axis=0) & ~targets_NK.all(axis=0))
 
 
-def macro_f1(decided_NK: npt.NDArray[np.bool_], targets_NK: Floats) -> float:
+def macro_f1(decided_NK: Bools, targets_NK: Floats) -> float:
     """Mean over labels of F1; a label never given and never true counts as 0."""
-    return float(f1_score(targets_NK, decided_NK, average="macro", zero_division=0))
+    hit_K, given_K, true_K = _counts(decided_NK, targets_NK.astype(bool))
+    return float(_share(2 * hit_K, given_K + true_K).mean())
+
+
+def _counts(decided_NK: Bools, truth_NK: Bools) -> tuple[Counts, Counts, Counts]:
+    """Of each label: how often it was rightly given, given, and true."""
+    return (decided_NK & truth_NK).sum(0), decided_NK.sum(0), truth_NK.sum(0)
+
+
+def _share(part: Any, whole: Any) -> Any:
+    """*part* of *whole*, and 0 of nothing.
+
+    Means over labels and over decisions are taken here and not by scikit-learn: a single label is to it a question of
+    two classes, and it would take the mean over both.
+    """
+    return part / np.maximum(whole, 1)
 
 
 def report(
@@ -154,6 +170,7 @@ def report(
     mean, deviation = cross_fitted_macro_f1(probabilities_NK, targets_NK)
     targets_alone, _ = cross_fitted_macro_f1(probabilities_NK, targets_NK, trust=0.0)
     scored_K = ranked(targets_NK)
+    hit_K, given_K, true_K = _counts(decided_NK, targets_NK.astype(bool))
     return {
         "texts": len(targets_NK),
         "macro_f1_cross_fitted": round(mean, 4),
@@ -167,11 +184,11 @@ def report(
         "own_thresholds": _decisions(decided_NK, targets_NK),
         "per_label": {
             label: {
-                "support": int(targets_NK[:, k].sum()),
+                "support": int(true_K[k]),
                 "threshold": _round(thresholds[k]),
-                "precision": _round(precision_score(targets_NK[:, k], decided_NK[:, k], zero_division=0)),
-                "recall": _round(recall_score(targets_NK[:, k], decided_NK[:, k], zero_division=0)),
-                "f1": _round(f1_score(targets_NK[:, k], decided_NK[:, k], zero_division=0)),
+                "precision": _round(_share(hit_K[k], given_K[k])),
+                "recall": _round(_share(hit_K[k], true_K[k])),
+                "f1": _round(_share(2 * hit_K[k], given_K[k] + true_K[k])),
                 "average_precision": _round(average_precision_score(targets_NK[:, k], probabilities_NK[:, k]))
                 if scored_K[k]
                 else None,
@@ -183,14 +200,14 @@ def report(
 
 def _decisions(decided_NK: npt.NDArray[np.bool_], targets_NK: Floats) -> dict[str, float]:
     truth_NK = targets_NK.astype(bool)
-    hit_K, given_K, true_K = (decided_NK & truth_NK).sum(0), decided_NK.sum(0), truth_NK.sum(0)
-    true_rate_K = hit_K / np.maximum(true_K, 1)
-    false_rate_K = (decided_NK & ~truth_NK).sum(0) / np.maximum((~truth_NK).sum(0), 1)
+    hit_K, given_K, true_K = _counts(decided_NK, truth_NK)
+    true_rate_K = _share(hit_K, true_K)
+    false_rate_K = _share(given_K - hit_K, len(truth_NK) - true_K)
     return {
         "macro_f1": _round(macro_f1(decided_NK, targets_NK)),
-        "micro_f1": _round(f1_score(truth_NK, decided_NK, average="micro", zero_division=0)),
-        "macro_precision": _round(precision_score(truth_NK, decided_NK, average="macro", zero_division=0)),
-        "macro_recall": _round(recall_score(truth_NK, decided_NK, average="macro", zero_division=0)),
+        "micro_f1": _round(_share(2 * hit_K.sum(), given_K.sum() + true_K.sum())),
+        "macro_precision": _round(_share(hit_K, given_K).mean()),
+        "macro_recall": _round(true_rate_K.mean()),
         "mcc_flattened": _round(matthews(hit_K.sum(), given_K.sum(), true_K.sum(), truth_NK.size)),
         "mcc_macro": _round(matthews(hit_K, given_K, true_K, len(truth_NK)).mean()),
         # What the original reported as AUC: of the 0/1 decisions, which is no ROC-AUC.

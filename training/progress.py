@@ -46,10 +46,10 @@ class Screen:
         self._console = console
         self._bar = bar
         self._task = bar.add_task("training", total=None, loss="")
-        self._loss = 0.0
+        self._loss: float | None = None  # of a run that goes on, none yet
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        self._loss = loss if step == 1 else 0.98 * self._loss + 0.02 * loss
+        self._loss = loss if self._loss is None else 0.98 * self._loss + 0.02 * loss
         self._bar.update(self._task, completed=step, total=steps, loss=f"epoch {epoch}, loss {self._loss:.4f}")
 
     def epoch(self, epoch: int, step: int, figures: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ is drawn at random (dropout, hidden tokens) is drawn by each for itself.
 """
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,6 +99,19 @@ def joined(device: str) -> Iterator[tuple[Ranks, torch.device]]:
 def processes_here() -> int:
     """How many of them share this machine's cores."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def speaks() -> bool:
+    """Whether this is the process that says what all of them have to say."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def typed(*arguments: str) -> str:
+    """How somebody types `emotag-train` with these arguments, so that as many processes as now are started."""
+    many = processes_here()
+    if many == 1:
+        return shlex.join(["emotag-train", *arguments])
+    return shlex.join(["torchrun", "--nproc-per-node", str(many), "-m", "training", *arguments])
 
 
 def _of_messages() -> torch.device:

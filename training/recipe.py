@@ -18,6 +18,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from . import folds
+from .policy import POLICIES
+from .policy import parse as parse_policy
 
 FILE = "recipe.toml"
 ALL = "all"
@@ -43,6 +45,14 @@ def _one_of_several(value: str) -> str:
             folds.parse(value)
     except ValueError:
         raise PydanticCustomError("fold", "Input takes one of several folds, as 2/5") from None
+    return value
+
+
+def _policy(value: str) -> str:
+    try:
+        parse_policy(value)
+    except ValueError:
+        raise PydanticCustomError("threshold", f"Input takes {POLICIES}") from None
     return value
 
 
@@ -110,7 +120,8 @@ class Recipe(BaseModel):
         teacher_share: how far targets are the teacher's probabilities; the rest is what the raters said.
         max_tokens: the model's window.
         calibrate: fit Platt scaling on dev and fold it into the last layer, before thresholds are chosen.
-        threshold: `f1` tunes one threshold per label on dev; `fixed:t` takes t for all.
+        threshold: `f1` tunes one threshold per label on dev; `precision@p` takes each label's least one that is right
+            that often there; `fixed:t` takes t for all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -159,7 +170,7 @@ class Recipe(BaseModel):
     teacher_share: Annotated[float, Field(ge=0, le=1)] = 0.7
     max_tokens: Annotated[int, Field(ge=2)] = 128
     calibrate: bool = False
-    threshold: str = "f1"
+    threshold: Annotated[str, AfterValidator(_policy)] = "f1"
 
     def toml(self) -> str:
         """The recipe as a TOML file, every key in it."""
@@ -187,6 +198,9 @@ PRESETS = {
         threshold="fixed:0.51",
     ),
 }
+
+AUTOMATIC = ("device", "precision")
+"""Keys whose `auto` is settled when a run begins, and is not asked again when it goes on."""
 
 SMOKE = {"limit": 200, "epochs": 1}
 """What `--smoke` changes: enough to see that everything runs, in less than a minute."""
@@ -221,6 +235,12 @@ def varied(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
         RecipeError: a key is unknown, or a value is none of its key's.
     """
     return _validated({**recipe.model_dump(), **changes}, where="", strict=False)
+
+
+def settled(recipe: Recipe, before: Recipe) -> Recipe:
+    """*recipe* with what its `auto` came to when the same run began, by *before*."""
+    found = {key: getattr(before, key) for key in AUTOMATIC if getattr(recipe, key) == "auto"}
+    return recipe.model_copy(update=found)
 
 
 def parse_changes(assignments: Sequence[str]) -> dict[str, object]:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from model.distilbert_cnn import DistilBertCNN
 from model.tokens import TokenIds
-from model.torch_engine import DTYPES
 
 from .batches import ROUND_TO, bucketed_batches, rectangle
 from .fit import State
+from .precision import computing_in
 from .recipe import Recipe
 from .recorded import RecordedSteps, Step
 
@@ -39,7 +39,7 @@ def fastest_precision(model: DistilBertCNN, device: torch.device, *, repeats: in
     for repeat in range(repeats + 1):
         for name, past_s in best_s.items():
             began = time.perf_counter()
-            with torch.autocast(device.type, dtype=DTYPES[name], enabled=name != "fp32"):
+            with computing_in(name, device):
                 loss = model(ids_BL, mask_BL).sum()
             loss.backward()
             loss.item()  # waits for a GPU
@@ -75,7 +75,7 @@ def times_the_original(
 
     def way(precision: str) -> Step:
         def descend(ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
-            with torch.autocast(device.type, dtype=DTYPES[precision], enabled=precision != "fp32"):
+            with computing_in(precision, device):
                 logits_BK: Tensor = trial.model(ids_BL, mask_BL)
             return trial.descend(F.binary_cross_entropy_with_logits(logits_BK.float(), torch.zeros_like(logits_BK)))
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from model import artifact
 from model.artifact import Artifact
 
 from .data import Split
@@ -82,6 +83,24 @@ class Teacher:
         save_file(kept, path, metadata=about)
 
 
+def heard(teachers: Sequence[Path], train: Split, dev: Split) -> Teacher:
+    """What all of them say on average: what each has already said is read, and an artifact is asked.
+
+    Args:
+        teachers: files that `save` wrote, folders in which a run left one, artifacts' directories.
+
+    Raises:
+        TeacherError: one was asked about other texts, or a model is among them twice.
+        ArtifactError: one is neither.
+        ValueError: an artifact has other labels than the texts.
+    """
+    files = {path: path if path.is_file() else path / FILE for path in teachers}
+    said = {path: load_teacher(file) for path, file in files.items() if file.is_file()}
+    for teacher in said.values():  # before others are asked, which takes minutes
+        _refuse_other(teacher, train, dev)
+    return mean([said.get(path) or ask(artifact.load(path), train, dev) for path in teachers])
+
+
 def ask(trained: Artifact, train: Split, dev: Split) -> Teacher:
     """What one artifact says.
 
@@ -139,21 +158,6 @@ def load_teacher(path: Path) -> Teacher:
         raise TeacherError(f"{path} is not what `emotag-train teach` writes: {error}") from error
 
 
-def refuse_other(teacher: Teacher, train: Split, dev: Split) -> None:
-    """See that a teacher was asked about these very texts.
-
-    Raises:
-        TeacherError: it was not.
-    """
-    _refuse_other_texts(train, teacher)
-    if len(teacher.probabilities_NK) != len(train) or len(dev) != len(
-        dev if teacher.dev_MK is None else teacher.dev_MK
-    ):
-        raise TeacherError(
-            "the teacher was asked about some of these texts only: ask it again with `emotag-train teach`"
-        )
-
-
 def taught(train: Split, teacher: Teacher, *, share: float) -> Split:
     """*train* with targets that are the raters' by 1 - share and the teacher's by *share*.
 
@@ -196,6 +200,17 @@ def corrected(train: Split, teacher: Teacher) -> Split:
 
 def _asked_about(teacher: Teacher) -> tuple[object, ...]:
     return teacher.labels, teacher.data_sha256, len(teacher.probabilities_NK)
+
+
+def _refuse_other(teacher: Teacher, train: Split, dev: Split) -> None:
+    """See that a teacher was asked about these very texts, all of them."""
+    _refuse_other_texts(train, teacher)
+    if len(teacher.probabilities_NK) != len(train) or len(dev) != len(
+        dev if teacher.dev_MK is None else teacher.dev_MK
+    ):
+        raise TeacherError(
+            "the teacher was asked about some of these texts only: ask it again with `emotag-train teach`"
+        )
 
 
 def _refuse_other_texts(train: Split, teacher: Teacher) -> None:

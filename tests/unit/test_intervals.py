@@ -26,6 +26,11 @@ def test_a_resample_has_the_figures_of_its_rows() -> None:
         assert pytest.approx(f1_score(truth, given, average="macro")) == found["macro_f1_own_thresholds"][r]
         flat = matthews_corrcoef(truth.ravel(), given.ravel())
         assert pytest.approx(flat) == found["mcc_flattened_own_thresholds"][r]
+        given = scores >= 0.51
+        assert pytest.approx(f1_score(truth, given, average="macro")) == found["macro_f1_at_0.51"][r]
+        of_labels = [(truth[:, k], given[:, k]) for k in range(3)]
+        assert pytest.approx(np.mean([matthews_corrcoef(*two) for two in of_labels])) == found["mcc_macro_at_0.51"][r]
+        assert pytest.approx(np.mean([roc_auc_score(*two) for two in of_labels])) == found["auc_binarised_at_0.51"][r]
 
 
 def test_intervals_hold_the_figure_and_are_the_same_each_time() -> None:

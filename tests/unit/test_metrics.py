@@ -56,6 +56,15 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
     assert int(TARGETS_NK[:, 2].sum()) == figures["per_label"]["c"]["support"]
 
 
+def test_of_one_label_the_means_over_labels_are_its_own() -> None:
+    """scikit-learn would take the mean over having it and not having it."""
+    figures = report(PROBABILITIES_NK[:, :1], TARGETS_NK[:, :1], [0.5], LABELS[:1])
+    decisions, own = figures["own_thresholds"], figures["per_label"][LABELS[0]]
+    assert 0 < own["f1"] < 1
+    assert own["f1"] == decisions["macro_f1"] == decisions["micro_f1"]
+    assert (own["precision"], own["recall"]) == (decisions["macro_precision"], decisions["macro_recall"])
+
+
 def test_the_originals_auc_is_named_for_what_it_is() -> None:
     """Of the 0/1 decisions it is (1 + TPR - FPR) / 2, and no ROC-AUC."""
     figures = report(PROBABILITIES_NK, TARGETS_NK, [0.5, 0.5, 0.5], LABELS)

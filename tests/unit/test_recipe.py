@@ -57,6 +57,8 @@ def test_all_undoes_a_number_of_the_preset() -> None:
         ("trainable_layers = -1", "or 'all'"),
         ('loss = "hinge"', "'bce', 'focal', 'asymmetric' or 'distribution_balanced'"),
         ("[loss]\na = 1", "loss = {'a': 1}"),
+        ('threshold = "f2"', "threshold = 'f2': it takes f1, precision@P or fixed:T"),
+        ('threshold = "precision@1.5"', "it takes f1, precision@P or fixed:T"),
         ("epochs = ", "not TOML"),
         ('preset = "best"', "default, base, original"),
         ("preset = 3", "default, base, original"),
