@@ -2,9 +2,17 @@
 
     text, and labels (or label)   names with commas, semicolons or bars between them, or a list of names or of ids
 
-CSV has a header that names the columns; so may TSV. Without one it is GoEmotions' own format: text, comma-separated
-label ids, and whatever follows. Parquet and `datasets` have lists, single ids, or texts as CSV has them. Other columns
-are not read; a text may have no label at all.
+CSV has a header that names the columns; so may TSV. Both are quoted as RFC 4180 has it: a cell that begins with a
+double quote ends with one, and those within it are doubled. In a TSV no cell holds both a tab and a line break: so look
+rows that a quote which was not closed has swallowed. In a CSV, where texts do have both commas and line breaks, a quote
+that a later row happens to close is not noticed.
+
+Without a header a TSV is GoEmotions' own format: text, comma-separated label ids, and whatever follows; a quote is a
+letter like any other, and a row ends where its line does. Parquet and `datasets` have lists, single ids, or texts as
+CSV has them. Other columns are not read; a text may have no label at all.
+
+Names that share a cell may have spaces around them, and nothing between two delimiters is no name: `joy , sad,` are joy
+and sad.
 
 The labels' names and their order come from the column's ClassLabel, else from `labels.txt` (or `emotions.txt`) beside
 the file, one a line in id order; else, for a TSV of ids, they are GoEmotions' own. Where nothing names them they are
@@ -34,8 +42,10 @@ FORMATS = ("tsv", "csv", "parquet")
 NAMES_FILES = ("labels.txt", "emotions.txt")
 TEXT, COLUMNS = "text", ("labels", "label")
 TAKES = "it takes a list of names or ids, one id, or names with commas between them"
+QUOTING = "a cell that begins with a double quote ends with one, and those within it are doubled"
+NAMED = {",": "a comma", "\t": "a tab"}
 
-_DELIMITER = re.compile(r"[,;|]\s*")
+_DELIMITER = re.compile(r"[,;|]")
 
 
 @dataclass(frozen=True)
@@ -174,9 +184,10 @@ def _is_header(line: str) -> bool:
 
 def _without_header(path: Path, content: str, labels: tuple[str, ...]) -> Iterator[Row]:
     """GoEmotions' own: text, tab, label ids."""
-    for number, line in enumerate(content.splitlines(), start=1):
+    lines = content.removesuffix("\n").split("\n") if content else []  # splitlines would end one at U+2028 too
+    for number, line in enumerate(lines, start=1):
         try:
-            text, ids, *_ = line.split("\t")
+            text, ids, *_ = line.removesuffix("\r").split("\t")
             names = tuple(_by_id(int(label), labels) for label in ids.split(","))
         except ValueError as error:
             raise DataError(
@@ -187,18 +198,37 @@ def _without_header(path: Path, content: str, labels: tuple[str, ...]) -> Iterat
 
 
 def _delimited(path: Path, content: str, delimiter: str) -> Iterator[Row]:
+    """Rows below a header; each stands where it begins."""
+    rows = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
+    number = 1
     try:
-        rows = csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
-        header = rows.fieldnames or ()
+        header = next(rows, [])
         column = next((name for name in COLUMNS if name in header), None)
         if column is None or TEXT not in header:
             raise DataError(f"{path}: the first line has to name the columns text and labels (or label)")
-        for row in rows:
-            if row[TEXT] is None or row[column] is None:
-                raise DataError(f"{path}, line {rows.line_num}: it has fewer columns than the header")
-            yield f"line {rows.line_num}", row[TEXT], _split_names(row[column])
+        column_of = {name: place for place, name in enumerate(header)}
+        text, labels = column_of[TEXT], column_of[column]
+        number = rows.line_num + 1
+        for cells in rows:
+            if cells:  # an empty line is no row
+                if why := _not_a_row(cells, len(header), max(text, labels), delimiter):
+                    raise DataError(f"{path}, line {number}: {why}")
+                yield f"line {number}", cells[text], _split_names(cells[labels])
+            number = rows.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{path}, line {rows.line_num}: not CSV: {error}") from error
+        raise DataError(f"{path}, line {number}: not CSV: {error}; {QUOTING}") from error
+
+
+def _not_a_row(cells: Sequence[str], columns: int, last_read: int, delimiter: str) -> str | None:
+    """Why the cells are no row of a table with so many columns, where they are none."""
+    if len(cells) > columns:
+        return f"it has more columns than the header; a text with {NAMED[delimiter]} in it takes double quotes"
+    if len(cells) <= last_read:
+        return "it has fewer columns than the header"
+    # A row that a quote swallowed has brought both along.
+    if delimiter == "\t" and any("\t" in cell and "\n" in cell for cell in cells):
+        return f"a cell has a tab and a line break in it: is a double quote not closed? {QUOTING}; CSV takes both"
+    return None
 
 
 def _parquet(path: Path, raw: bytes) -> "pa.Table":
@@ -236,7 +266,7 @@ def _names(cell: Any, declared: tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def _split_names(cell: str) -> tuple[str, ...]:
-    return tuple(name for name in _DELIMITER.split(cell.strip()) if name)
+    return tuple(name for part in _DELIMITER.split(cell) if (name := part.strip()))
 
 
 def _by_id(label: int, names: tuple[str, ...] | None) -> str:

@@ -19,11 +19,12 @@ from typer.testing import CliRunner
 
 from model import artifact
 from model.tagger import EmotionTagger
+from schemas.labels import LABELS
 from tests.integration.test_training import run
 from training.cli import app
 from training.data import DataError, Split
 from training.data_set import find, train_and_dev
-from training.labelled import load_split
+from training.labelled import load_split, read_labelled
 
 TOPICS = {
     "billing": ("invoice", "refund", "charged"),
@@ -253,12 +254,27 @@ def test_the_hash_of_content_is_the_documented_one(tmp_path: Path) -> None:
             "text,topic\nx,joy\n",
             r"a\.csv: the first line has to name the columns text and labels",
         ),
-        ("a.csv", 'text,labels\n"x,joy\n', r"a\.csv, line \d: not CSV"),
+        ("a.csv", 'text,labels\nx,joy\n"y,joy\nz,joy\n', r"a\.csv, line 3: not CSV: unexpected end .* ends with one"),
+        ("a.csv", 'text,labels\n"x\ny",joy\n\n"z" z,joy\n', r"a\.csv, line 5: not CSV"),
+        (
+            "a.csv",
+            "text,labels\nx,joy\nHello, world,joy\n",
+            r"a\.csv, line 3: it has more columns than the header; a text with a comma in it takes double quotes",
+        ),
+        ("a.tsv", "text\tlabels\nHello\tworld\tjoy\n", r"a\.tsv, line 2: it has more .* with a tab in it takes double"),
+        ("a.tsv", 'text\tlabels\nw\tjoy\n"x\tjoy\ny\tjoy\n', r"a\.tsv, line 3: not CSV: unexpected end of data"),
+        (
+            "a.tsv",
+            "text\tlabels\n\"I can't.\tjoy\nI won't.\"\tjoy\nz\tjoy\n",
+            r"a\.tsv, line 2: a cell has a tab and a line break in it: is a double quote not closed\? .* takes both",
+        ),
         ("a.csv", "text,labels\nx,\n", r"a\.csv: no text has a label"),
         ("a.tsv", "text\tlabels\nx\tjoy\ny\n", r"a\.tsv, line 3: it has fewer"),
         ("a.tsv", "x\t0\ny\t28\n", r"a\.tsv, line 2: not text, tab, label ids below 28.*label 28 is no id within"),
         ("a.tsv", "x\t-1\n", r"a\.tsv, line 1: .*label -1 is no id"),
         ("a.tsv", "x\tjoy\n", r"a\.tsv, line 1: .*does not name the columns text and labels"),
+        ("a.tsv", "x\t0\n\ny\t0\n", r"a\.tsv, line 2: not text, tab"),
+        ("a.tsv", "a\u2028b\t0\ny\tjoy\n", r"a\.tsv, line 2: not text, tab"),
         ("a.tsv", "", r"a\.tsv holds no texts"),
         ("a.csv", b"text,labels\n\xff,joy\n", r"a\.csv: not in UTF-8"),
         ("a.parquet", b"PAR1 and no more", r"a\.parquet: not Parquet"),
@@ -282,6 +298,38 @@ def test_a_row_that_is_no_data_is_named_with_what_it_takes(
     with pytest.raises(DataError, match=message) as caught:
         load_split(path)
     assert "\n" not in str(caught.value)
+
+
+def test_names_that_share_a_cell_are_the_same_with_spaces_around_them(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text,labels\na,joy\nb,"joy , sad"\nc, sad ;; joy|\nd, ; \ne,not sad\n')
+    split = load_split(tmp_path / "a.csv")
+    assert ("joy", "not sad", "sad") == split.labels
+    assert [[1, 0, 0], [1, 0, 1], [1, 0, 1], [0, 0, 0], [0, 1, 0]] == split.targets_NK.tolist()
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_row_of_ids_ends_where_its_line_does_and_nowhere_else(tmp_path: Path, ending: str) -> None:
+    """Other characters that Unicode ends lines at stand in people's texts; a quote is a letter."""
+    texts = ("a\u2028b", "c\u0085d", "e\x0cf", "g\x1eh", '"i', 'j"')
+    rows = ending.join(f"{text}\t{label}" for label, text in enumerate(texts))
+    for content in (rows, rows + ending):
+        (tmp_path / "a.tsv").write_bytes(content.encode())
+        table = read_labelled(tmp_path / "a.tsv")
+        assert texts == table.texts
+        assert tuple((name,) for name in LABELS[: len(texts)]) == table.given
+        assert "line 6" == table.places[-1]
+
+
+def test_a_quoted_text_may_have_several_lines_and_stands_where_it_begins(tmp_path: Path) -> None:
+    rows: Rows = [("a\nb", ["x"]), ('"c"\n\nd', ["y"]), ("e", ["x", "y"])]
+    for kind in ("csv", "tsv with a header"):
+        write(rows, tmp_path / f"a.{kind[:3]}", kind)
+        table = read_labelled(tmp_path / f"a.{kind[:3]}")
+        assert tuple(text for text, _ in rows) == table.texts
+        assert ("line 2", "line 4", "line 7") == table.places
+    rows = [("one, a\ttab\nand a line", ["x"]), ("f", ["x"])]
+    write(rows, tmp_path / "a.csv", "csv")
+    assert tuple(text for text, _ in rows) == read_labelled(tmp_path / "a.csv").texts
 
 
 @pytest.mark.parametrize(("names", "message"), [("a\nb\na\n", "'a' stands twice"), ("\n", "empty")])
