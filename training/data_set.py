@@ -6,16 +6,20 @@
     origin, kaggle    GoEmotions: the repository that its authors publish in; Kaggle, by its own credentials
 
 `labelled` says what the tables in them look like. A file is known by its sha256, a split of `datasets` by that of its
-content (`labelled.content_sha256`): how it is stored depends on versions and on the disk.
+content (`labelled.content_sha256`): how it is stored depends on versions and on the disk. `origin` is held to the sums
+of what its authors published.
 
 Source of GoEmotions: Demszky et al. 2020, "GoEmotions: A Dataset of Fine-Grained Emotions" (ACL 2020; CC BY 4.0).
 """
 
+import hashlib
 import logging
 import urllib.request
 from collections.abc import Callable, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 from .data import DataError, Split
 from .labelled import FORMATS, Labelled, from_arrow, read_labelled
@@ -27,7 +31,13 @@ SAVED = "dataset_dict.json"
 HUB = "datasets:"
 KAGGLE_HANDLE = "debarshichanda/goemotions"
 ORIGIN = "https://raw.githubusercontent.com/google-research/google-research/master/goemotions/data/"
-ORIGIN_FILES = ("train.tsv", "dev.tsv", "test.tsv", "emotions.txt")
+ORIGIN_FILES = {
+    "train.tsv": "1c254a142be5c00e80d819b9ae1bbd36d94b2eeb8f4b1271846508d57e57d9c5",
+    "dev.tsv": "575489c079c9de1097062a01738f998590d6b7ead66dd1c9fd1d2ba01fd8bc62",
+    "test.tsv": "0587b2dd8b27b97352adbfc3fb083d46005c8946657fdc2b1ca8b1cc7f1f8be4",
+    "emotions.txt": "45c3ef86782d2a4d7fedcd6d8c111aa0d0e94720689bd164fac94fefb4495a89",
+}
+"""Each with its sha256. huggingface/datasets at 040102f1 records those of the tables too, in `go_emotions`."""
 
 
 class DataSet(Protocol):
@@ -51,7 +61,7 @@ def find(data: str, *, cache: Path | None = None) -> DataSet:
         cache: where `origin` is downloaded to, once; `~/.cache/emotag/goemotions` where none is given.
 
     Raises:
-        DataError: there is no such folder or data set, or the download failed.
+        DataError: there is no such folder or data set, or the download failed or is not what was published.
     """
     if data == "kaggle":
         return Files(_from_kaggle())
@@ -140,7 +150,8 @@ def _loaded(data: str, load: Callable[[Any], Any]) -> Mapping[str, Any]:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it reports each try to reach the hub
     try:
         found = load(datasets)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+    # RuntimeError is what it has for a data set that is a script.
+    except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise DataError(f"{data} cannot be loaded: {error}") from error
     if not isinstance(found, datasets.DatasetDict):
         raise DataError(f"{data} is a {type(found).__name__}; it takes a DatasetDict with the splits train and dev")
@@ -160,17 +171,31 @@ def _from_kaggle() -> Path:
 
 def _from_origin(cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
-    for name in ORIGIN_FILES:
-        if not (cache / name).is_file():
-            _download(ORIGIN + name, cache / name)
+    for name, sha256 in ORIGIN_FILES.items():
+        path = cache / name
+        if not path.is_file():
+            _download(ORIGIN + name, path, sha256)
+        elif (found := hashlib.sha256(path.read_bytes()).hexdigest()) != sha256:
+            raise DataError(
+                f"{path} has the sha256 {found}, and {name} as published has {sha256}: delete {path}, and it is"
+                " downloaded again"
+            )
     return cache
 
 
-def _download(url: str, path: Path) -> None:
+def _download(url: str, path: Path, sha256: str) -> None:
+    """The file appears in its place whole or not at all, however many processes download it at once."""
+    draft = path.with_name(f".{path.name}.{uuid4().hex}")
+    other = "put the files into a folder and give --data FOLDER"
     try:
         with urllib.request.urlopen(url, timeout=60) as response:  # nosec B310  # noqa: S310  (a constant https address)
-            path.write_bytes(response.read())
-    except OSError as error:
-        raise DataError(
-            f"could not download {url}: {error}; put the files into a folder and give --data FOLDER"
-        ) from error
+            content: bytes = response.read()
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise DataError(f"{url} has the sha256 {found}, and as published it has {sha256}; {other}")
+        draft.write_bytes(content)
+        draft.replace(path)
+    except (HTTPException, OSError) as error:
+        raise DataError(f"could not download {url}: {error}; {other}") from error
+    finally:
+        draft.unlink(missing_ok=True)

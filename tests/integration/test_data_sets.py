@@ -364,6 +364,16 @@ def test_a_data_set_that_cannot_be_reached_is_one_plain_line(monkeypatch: pytest
         find("datasets:someone/gone")
 
 
+def test_a_data_set_that_is_a_script_is_one_plain_line(tmp_path: Path) -> None:
+    """The library has given those up, and says so by a RuntimeError."""
+    (tmp_path / "tickets").mkdir()
+    (tmp_path / "tickets" / "tickets.py").write_text("raise SystemExit\n")
+    with pytest.raises(
+        DataError, match=r"tickets cannot be loaded: Dataset scripts are no longer supported.*tickets\.py"
+    ):
+        find(f"datasets:{tmp_path / 'tickets'}")
+
+
 def test_a_data_set_is_loaded_by_the_library_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A local folder in the place of a name on the hub: the same builder reads both."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
