@@ -17,10 +17,10 @@ export UV_LINK_MODE := copy
 # Importing torch takes twice as long without its compiled files, and the tests start dozens of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check unit chaos soak mutants fuzz bench bench-quick deploy-check lock sbom trunk trunk-base trunk-teacher train clean
+.PHONY: help setup demo test check unit chaos soak mutants fuzz bench bench-quick deploy-check lock sbom trunk trunk-base trunk-teacher train train-original clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(READY) ## everything into .venv (Python >= 3.11 and pip are all it needs)
 
@@ -146,6 +146,10 @@ trunk-teacher: $(READY) ## the trunk of `--trunk mpnet`, joined and unpacked
 train: trunk ## train the default artifact anew, and draw its report (DATA=folder with train.tsv and dev.tsv)
 	$(BIN)/emotag-train fit --config training/recipes/emotag-mini.toml --data $(DATA) --out runs/emotag-mini $(ARGS)
 	$(BIN)/emotag-train plot --model runs/emotag-mini --data $(DATA) --out runs/emotag-mini-report
+
+train-original: trunk ## train the original's recipe on the same trunk, and draw the report that has the two beside each other
+	$(BIN)/emotag-train fit --preset original --name original --data $(DATA) --out runs/original $(ARGS)
+	$(BIN)/emotag-train plot --model model/artifacts/emotag-mini --beside runs/original --data $(DATA) --out runs/emotag-mini-report
 
 clean: ## remove what was set up and built
 	rm -rf $(VENV) $(BENCH) $(DEPLOY) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
