@@ -36,6 +36,7 @@ from .progress import watchers
 from .ranks import processes_here
 from .recipe import FILE, Recipe, RecipeError, resolve, settled, varied
 from .speed import fastest_precision
+from .tables import escaped
 
 PLAIN = "the recipe as it is"
 FIXED = ("preset", "data", "name", "seed", "limit", "device", "calibrate", "threshold")
@@ -163,7 +164,7 @@ def table(record: Mapping[str, Any]) -> str:
     ]
     for row in record["variations"]:
         cells = [_cell(row["figures"][name], row["differences"].get(name)) for name in FIGURES]
-        lines.append(f"| {row['name'].replace('|', chr(92) + '|')} | {' | '.join(cells)} |")
+        lines.append(f"| {escaped(row['name'])} | {' | '.join(cells)} |")
     lines += [
         "",
         f"Intervals: {record['level']:.0%}, by the paired bootstrap over texts ({record['resamples']:,} resamples) of"

@@ -1,14 +1,16 @@
 """The model card: what a trained model is, what it is worth and how it was made, from the artifact alone."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from model.artifact import Artifact
 from schemas.labels import LABELS
 
+from . import tables
 from .metrics import CROSS_FIT_SPLITS
 from .slices import SENTENCES
+from .tables import between, markdown, shown
 
 LANGUAGE = "language: en\n"
 DATA_SET = "datasets: [google-research-datasets/go_emotions]\n"
@@ -33,7 +35,7 @@ def card(made: Artifact) -> str:
     figures, record = made.metrics["dev"], made.training
     config, calibration, sure = made.config, figures["calibration"], figures["intervals"]
     parameters = sum(values.size for values in made.weights.values()) / 1e6
-    rows = _table(
+    rows = markdown(
         (
             "label",
             "texts on dev",
@@ -53,8 +55,8 @@ def card(made: Artifact) -> str:
                 r["precision"],
                 r["recall"],
                 r["f1"],
-                _between(r["f1_interval"]),
-                _shown(r["average_precision"]),
+                between(r["f1_interval"]),
+                shown(r["average_precision"]),
                 calibration["as_is"]["per_label"][label],
             )
             for label, r in figures["per_label"].items()
@@ -84,11 +86,11 @@ over its tokens, {parameters:.1f} M parameters, that gives {gives}. It reads the
 
 | figure | value | 95 % interval |
 |---|---|---|
-| macro F1, thresholds tuned on one half and scored on the other, {CROSS_FIT_SPLITS} splits | {figures["macro_f1_cross_fitted"]:.4f} ± {figures["macro_f1_cross_fitted_std"]:.4f} | {_between(sure["macro_f1_cross_fitted"])} |
-| macro F1 at the thresholds below | {figures["own_thresholds"]["macro_f1"]:.4f} | {_between(sure["macro_f1_own_thresholds"])} |
-| ROC-AUC, macro | {_shown(figures["roc_auc"])} | {_between(sure["roc_auc"])} |
-| mean average precision | {_shown(figures["mean_average_precision"])} | {_between(sure["mean_average_precision"])} |
-| MCC over all decisions, threshold 0.51 | {figures["at_0.51"]["mcc_flattened"]:.4f} | {_between(sure["mcc_flattened_at_0.51"])} |
+| macro F1, thresholds tuned on one half and scored on the other, {CROSS_FIT_SPLITS} splits | {figures["macro_f1_cross_fitted"]:.4f} ± {figures["macro_f1_cross_fitted_std"]:.4f} | {between(sure["macro_f1_cross_fitted"])} |
+| macro F1 at the thresholds below | {figures["own_thresholds"]["macro_f1"]:.4f} | {between(sure["macro_f1_own_thresholds"])} |
+| ROC-AUC, macro | {shown(figures["roc_auc"])} | {between(sure["roc_auc"])} |
+| mean average precision | {shown(figures["mean_average_precision"])} | {between(sure["mean_average_precision"])} |
+| MCC over all decisions, threshold 0.51 | {figures["at_0.51"]["mcc_flattened"]:.4f} | {between(sure["mcc_flattened_at_0.51"])} |
 | macro F1 at 0.51 | {figures["at_0.51"]["macro_f1"]:.4f} | |{_shared_row(figures)}
 
 Intervals: bootstrap over texts, {sure["resamples"]:,} resamples, percentiles. They do not cover what training anew would change.
@@ -102,7 +104,7 @@ Intervals: bootstrap over texts, {sure["resamples"]:,} resamples, percentiles. T
 Expected calibration error of a label, {calibration["bins"]} bins of equally many texts: {calibration["as_is"]["mean"]:.4f} on average,
 {calibration["as_is"]["largest"]:.4f} for the worst label. {_calibrated(made)}
 
-{_slices(made)}
+{_slices(figures)}
 
 ## How it was made
 
@@ -121,25 +123,18 @@ def _shared_row(figures: Mapping[str, Any]) -> str:
     return f"\n| macro F1 without the texts that also stand in train ({shared} of them) | {apart['macro_f1_cross_fitted']:.4f} | |"
 
 
-def _slices(made: Artifact) -> str:
+def _slices(figures: Mapping[str, Any]) -> str:
     """Kinds of texts; and what is negative by mistake, for a model that has a negative emotion to give."""
-    figures = made.metrics["dev"]
-    slices = figures["slices"].items()
-    if figures["people_negative_false_positive_rate"]["all"] is None:  # no label of it is negative
-        return f"""## Where it is better and worse
-
-At the thresholds of the table of labels.
-
-{_table(("texts", "how many", "micro F1"), [(kind, s["texts"], _shown(s["micro_f1"])) for kind, s in slices])}"""
-    return f"""## Where it is better and worse
-
-At the thresholds of the table of labels. The last column counts the texts that nobody called negative and that are given a negative emotion.
-
-{_table(("texts", "how many", "micro F1", "negative by mistake"), [(kind, s["texts"], _shown(s["micro_f1"]), _shown(s["negative_false_positive_rate"])) for kind, s in slices])}
-
-Plain sentences such as "My neighbour is a Muslim.", {len(SENTENCES)} about each kind of people; the share of them that is given a negative emotion:
-
-{_table(("about", "negative by mistake"), [(people, _shown(rate)) for people, rate in figures["people_negative_false_positive_rate"].items()])}"""
+    parts = ["## Where it is better and worse", "At the thresholds of the table of labels."]
+    if not tables.gives_negative(figures):
+        return "\n\n".join([*parts, markdown(*tables.kinds(figures))])
+    parts[-1] += " The last column counts the texts that nobody called negative and that are given a negative emotion."
+    parts += [
+        markdown(*tables.kinds(figures)),
+        f'Plain sentences such as "My neighbour is a Muslim.", {len(SENTENCES)} about each kind of people; the share of them that is given a negative emotion:',
+        markdown(*tables.people(figures)),
+    ]
+    return "\n\n".join(parts)
 
 
 def _calibrated(made: Artifact) -> str:
@@ -181,14 +176,6 @@ def _model_index(made: Artifact) -> str:
       metrics:{lines}"""
 
 
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _between(interval: Sequence[float] | None) -> str:
-    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
-
-
 def _reservation(made: Artifact) -> str:
     """How far the figures can be trusted."""
     seed = f"One seed ({made.training['seed']}). " if "seed" in made.training else ""
@@ -211,8 +198,3 @@ def _origin(made: Artifact) -> str:
     teachers = f" It learnt from what {others} of these texts too: {', '.join(taught_by)}." if taught_by else ""
     return f"""{command}Training data: {train}; dev sha256 `{made.metrics["dev"]["data_sha256"]}`.{teachers}
 {recipe}All figures: `metrics.json`."""
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

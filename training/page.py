@@ -11,9 +11,10 @@ from typing import Any
 
 from model.artifact import Artifact
 
-from . import plots
+from . import plots, tables
 from .evaluate import headline
 from .metrics import CALIBRATION_BINS, Floats
+from .tables import between, shown
 
 FILE = "report.html"
 
@@ -185,7 +186,7 @@ def _hash(sha256: str | None) -> str:
 
 def _headline(trained: Artifact, figures: Mapping[str, Any]) -> Iterator[str]:
     sure = figures["intervals"]
-    rows = [(title.strip(), _shown(value), _between(interval)) for title, value, interval in headline(figures)]
+    rows = [(title.strip(), shown(value), between(interval)) for title, value, interval in headline(figures)]
     yield _table(("figure", "value", "95 % interval"), rows)
     yield _note(f"Intervals: bootstrap over texts, {sure['resamples']:,} resamples; they do not cover other seeds.")
     if trained.thresholds.data_sha256 == figures["data_sha256"]:
@@ -208,7 +209,7 @@ def _headline(trained: Artifact, figures: Mapping[str, Any]) -> Iterator[str]:
 def _beside(name: str, other: str, found: Mapping[str, Any]) -> Iterator[str]:
     yield f"<h2>Beside {escape(other)}</h2>"
     rows = [
-        (title, _shown(d["b"]), _shown(d["a"]), f"{d['difference']:+.4f}", _between(d["interval"]), f"{d['p']:.3f}")
+        (title, shown(d["b"]), shown(d["a"]), f"{d['difference']:+.4f}", between(d["interval"]), f"{d['p']:.3f}")
         for title, d in found.items()
     ]
     yield _table(("figure", name, other, "difference", "95 % interval", "p"), rows)
@@ -235,29 +236,19 @@ def _labels(figures: Mapping[str, Any]) -> Iterator[str]:
         # Without a positive they are zeros by convention.
         known = [of["precision"], of["recall"], of["f1"]] if of["support"] else [None] * 3
         interval = of["f1_interval"] if of["support"] else None
-        ranking = _shown(of["average_precision"]), _shown(errors[label])
+        ranking = shown(of["average_precision"]), shown(errors[label])
         rows.append(
-            (label, f"{of['support']:,}", _shown(of["threshold"]), *map(_shown, known), _between(interval), *ranking)
+            (label, f"{of['support']:,}", shown(of["threshold"]), *map(shown, known), between(interval), *ranking)
         )
     yield _table((*header, "average precision", "calibration error"), rows)
 
 
 def _slices(figures: Mapping[str, Any]) -> Iterator[str]:
-    people, slices = figures["people_negative_false_positive_rate"], figures["slices"].items()
-    if people["all"] is None:  # no label of it is negative
-        rows = [(kind, f"{of['texts']:,}", _shown(of["micro_f1"])) for kind, of in slices]
-        yield _table(("texts", "how many", "micro F1"), rows)
-        return
-    yield _table(
-        ("texts", "how many", "micro F1", "negative by mistake"),
-        [
-            (kind, f"{of['texts']:,}", _shown(of["micro_f1"]), _shown(of["negative_false_positive_rate"]))
-            for kind, of in slices
-        ],
-    )
-    yield _note("Negative by mistake: the share of texts without a negative label that are given one.")
-    yield _note("The same for plain sentences such as “My neighbour is a Muslim.”, by the people they are about:")
-    yield _table(("about", "negative by mistake"), [(who, _shown(rate)) for who, rate in people.items()])
+    yield _table(*tables.kinds(figures))
+    if tables.gives_negative(figures):
+        yield _note("Negative by mistake: the share of texts without a negative label that are given one.")
+        yield _note("The same for plain sentences such as “My neighbour is a Muslim.”, by the people they are about:")
+        yield _table(*tables.people(figures))
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -272,11 +263,3 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _note(text: str) -> str:
     return f'<p class="quiet">{escape(text)}</p>'
-
-
-def _shown(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
-
-
-def _between(interval: Sequence[float] | None) -> str:
-    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"

@@ -1,0 +1,37 @@
+"""The model card says what the artifact's figures and record hold, and claims nothing that they do not."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from model import artifact
+from model.artifact import Artifact
+from training.card import card
+
+Change = Callable[[dict[str, Any], dict[str, Any]], None]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Artifact:
+    """The artifact that ships: a whole one, whose figures and record a test changes."""
+    return artifact.load(artifact.DEFAULT)
+
+
+def changed(made: Artifact, change: Change) -> Artifact:
+    """*made* with the dev figures and the training record that *change* leaves of copies of its own."""
+    metrics, record = copy.deepcopy(dict(made.metrics)), copy.deepcopy(dict(made.training))
+    change(metrics["dev"], record)
+    return replace(made, metrics=metrics, training=record)
+
+
+def test_a_label_with_a_bar_has_one_cell(shipped: Artifact) -> None:
+    def named(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        for part in (figures["per_label"], figures["calibration"]["as_is"]["per_label"]):
+            part["late|lost"] = part.pop("anger")
+
+    written = card(changed(shipped, named))
+    assert r"| late\|lost | 195 |" in written
+    assert "late|lost" not in written
