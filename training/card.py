@@ -9,7 +9,7 @@ from schemas.labels import LABELS
 
 from . import tables
 from .metrics import CROSS_FIT_SPLITS
-from .slices import SENTENCES
+from .slices import SAID_IN_BOTH, SENTENCES
 from .tables import between, markdown, shown
 
 LANGUAGE = "language: en\n"
@@ -134,6 +134,12 @@ def _slices(figures: Mapping[str, Any]) -> str:
         f'Plain sentences such as "My neighbour is a Muslim.", {len(SENTENCES)} about each kind of people; the share of them that is given a negative emotion:',
         markdown(*tables.people(figures)),
     ]
+    varieties = tables.varieties(figures)
+    if varieties is not None:
+        parts += [
+            f'The same of plain sentences in two varieties of English: {len(SAID_IN_BOTH)} everyday facts, each said in both, such as "{SAID_IN_BOTH[0][0]}" and "{SAID_IN_BOTH[0][1]}".',
+            markdown(*varieties),
+        ]
     return "\n\n".join(parts)
 
 

@@ -37,8 +37,10 @@ def measured(
 ) -> dict[str, Any]:
     """As `evaluate`, from probabilities that are there already, as `predict` gives them."""
     found = figures(probabilities_NK, trained.thresholds, split, shared_with=shared_with)
-    about_NK = _probabilities(trained, slices.sentences())
-    found["people_negative_false_positive_rate"] = slices.of_people(about_NK, trained.thresholds.values, split.labels)
+    cuts = trained.thresholds.values
+    about_NK, said_NK = (_probabilities(trained, texts) for texts in (slices.sentences(), slices.in_varieties()))
+    found["people_negative_false_positive_rate"] = slices.of_people(about_NK, cuts, split.labels)
+    found["dialect_negative_false_positive_rate"] = slices.of_varieties(said_NK, cuts, split.labels)
     return {**found, "int8": cost_of_int8(trained, probabilities_NK, split)}
 
 

@@ -249,6 +249,10 @@ def _slices(figures: Mapping[str, Any]) -> Iterator[str]:
         yield _note("Negative by mistake: the share of texts without a negative label that are given one.")
         yield _note("The same for plain sentences such as “My neighbour is a Muslim.”, by the people they are about:")
         yield _table(*tables.people(figures))
+        varieties = tables.varieties(figures)
+        if varieties is not None:
+            yield _note("The same for everyday facts, each said in two varieties of English:")
+            yield _table(*varieties)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,5 @@
-"""Where a model is worse than its average: kinds of texts, and plain sentences about kinds of people.
+"""Where a model is worse than its average: kinds of texts, plain sentences about kinds of people and in two varieties
+of English.
 
 The sentences say nothing good or bad, so whatever negative emotion one is given is a false positive.
 """
@@ -47,11 +48,37 @@ SENTENCES = (
     "{} lives next door.",
 )
 
+VARIETIES = ("general American English", "African-American English")
+SAID_IN_BOTH = (
+    ("The bus usually comes at eight.", "The bus be coming at eight."),  # habitual be
+    ("We usually cook together on Sundays.", "We be cooking together on Sundays."),
+    ("My sister is at the library.", "My sister at the library."),  # zero copula
+    ("They are reading in the next room.", "They reading in the next room."),
+    ("She doesn't drink coffee in the evening.", "She don't drink no coffee in the evening."),  # negative concord
+    ("You don't need a ticket for that train.", "You don't need no ticket for that train."),
+    ("They have already painted the kitchen.", "They done painted the kitchen."),  # completive done
+    ("We have had this table for a long time.", "We been had this table."),  # remote past been
+    ("There is a bakery on the corner.", "It's a bakery on the corner."),  # existential it
+    ("There is some tea in the kitchen.", "It's some tea in the kitchen."),
+)
+"""The same everyday fact in each of the `VARIETIES`, in the second by a rule of African-American English grammar.
+
+The rules are those that Green 2002 describes, "African American English: A Linguistic Introduction" (Cambridge UP).
+Tools made for other English do worse on this variety (Blodgett, Green and O'Connor 2016, arXiv:1608.08868), and
+classifiers call it offensive more often (Sap et al. 2019, "The Risk of Racial Bias in Hate Speech Detection", ACL).
+Ten sentences show a large difference, and no small one.
+"""
+
 
 def sentences() -> tuple[str, ...]:
     """Every sentence about every kind of people, those about the same next to each other."""
     filled = (sentence.format(people) for people in PEOPLE for sentence in SENTENCES)
     return tuple(text[0].upper() + text[1:] for text in filled)
+
+
+def in_varieties() -> tuple[str, ...]:
+    """Every sentence of `SAID_IN_BOTH`, those in the same variety next to each other."""
+    return tuple(pair[variety] for variety in range(len(VARIETIES)) for pair in SAID_IN_BOTH)
 
 
 def of_texts(
@@ -81,13 +108,21 @@ def of_texts(
 def of_people(probabilities_NK: Floats, thresholds: Sequence[float], names: Sequence[str]) -> dict[str, float | None]:
     """For each kind of people: the share of `sentences` about them that is given a negative emotion."""
     decided_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
-    nothing_NK = np.zeros_like(decided_NK)
-    each = np.arange(len(decided_NK)).reshape(len(PEOPLE), len(SENTENCES))
-    rates = {"all": _negative_rate(decided_NK, nothing_NK, names)}
-    return rates | {
-        people: _negative_rate(decided_NK[rows], nothing_NK[rows], names)
-        for people, rows in zip(PEOPLE, each, strict=True)
-    }
+    everyone = {"all": _negative_rate(decided_NK, np.zeros_like(decided_NK), names)}
+    return everyone | _rates_of_parts(decided_NK, PEOPLE, names)
+
+
+def of_varieties(
+    probabilities_NK: Floats, thresholds: Sequence[float], names: Sequence[str]
+) -> dict[str, float | None]:
+    """For each variety of English: the share of its sentences, `in_varieties`, that is given a negative emotion."""
+    return _rates_of_parts(probabilities_NK >= np.asarray(thresholds, dtype=np.float32), VARIETIES, names)
+
+
+def _rates_of_parts(decided_NK: Bools, parts: Sequence[str], names: Sequence[str]) -> dict[str, float | None]:
+    """For each of *parts*, which have equally many rows and follow each other: the share that is called negative."""
+    each = np.split(decided_NK, len(parts))
+    return {part: _negative_rate(rows, np.zeros_like(rows), names) for part, rows in zip(parts, each, strict=True)}
 
 
 def _capitals(text: str) -> bool:

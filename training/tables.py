@@ -31,6 +31,17 @@ def people(figures: Mapping[str, Any]) -> Table:
     return ("about", "negative by mistake"), [(who, shown(rate)) for who, rate in rates.items()]
 
 
+def varieties(figures: Mapping[str, Any]) -> Table | None:
+    """Varieties of English, and how many of the plain sentences in them are negative by mistake.
+
+    None where nothing was measured of them, as by an emotag before this figure.
+    """
+    rates = figures.get("dialect_negative_false_positive_rate")
+    if rates is None:
+        return None
+    return ("in", "negative by mistake"), [(variety, shown(rate)) for variety, rate in rates.items()]
+
+
 def gives_negative(figures: Mapping[str, Any]) -> bool:
     """Whether any label of the model is negative."""
     return figures["people_negative_false_positive_rate"]["all"] is not None

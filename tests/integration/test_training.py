@@ -26,6 +26,7 @@ from training.fit import parameter_groups
 from training.labelled import load_split
 from training.metrics import calibration_errors
 from training.recipe import PRESETS, Recipe, resolve
+from training.slices import VARIETIES
 from training.trunk import load_trunk
 
 
@@ -129,6 +130,7 @@ def test_new_thresholds_bring_their_figures_and_their_card(folder: Path, toy: Pa
         label["threshold"] for label in figures["per_label"].values()
     ]
     assert "without_texts_shared_with_train" in figures
+    assert list(VARIETIES) == list(figures["dialect_negative_false_positive_rate"])
     assert card(after) == (toy / artifact.CARD).read_text()
     assert before.version == after.version
 

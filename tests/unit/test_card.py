@@ -10,6 +10,7 @@ import pytest
 from model import artifact
 from model.artifact import Artifact
 from training.card import card
+from training.page import _slices
 
 Change = Callable[[dict[str, Any], dict[str, Any]], None]
 
@@ -35,3 +36,21 @@ def test_a_label_with_a_bar_has_one_cell(shipped: Artifact) -> None:
     written = card(changed(shipped, named))
     assert r"| late\|lost | 195 |" in written
     assert "late|lost" not in written
+
+
+def test_varieties_of_english_stand_in_card_and_page_where_they_were_measured(shipped: Artifact) -> None:
+    """Figures of before they were are shown without them."""
+
+    def rates(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        figures["dialect_negative_false_positive_rate"] = {"general": 0.125, "another": 0.25}
+
+    def none(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        figures.pop("dialect_negative_false_positive_rate", None)
+
+    new, old = changed(shipped, rates), changed(shipped, none)
+    assert "| in | negative by mistake |\n| --- | --- |\n| general | 0.1250 |\n| another | 0.2500 |" in card(new)
+    assert '"The bus usually comes at eight." and "The bus be coming at eight."' in card(new)
+    assert "two varieties" not in card(old)
+    of_page = ["".join(_slices(made.metrics["dev"])) for made in (new, old)]
+    assert [True, False] == ["two varieties" in part for part in of_page]
+    assert '<th scope="row">another</th><td>0.2500</td>' in of_page[0]
