@@ -8,6 +8,7 @@ from model.artifact import Artifact
 from schemas.labels import LABELS
 
 from . import tables
+from .failures import MOST_CHARACTERS, OF_EACH_KIND
 from .metrics import CROSS_FIT_SPLITS
 from .slices import SAID_IN_BOTH, SENTENCES
 from .tables import between, markdown, shown
@@ -105,7 +106,7 @@ Expected calibration error of a label, {calibration["bins"]} bins of equally man
 {calibration["as_is"]["largest"]:.4f} for the worst label. {_calibrated(made)}
 
 {_slices(figures)}
-
+{_failures(figures)}
 ## How it was made
 
 {_origin(made)}
@@ -137,10 +138,26 @@ def _slices(figures: Mapping[str, Any]) -> str:
     varieties = tables.varieties(figures)
     if varieties is not None:
         parts += [
-            f'The same of plain sentences in two varieties of English: {len(SAID_IN_BOTH)} everyday facts, each said in both, such as "{SAID_IN_BOTH[0][0]}" and "{SAID_IN_BOTH[0][1]}".',
+            f'The same for {len(SAID_IN_BOTH)} everyday facts, each said in two varieties of English ("{SAID_IN_BOTH[0][0]}", "{SAID_IN_BOTH[0][1]}"):',
             markdown(*varieties),
         ]
     return "\n\n".join(parts)
+
+
+def _failures(figures: Mapping[str, Any]) -> str:
+    """Texts that it gets most wrong, where there are any to show: nothing but GoEmotions' own."""
+    found = tables.failures(figures)
+    if found is None:
+        return ""
+    return f"""
+## Examples of failures
+
+Dev texts of at most {MOST_CHARACTERS} characters, from GoEmotions (Demszky et al. 2020, CC BY 4.0): at most {OF_EACH_KIND} labels that it gave and
+its raters did not agree on, of the highest probability, then as many that it missed, of the lowest; each label and each text
+once. Some of these mistakes are rather the raters'. The texts are shown as they stand in the data set; some may offend.
+
+{markdown(*found)}
+"""
 
 
 def _calibrated(made: Artifact) -> str:

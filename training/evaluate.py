@@ -12,7 +12,7 @@ from model.thresholds import Thresholds
 from model.tokens import Tokens
 from model.torch_engine import TorchEngine
 
-from . import slices
+from . import failures, slices
 from .calibration import calibration
 from .data import Split, shared_rows
 from .fit import probabilities
@@ -22,6 +22,8 @@ from .metrics import Floats, cross_fitted_macro_f1, report
 
 def evaluate(trained: Artifact, split: Split, *, shared_with: Split | None = None) -> dict[str, Any]:
     """All figures of an artifact on *split*, by the reference forward in float32, and what int8 would cost.
+
+    No text is among them, but of GoEmotions' own dev those of `failures`: they are written, and published with a card.
 
     Args:
         shared_with: the training split; where given, the figures without the texts that stand in both are added.
@@ -41,6 +43,7 @@ def measured(
     about_NK, said_NK = (_probabilities(trained, texts) for texts in (slices.sentences(), slices.in_varieties()))
     found["people_negative_false_positive_rate"] = slices.of_people(about_NK, cuts, split.labels)
     found["dialect_negative_false_positive_rate"] = slices.of_varieties(said_NK, cuts, split.labels)
+    found["failures"] = failures.of_texts(split, probabilities_NK, cuts)
     return {**found, "int8": cost_of_int8(trained, probabilities_NK, split)}
 
 

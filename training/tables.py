@@ -42,6 +42,22 @@ def varieties(figures: Mapping[str, Any]) -> Table | None:
     return ("in", "negative by mistake"), [(variety, shown(rate)) for variety, rate in rates.items()]
 
 
+def failures(figures: Mapping[str, Any]) -> Table | None:
+    """Texts that the model gets most wrong; None where the figures hold none, as those of others' texts never do."""
+    if not figures.get("failures"):
+        return None
+    rows: list[tuple[str, ...]] = [
+        (
+            of["text"],
+            ", ".join(of["raters"]),
+            ", ".join(f"{label} {shown(probability)}" for label, probability in of["given"].items()),
+            f"{of['label']} {of['mistake']}, {shown(of['probability'])}",
+        )
+        for of in figures["failures"]
+    ]
+    return ("text", "its raters", "the model", "the mistake"), rows
+
+
 def gives_negative(figures: Mapping[str, Any]) -> bool:
     """Whether any label of the model is negative."""
     return figures["people_negative_false_positive_rate"]["all"] is not None

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -16,13 +17,16 @@ from typer.testing import CliRunner
 from model import artifact
 from model.artifact import Artifact
 from model.tagger import EmotionTagger
+from schemas.labels import LABELS
+from tests.integration.conftest import untrained
 from training import data_set
 from training.batches import bucketed_batches, hide
 from training.card import card
 from training.cli import app, main
 from training.data import DataError
-from training.evaluate import predict
+from training.evaluate import measured, predict
 from training.fit import parameter_groups
+from training.goemotions import DEV_SHA256
 from training.labelled import load_split
 from training.metrics import calibration_errors
 from training.recipe import PRESETS, Recipe, resolve
@@ -133,6 +137,19 @@ def test_new_thresholds_bring_their_figures_and_their_card(folder: Path, toy: Pa
     assert list(VARIETIES) == list(figures["dialect_negative_false_positive_rate"])
     assert card(after) == (toy / artifact.CARD).read_text()
     assert before.version == after.version
+
+
+@pytest.mark.parametrize(("sha256", "shown"), [(DEV_SHA256, True), ("0" * 64, False)])
+def test_figures_hold_texts_of_goemotions_dev_and_of_no_other_data(folder: Path, sha256: str, shown: bool) -> None:
+    """Whatever its labels: the figures are published with the card."""
+    dev = replace(load_split(folder / "dev.tsv"), sha256=sha256)
+    trained = untrained(folder, labels=LABELS)
+    targets_NK = np.zeros((len(dev), len(LABELS)), np.float32)
+    targets_NK[:, :3] = dev.targets_NK
+    dev = replace(dev, targets_NK=targets_NK, labels=LABELS)
+    figures = measured(trained, predict(trained, dev), dev)
+    assert shown == bool(figures["failures"])
+    assert shown == any(text in json.dumps(figures) for text in dev.texts)
 
 
 def test_a_card_warns_of_thresholds_tuned_on_its_own_rows_and_of_no_others(folder: Path, toy: Path) -> None:
@@ -287,8 +304,6 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_every_text_is_in_one_batch_an_epoch_and_batches_are_of_like_length() -> None:
-    import numpy as np
-
     lengths = [random.Random(row).randint(3, 100) for row in range(1000)]
     batches = list(bucketed_batches(lengths, batch_size=32, rng=np.random.default_rng(0)))
     assert list(range(1000)) == sorted(int(row) for batch in batches for row in batch)

@@ -49,8 +49,37 @@ def test_varieties_of_english_stand_in_card_and_page_where_they_were_measured(sh
 
     new, old = changed(shipped, rates), changed(shipped, none)
     assert "| in | negative by mistake |\n| --- | --- |\n| general | 0.1250 |\n| another | 0.2500 |" in card(new)
-    assert '"The bus usually comes at eight." and "The bus be coming at eight."' in card(new)
+    assert '("The bus usually comes at eight.", "The bus be coming at eight.")' in card(new)
     assert "two varieties" not in card(old)
     of_page = ["".join(_slices(made.metrics["dev"])) for made in (new, old)]
     assert [True, False] == ["two varieties" in part for part in of_page]
     assert '<th scope="row">another</th><td>0.2500</td>' in of_page[0]
+
+
+def test_examples_of_failures_are_shown_as_text_where_there_are_any(shipped: Artifact) -> None:
+    """One row each, whatever signs a comment has."""
+    failure = {
+        "text": "so | `rm`\n<img src=x>",
+        "raters": ["joy", "love"],
+        "given": {"anger": 0.9123},
+        "mistake": "missed",
+        "label": "joy",
+        "probability": 0.0011,
+    }
+
+    def one(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        figures["failures"] = [failure]
+
+    def none(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        figures["failures"] = []
+
+    def as_before(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        figures.pop("failures", None)
+
+    written = card(changed(shipped, one))
+    row = r"| so \| \`rm\` &lt;img src=x&gt; | joy, love | anger 0.9123 | joy missed, 0.0011 |"
+    assert row in written.splitlines()
+    assert "at most 120 characters" in written
+    assert "## Examples of failures" in written
+    assert card(changed(shipped, none)) == card(changed(shipped, as_before))
+    assert "failures" not in card(changed(shipped, none))
