@@ -7,35 +7,90 @@ from typing import Any
 from model.artifact import Artifact
 from schemas.labels import LABELS
 
-from . import tables
+from . import goemotions, tables
 from .failures import MOST_CHARACTERS, OF_EACH_KIND
 from .metrics import CROSS_FIT_SPLITS
 from .slices import SAID_IN_BOTH, SENTENCES
 from .tables import between, markdown, shown
+from .trunk import ORIGINS
 
-LANGUAGE = "language: en\n"
-DATA_SET = "datasets: [google-research-datasets/go_emotions]\n"
+LICENSED = (ORIGINS["minilm"], ORIGINS["bge-small"])
+"""Trunks whose licences, Apache 2.0 and MIT, let a model grown on them be under Apache 2.0, as emotag is."""
 
-OF_EMOTIONS = """\
+MEASURED = ("macro_f1_cross_fitted", "intervals", "calibration", "slices", "people_negative_false_positive_rate")
+"""Figures that every `evaluate` gives: of an artifact that lacks one, as from elsewhere, a card shows none."""
+
+OF_GOEMOTIONS = """\
 It judges how a short English text reads, not how a person feels. It learnt from Reddit comments of 2005 to 2019, with
 their slang, their slurs and their raters (all from India). Do not use it to decide about people, nor on languages other
-than English. Rare labels (grief, relief, pride, nervousness, embarrassment) had 77 to 303 training texts and are weak.
-"""
+than English."""
+OF_EMOTIONS = """\
+It judges how a short text reads, not how a person feels. It has learnt from the texts named above and from no others: of
+a text unlike them or in another language, and of a label that few of them have, it says little. Do not use it to decide
+about people."""
 OF_OTHERS = """\
 It has learnt from the texts named above and from no others: of a text unlike them, and of a label that few of them have,
-it says little. Do not use it to decide about people.
-"""
+it says little. Do not use it to decide about people."""
 
 
 def card(made: Artifact) -> str:
     """The model card, in the Hugging Face format; every figure comes from the artifact's metrics.
 
-    What the training record does not say is left out: a model from elsewhere may have none. What is true of GoEmotions
-    alone, its raters and its emotions, is said of a model that has its 28 labels.
+    What metrics and training record do not say is left out: a model from elsewhere may have neither. Having GoEmotions'
+    28 labels makes a model one of emotions, no more; of the data set, its language, its raters and its counts, a card
+    speaks where the hashes on record are the data set's own, and of a licence where it knows the trunk's too.
     """
-    figures, record = made.metrics["dev"], made.training
-    config, calibration, sure = made.config, figures["calibration"], figures["intervals"]
+    sections = [
+        _what(made),
+        _figures(made) if _has_figures(made) else "## Figures\n\nThere are none on record.",
+        f"## How it was made\n\n{_origin(made)}",
+        f"## What it should not be used for\n\n{_uses(made)}",
+    ]
+    if _has_figures(made) and "measured_with" in made.metrics:
+        sections.append(f"## Precision\n\nThe figures above were measured with {made.metrics['measured_with']}.")
+    return "\n\n".join([_front(made), *sections]) + "\n"
+
+
+def _front(made: Artifact) -> str:
+    """What the Hugging Face hub reads: https://huggingface.co/docs/hub/model-cards."""
+    learnt = _learnt_goemotions(made)
+    lines = [
+        "license: apache-2.0" if learnt and made.training.get("trunk") in LICENSED else "",
+        "language: en" if learnt else "",
+        "library_name: emotag",
+        "pipeline_tag: text-classification",
+        "datasets: [google-research-datasets/go_emotions]" if learnt else "",
+        f"metrics: [f1, roc_auc, matthews_correlation]\n{_model_index(made)}" if _has_figures(made) else "",
+    ]
+    return "\n".join(["---", *filter(None, lines), "---"])
+
+
+def _what(made: Artifact) -> str:
+    config, record = made.config, made.training
     parameters = sum(values.size for values in made.weights.values()) / 1e6
+    labels = f"any of {len(config.labels)} {'emotions' if config.labels == LABELS else 'labels'}"
+    gives = f"{'an English text' if _learnt_goemotions(made) else 'a text'} {labels}"
+    trunk = f", from `{record['trunk']}`" if "trunk" in record else ""
+    return f"""# {made.name}
+
+A DistilBERT encoder ({config.n_layers} layers, {config.dim} wide{trunk}) with a convolution
+over its tokens, {parameters:.1f} M parameters, that gives {gives}. It reads the first {config.max_tokens} tokens.{_limited(made)}"""
+
+
+def _limited(made: Artifact) -> str:
+    """What a run that was held to the first texts saw of its data; nothing of any other."""
+    limit = _limit(made.training)
+    if limit is None:
+        return ""
+    measured = ""
+    if _has_figures(made) and made.metrics["dev"]["texts"] <= limit:
+        measured = f", and it was measured on no more than the first {limit:,} of dev"
+    return f"\n\nIt has learnt from no more than the first {limit:,} texts of its training data{measured} (`limit`, in its recipe)."
+
+
+def _figures(made: Artifact) -> str:
+    figures = made.metrics["dev"]
+    calibration, sure = figures["calibration"], figures["intervals"]
     rows = markdown(
         (
             "label",
@@ -63,27 +118,7 @@ def card(made: Artifact) -> str:
             for label, r in figures["per_label"].items()
         ],
     )
-    of_emotions = config.labels == LABELS
-    gives = (
-        f"an English text any of {len(config.labels)} emotions"
-        if of_emotions
-        else f"a text any of {len(config.labels)} labels"
-    )
-    trunk = f", from `{record['trunk']}`" if "trunk" in record else ""
-    return f"""---
-license: apache-2.0
-{LANGUAGE if of_emotions else ""}library_name: emotag
-pipeline_tag: text-classification
-{DATA_SET if of_emotions else ""}metrics: [f1, roc_auc, matthews_correlation]
-{_model_index(made)}
----
-
-# {made.name}
-
-A DistilBERT encoder ({config.n_layers} layers, {config.dim} wide{trunk}) with a convolution
-over its tokens, {parameters:.1f} M parameters, that gives {gives}. It reads the first {config.max_tokens} tokens.
-
-## Figures on {"GoEmotions dev" if of_emotions else "dev"} ({figures["texts"]:,} texts)
+    return f"""## Figures on {"GoEmotions dev" if _measured_on_goemotions(made) else "dev"} ({figures["texts"]:,} texts)
 
 | figure | value | 95 % interval |
 |---|---|---|
@@ -105,15 +140,7 @@ Intervals: bootstrap over texts, {sure["resamples"]:,} resamples, percentiles. T
 Expected calibration error of a label, {calibration["bins"]} bins of equally many texts: {calibration["as_is"]["mean"]:.4f} on average,
 {calibration["as_is"]["largest"]:.4f} for the worst label. {_calibrated(made)}
 
-{_slices(figures)}
-{_failures(figures)}
-## How it was made
-
-{_origin(made)}
-
-## What it should not be used for
-
-{OF_EMOTIONS if of_emotions else OF_OTHERS}"""
+{_slices(figures)}{_failures(figures)}"""
 
 
 def _shared_row(figures: Mapping[str, Any]) -> str:
@@ -150,14 +177,14 @@ def _failures(figures: Mapping[str, Any]) -> str:
     if found is None:
         return ""
     return f"""
+
 ## Examples of failures
 
 Dev texts of at most {MOST_CHARACTERS} characters, from GoEmotions (Demszky et al. 2020, CC BY 4.0): at most {OF_EACH_KIND} labels that it gave and
 its raters did not agree on, of the highest probability, then as many that it missed, of the lowest; each label and each text
 once. Some of these mistakes are rather the raters'. The texts are shown as they stand in the data set; some may offend.
 
-{markdown(*found)}
-"""
+{markdown(*found)}"""
 
 
 def _calibrated(made: Artifact) -> str:
@@ -173,8 +200,9 @@ def _calibrated(made: Artifact) -> str:
 
 
 def _model_index(made: Artifact) -> str:
-    """The figures as the Hugging Face hub reads them: https://huggingface.co/docs/hub/model-cards."""
-    figures, of_emotions = made.metrics["dev"], made.config.labels == LABELS
+    figures = made.metrics["dev"]
+    of_emotions, of_goemotions = made.config.labels == LABELS, _measured_on_goemotions(made)
+    part = "" if figures["texts"] == goemotions.DEV_TEXTS else f", the first {figures['texts']:,} texts"
     named = {
         ("f1", "macro F1, thresholds cross-fitted"): figures["macro_f1_cross_fitted"],
         ("roc_auc", "ROC-AUC, macro"): figures["roc_auc"],
@@ -193,31 +221,61 @@ def _model_index(made: Artifact) -> str:
         type: text-classification
         name: multi-label {"emotion" if of_emotions else "text"} classification
       dataset:
-        type: {"google-research-datasets/go_emotions" if of_emotions else "other"}
-        name: {"GoEmotions" if of_emotions else "its own"}
+        type: {"google-research-datasets/go_emotions" if of_goemotions else "other"}
+        name: {f"GoEmotions{part}" if of_goemotions else "its own"}
         split: validation
       metrics:{lines}"""
 
 
 def _reservation(made: Artifact) -> str:
     """How far the figures can be trusted."""
+    figures = made.metrics["dev"]
     seed = f"One seed ({made.training['seed']}). " if "seed" in made.training else ""
-    if made.thresholds.data_sha256 != made.metrics["dev"]["data_sha256"]:
+    if made.thresholds.data_sha256 != figures["data_sha256"]:
         return f"{seed}The thresholds below (`{made.thresholds.policy}`) were not tuned on these rows."
     return f"""{seed}The thresholds below were tuned on these same rows, so the columns that depend on
 them (precision, recall, F1) read higher than on new texts; the first row of the table above is the honest figure."""
 
 
 def _origin(made: Artifact) -> str:
-    """Command and data, as far as the training record has them."""
+    """Command and data, as far as record and figures have them."""
     record = made.training
     command = f"```\n{record['command']}\n```\n\n" if "command" in record else ""
     train_sha256 = record.get("data", {}).get("train_sha256")
-    source = "GoEmotions train (Demszky et al. 2020, CC BY 4.0), " if made.config.labels == LABELS else ""
+    source = "GoEmotions train (Demszky et al. 2020, CC BY 4.0), " if _learnt_goemotions(made) else ""
     train = f"{source}sha256 `{train_sha256}`" if train_sha256 else "not on record"
     recipe = "Recipe, epochs and versions: `training.json`. " if record else ""
     taught_by = record.get("taught_by") or []
     others = "another model says" if len(taught_by) == 1 else f"{len(taught_by)} other models say"
     teachers = f" It learnt from what {others} of these texts too: {', '.join(taught_by)}." if taught_by else ""
-    return f"""{command}Training data: {train}; dev sha256 `{made.metrics["dev"]["data_sha256"]}`.{teachers}
-{recipe}All figures: `metrics.json`."""
+    dev, figures = "", ""
+    if _has_figures(made):
+        dev, figures = f"; dev sha256 `{made.metrics['dev']['data_sha256']}`", "All figures: `metrics.json`."
+    return f"{command}Training data: {train}{dev}.{teachers}\n{recipe}{figures}".rstrip()
+
+
+def _uses(made: Artifact) -> str:
+    """What it should not be used for, and why."""
+    if not _learnt_goemotions(made):
+        return OF_EMOTIONS if made.config.labels == LABELS else OF_OTHERS
+    rare = "Rare labels (grief, relief, pride, nervousness, embarrassment) had"
+    counts = "77 to 303" if _limit(made.training) is None else "few"
+    return f"{OF_GOEMOTIONS} {rare} {counts} training texts and are weak."
+
+
+def _has_figures(made: Artifact) -> bool:
+    return set(MEASURED) <= set(made.metrics.get("dev", ()))
+
+
+def _learnt_goemotions(made: Artifact) -> bool:
+    return goemotions.is_train(made.training.get("data", {}).get("train_sha256"), made.config.labels)
+
+
+def _measured_on_goemotions(made: Artifact) -> bool:
+    return goemotions.is_dev(made.metrics["dev"]["data_sha256"], made.config.labels)
+
+
+def _limit(record: Mapping[str, Any]) -> int | None:
+    """How many of the first texts a run was held to."""
+    limit: int | None = (record.get("recipe") or {}).get("limit")
+    return limit

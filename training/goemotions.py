@@ -7,10 +7,11 @@ Source: Demszky et al. 2020, "GoEmotions: A Dataset of Fine-Grained Emotions" (A
 
 from schemas.labels import LABELS
 
+DEV_TEXTS = 5_426
 TRAIN_SHA256 = "1c254a142be5c00e80d819b9ae1bbd36d94b2eeb8f4b1271846508d57e57d9c5"
 DEV_SHA256 = "575489c079c9de1097062a01738f998590d6b7ead66dd1c9fd1d2ba01fd8bc62"
-"""Of train.tsv and dev.tsv as its authors publish them, 43,410 and 5,426 rows; the shipped model's training.json has
-both. The same texts in another form have another hash, and nothing is said of them."""
+"""Of train.tsv and dev.tsv as its authors publish them, 43,410 and `DEV_TEXTS` rows; they stand in the shipped model's
+training.json too. The same texts in another form have another hash, and nothing is said of them."""
 
 
 def is_train(sha256: str | None, labels: tuple[str, ...]) -> bool:

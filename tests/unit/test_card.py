@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from huggingface_hub import ModelCard
 
 from model import artifact
 from model.artifact import Artifact
@@ -26,6 +27,11 @@ def changed(made: Artifact, change: Change) -> Artifact:
     metrics, record = copy.deepcopy(dict(made.metrics)), copy.deepcopy(dict(made.training))
     change(metrics["dev"], record)
     return replace(made, metrics=metrics, training=record)
+
+
+def on_the_hub(written: str) -> Any:
+    """What huggingface_hub reads of a card."""
+    return ModelCard(written).data
 
 
 def test_a_label_with_a_bar_has_one_cell(shipped: Artifact) -> None:
@@ -83,3 +89,94 @@ def test_examples_of_failures_are_shown_as_text_where_there_are_any(shipped: Art
     assert "## Examples of failures" in written
     assert card(changed(shipped, none)) == card(changed(shipped, as_before))
     assert "failures" not in card(changed(shipped, none))
+
+
+def test_the_shipped_models_card_speaks_of_goemotions_and_of_its_licence(shipped: Artifact) -> None:
+    """Data and trunk are known."""
+    written = card(shipped)
+    assert "\nlicense: apache-2.0\nlanguage: en\n" in written
+    assert "\ndatasets: [google-research-datasets/go_emotions]\n" in written
+    assert "Reddit comments of 2005 to 2019" in written
+    assert "had 77 to 303 training texts" in written
+    assert "## Figures on GoEmotions dev (5,426 texts)" in written
+    assert "        name: GoEmotions\n" in written
+
+
+def test_of_anybodys_texts_with_the_28_labels_nothing_is_claimed_but_what_a_model_of_emotions_is_not_for(
+    shipped: Artifact,
+) -> None:
+    def others(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        record["data"] = {"train_sha256": "0" * 64, "dev_sha256": "1" * 64}
+        figures |= {"data_sha256": "1" * 64, "failures": []}
+
+    written = card(changed(shipped, others))
+    claims = ("GoEmotions", "go_emotions", "Reddit", "from India", "77 to 303", "nglish text", "language:", "license")
+    assert not [claim for claim in claims if claim in written]
+    assert "any of 28 emotions" in written
+    assert "not how a person feels" in written
+    assert "Do not use it to decide\nabout people." in written
+    assert "library_name: emotag\n" in written
+    assert "emotag" == on_the_hub(written).library_name  # which the hub takes without a licence
+
+
+def test_what_is_measured_on_goemotions_dev_says_so_whatever_was_learnt_from(shipped: Artifact) -> None:
+    def others(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        record["data"]["train_sha256"] = "0" * 64
+
+    written = card(changed(shipped, others))
+    assert "## Figures on GoEmotions dev" in written
+    assert "Reddit" not in written
+
+
+@pytest.mark.parametrize(
+    ("trunk", "licensed"),
+    [
+        ("sentence-transformers/all-MiniLM-L6-v2", True),
+        ("BAAI/bge-small-en-v1.5", True),
+        ("someone/their-own-bert", False),
+        ("/home/someone/trunk", False),
+    ],
+)
+def test_a_licence_is_written_where_the_trunks_is_known(shipped: Artifact, trunk: str, licensed: bool) -> None:
+    def grown(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        record["trunk"] = trunk
+
+    written = card(changed(shipped, grown))
+    assert licensed == ("\nlicense:" in written)
+    assert "Reddit comments" in written
+
+
+def test_a_run_held_to_the_first_texts_says_so_and_counts_none_of_the_others(shipped: Artifact) -> None:
+    """Its record has the hash of the whole file all the same."""
+
+    def limited(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        record["recipe"]["limit"] = 1000
+        figures["texts"] = 1000
+
+    def measured_anew(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        record["recipe"]["limit"] = 1000
+
+    written = card(changed(shipped, limited))
+    assert (
+        "from no more than the first 1,000 texts of its training data, and it was measured on no more than" in written
+    )
+    assert "77 to 303" not in written
+    assert "        name: GoEmotions, the first 1,000 texts\n" in written
+    assert {"GoEmotions, the first 1,000 texts"} == {result.dataset_name for result in on_the_hub(written).eval_results}
+    later = card(changed(shipped, measured_anew))
+    assert "from no more than the first 1,000 texts of its training data (`limit`" in later
+    assert "no more than the first" not in card(shipped)
+
+
+@pytest.mark.parametrize("metrics", [{}, {"dev": {"texts": 1}}, {"measured_with": "float16 weights"}])
+def test_without_figures_a_card_says_what_the_rest_says(shipped: Artifact, metrics: dict[str, Any]) -> None:
+    written = card(replace(shipped, metrics=metrics, name="mine"))
+    assert "# mine\n" in written
+    assert "## Figures\n\nThere are none on record.\n" in written
+    assert "Training data: GoEmotions train" in written
+    assert not [part for part in ("model-index", "metrics.json", "measured with") if part in written]
+
+
+def test_a_card_says_with_which_weights_its_figures_were_measured(shipped: Artifact) -> None:
+    made = replace(shipped, metrics={**shipped.metrics, "measured_with": "other weights"})
+    assert f"{card(shipped)}\n## Precision\n\nThe figures above were measured with other weights.\n" == card(made)
