@@ -51,6 +51,23 @@ def card(made: Artifact) -> str:
     return "\n\n".join([_front(made), *sections]) + "\n"
 
 
+def chosen_on(record: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
+    """What of the model was chosen on the texts that *figures* are of, as far as the record has it; or nothing."""
+    measured, limit = figures["data_sha256"], _limit(record)
+    whole = limit is None or figures["texts"] <= limit  # a run that was held to the first texts saw no others
+    reasons = []
+    epochs = len(record.get("epochs") or ())
+    # Of a single epoch there is nothing to choose.
+    if epochs > 1 and "best_epoch" in record and record.get("data", {}).get("dev_sha256") == measured:
+        best = f"the epoch ({record['best_epoch']} of {epochs}) with the best mean average precision on {'them' if whole else 'some of them'}"
+        reasons.append(f"its weights are those of {best}")
+    if (record.get("calibration") or {}).get("data_sha256") == measured:
+        reasons.append(f"Platt scaling was fitted on {'them all' if whole else 'some of them'}")
+    if not reasons:
+        return ""
+    return f"These texts had a part in the model: {', and '.join(reasons)}; on new ones every figure is likely to be worse."
+
+
 def _front(made: Artifact) -> str:
     """What the Hugging Face hub reads: https://huggingface.co/docs/hub/model-cards."""
     learnt = _learnt_goemotions(made)
@@ -231,10 +248,12 @@ def _reservation(made: Artifact) -> str:
     """How far the figures can be trusted."""
     figures = made.metrics["dev"]
     seed = f"One seed ({made.training['seed']}). " if "seed" in made.training else ""
+    chosen = chosen_on(made.training, figures)
+    after = f"\n{chosen}" if chosen else ""
     if made.thresholds.data_sha256 != figures["data_sha256"]:
-        return f"{seed}The thresholds below (`{made.thresholds.policy}`) were not tuned on these rows."
+        return f"{seed}The thresholds below (`{made.thresholds.policy}`) were not tuned on these rows.{after}"
     return f"""{seed}The thresholds below were tuned on these same rows, so the columns that depend on
-them (precision, recall, F1) read higher than on new texts; the first row of the table above is the honest figure."""
+them (precision, recall, F1) read higher than on new texts; the first row of the table above is the honest figure.{after}"""
 
 
 def _origin(made: Artifact) -> str:

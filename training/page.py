@@ -12,6 +12,7 @@ from typing import Any
 from model.artifact import Artifact
 
 from . import plots, tables
+from .card import chosen_on
 from .evaluate import headline
 from .metrics import CALIBRATION_BINS, Floats
 from .tables import between, shown
@@ -196,6 +197,9 @@ def _headline(trained: Artifact, figures: Mapping[str, Any]) -> Iterator[str]:
         )
     else:
         yield _note("The thresholds were not tuned on these texts.")
+    chosen = chosen_on(trained.training, figures)
+    if chosen:
+        yield _note(chosen)
     absent = [label for label, of in figures["per_label"].items() if not of["support"]]
     if absent:
         yield _note(f"No text has {', '.join(absent)}: recall and F1 mean nothing there, and count as 0 in macro F1.")

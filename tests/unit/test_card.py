@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 from model import artifact
 from model.artifact import Artifact
 from training.card import card
-from training.page import _slices
+from training.page import _headline, _slices
 
 Change = Callable[[dict[str, Any], dict[str, Any]], None]
 
@@ -163,9 +163,43 @@ def test_a_run_held_to_the_first_texts_says_so_and_counts_none_of_the_others(shi
     assert "77 to 303" not in written
     assert "        name: GoEmotions, the first 1,000 texts\n" in written
     assert {"GoEmotions, the first 1,000 texts"} == {result.dataset_name for result in on_the_hub(written).eval_results}
+    assert "mean average precision on them, and Platt scaling was fitted on them all" in written
     later = card(changed(shipped, measured_anew))
     assert "from no more than the first 1,000 texts of its training data (`limit`" in later
+    assert "mean average precision on some of them, and Platt scaling was fitted on some of them" in later
     assert "no more than the first" not in card(shipped)
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "not_said"),
+    [
+        (
+            {},
+            ["the epoch (5 of 5) with the best mean average precision on them", "Platt scaling was fitted on them"],
+            [],
+        ),
+        ({"epochs": [{}]}, ["These texts had a part in the model: Platt"], ["the epoch ("]),
+        ({"best_epoch": None}, ["These texts had a part in the model: Platt"], ["the epoch ("]),
+        ({"calibration": None}, ["the epoch (5 of 5)"], ["Platt scaling was fitted"]),
+        ({"calibration": {"data_sha256": "0" * 64}}, ["the epoch (5 of 5)"], ["Platt scaling was fitted on them"]),
+        ({"data": {"dev_sha256": "0" * 64}}, ["These texts had a part in the model: Platt"], ["the epoch ("]),
+        ({"data": {}, "calibration": None}, [], ["had a part in the model"]),
+    ],
+)
+def test_what_was_chosen_on_the_measured_texts_is_owned_up_to(
+    shipped: Artifact, change: dict[str, Any], said: list[str], not_said: list[str]
+) -> None:
+    """As far as the record has it, in card and page; None leaves a key out."""
+
+    def with_record(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        record.update(change)
+        for key in [key for key, value in record.items() if value is None]:
+            del record[key]
+
+    made = changed(shipped, with_record)
+    for written in (card(made), "".join(_headline(made, made.metrics["dev"]))):
+        assert not [part for part in said if part not in written]
+        assert not [part for part in not_said if part in written]
 
 
 @pytest.mark.parametrize("metrics", [{}, {"dev": {"texts": 1}}, {"measured_with": "float16 weights"}])
