@@ -56,26 +56,25 @@ def export(
 
 
 def convert(source: Path, path: Path, *, dtype: str, name: str = "") -> None:
-    """Write a checked copy of the artifact at *source*, its weights in *dtype*.
+    """Write a checked copy of the artifact at *source*, its weights in *dtype*, with a card of its own.
 
     Its figures are the source's. Where *dtype* cannot hold the weights as they are, figures and card say with which
     weights they were measured: to measure the copy takes data, which whoever copies need not have.
 
     Raises:
         ArtifactError: the source is none.
-        OSError: it has no card, or the copy cannot be written.
+        OSError: the copy cannot be written.
         ValueError: the copy would replace its source.
     """
     if path.resolve() == source.resolve():
         raise ValueError(f"{path} is the model itself; --out has to name another directory")
     trained = artifact.load(source)
-    text = (source / artifact.CARD).read_text(encoding="utf-8")
     # A second rounding changes nothing in what was measured before the first.
     if rounds(trained.weights, dtype) and "measured_with" not in trained.metrics:
         measured_with = f"{trained.weights_dtype} weights, before they were rounded to {DTYPES[dtype]}"
         trained = replace(trained, metrics={**trained.metrics, "measured_with": measured_with})
-        text += f"\n## Precision\n\nThe figures above were measured with {measured_with}.\n"
-    artifact.save(replace(trained, name=name or trained.name), path, card=text, dtype=dtype)
+    copied = replace(trained, name=name or trained.name)
+    artifact.save(copied, path, card=card(copied), dtype=dtype)
 
 
 def rounds(weights: Mapping[str, Array], dtype: str) -> bool:

@@ -195,10 +195,36 @@ def test_texts_with_other_labels_tune_nothing(folder: Path, toy: Path, tmp_path:
     assert before == {file.name: file.read_bytes() for file in toy.iterdir()}
 
 
-def test_a_copy_that_holds_the_weights_as_they_are_keeps_figures_and_card(toy: Path, tmp_path: Path) -> None:
+def test_a_copy_that_holds_the_weights_as_they_are_keeps_figures_and_card(
+    folder: Path, toy: Path, tmp_path: Path
+) -> None:
+    run("tune", "--data", str(folder), "--model", str(toy))
     run("export", "--model", str(toy), "--out", str(tmp_path / "full"), "--dtype", "fp32")
     assert artifact.load(toy).metrics == artifact.load(tmp_path / "full").metrics
     assert (toy / artifact.CARD).read_text() == (tmp_path / "full" / artifact.CARD).read_text()
+
+
+def test_a_copy_under_another_name_has_it_wherever_its_card_names_the_model(
+    folder: Path, toy: Path, tmp_path: Path
+) -> None:
+    """In title and model-index; all else is the source's, the figures too."""
+    run("tune", "--data", str(folder), "--model", str(toy))
+    run("export", "--model", str(toy), "--out", str(tmp_path / "copy"), "--dtype", "fp32", "--name", "renamed")
+    old, new = ((path / artifact.CARD).read_text() for path in (toy, tmp_path / "copy"))
+    assert "\n# renamed\n" in new
+    assert '\n  - name: "renamed"\n' in new
+    assert old == new.replace("# renamed", "# toy").replace('"renamed"', '"toy"')
+    assert card(artifact.load(tmp_path / "copy")) == new
+
+
+def test_a_copy_of_what_has_neither_figures_nor_card_has_a_card_without_figures(toy: Path, tmp_path: Path) -> None:
+    artifact.save(replace(artifact.load(toy), metrics={}), toy, card="")
+    (toy / artifact.CARD).unlink()
+    artifact._write_sums(toy)
+    run("export", "--model", str(toy), "--out", str(tmp_path / "copy"), "--name", "renamed")
+    written = (tmp_path / "copy" / artifact.CARD).read_text()
+    assert "# renamed\n" in written
+    assert "There are none on record." in written
 
 
 def test_a_copy_with_rounded_weights_says_with_which_its_figures_were_measured(
@@ -206,6 +232,7 @@ def test_a_copy_with_rounded_weights_says_with_which_its_figures_were_measured(
 ) -> None:
     """Once, however often it is copied on; and no longer when it has been measured itself."""
     rounded, copied = tmp_path / "rounded", tmp_path / "copied"
+    run("tune", "--data", str(folder), "--model", str(toy))
     run("export", "--model", str(toy), "--out", str(rounded), "--dtype", "bf16")
     run("export", "--model", str(rounded), "--out", str(copied), "--dtype", "fp32")
     expected = "float16 weights, before they were rounded to bfloat16"
