@@ -144,7 +144,7 @@ def _figures(made: Artifact) -> str:
 | ROC-AUC, macro | {shown(figures["roc_auc"])} | {between(sure["roc_auc"])} |
 | mean average precision | {shown(figures["mean_average_precision"])} | {between(sure["mean_average_precision"])} |
 | MCC over all decisions, threshold 0.51 | {figures["at_0.51"]["mcc_flattened"]:.4f} | {between(sure["mcc_flattened_at_0.51"])} |
-| macro F1 at 0.51 | {figures["at_0.51"]["macro_f1"]:.4f} | |{_shared_row(figures)}
+| macro F1 at 0.51 | {figures["at_0.51"]["macro_f1"]:.4f} | {between(sure.get("macro_f1_at_0.51"))} |{_shared_row(figures)}
 
 Intervals: bootstrap over texts, {sure["resamples"]:,} resamples, percentiles. They do not cover what training anew would change.
 
