@@ -34,7 +34,7 @@ def test_the_shipped_model_reaches_its_figures_on_dev(shipped: Artifact, goemoti
     for name in ("macro_f1_cross_fitted", "roc_auc", "mean_average_precision"):
         assert stored[name] == pytest.approx(figures[name], abs=2e-3)
     assert figures["macro_f1_cross_fitted"] >= 0.545
-    assert figures["roc_auc"] >= 0.939
+    assert figures["roc_auc"] >= 0.94
     assert figures["mean_average_precision"] >= 0.55
-    assert figures["at_0.51"]["mcc_flattened"] >= 0.585
+    assert figures["at_0.51"]["mcc_flattened"] >= 0.59
     assert stored["calibration"]["as_is"]["largest"] <= 0.02
