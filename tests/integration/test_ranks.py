@@ -4,12 +4,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from model import artifact
 from tests.integration.test_training import run
+from training.checkpoint import Interrupted
+from training.cli import main
+from training.fit import Run
 from training.ranks import Ranks
 
 TWO = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
@@ -31,6 +35,7 @@ def test_two_processes_come_to_the_weights_of_one(folder: Path, tmp_path: Path) 
     assert 1 == done.stderr.count("trained at"), done.stderr
     one, two = artifact.load(tmp_path / "one"), artifact.load(tmp_path / "two")
     assert (1, 2) == (one.training["processes"], two.training["processes"])
+    assert two.training["command"].startswith("torchrun --nproc-per-node 2 -m training fit --data ")
     for name, values in one.weights.items():
         assert np.abs(values - two.weights[name]).max() < 2e-3, name  # they are stored with half precision
     losses, others = ([epoch["train_loss"] for epoch in found.training["epochs"]] for found in (one, two))
@@ -53,6 +58,27 @@ def test_processes_that_are_stopped_together_go_on_together_bit_for_bit(tmp_path
     assert "interrupted in epoch 1, after step 3 of 10" == same["told"]
     assert [] == same["different"]
     assert same["histories"][0] == same["histories"][1]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_of_several_says_how_all_of_them_go_on(
+    rank: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With as many processes: what they left is not for one alone."""
+
+    def interrupted(*_: Any, **__: Any) -> Run:
+        raise Interrupted("interrupted in epoch 1")
+
+    monkeypatch.setenv("RANK", str(rank))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr("training.job.fit", interrupted)
+    command = f"emotag-train fit --smoke --data {folder} --trunk {folder / 'trunk'} --out {tmp_path}"
+    monkeypatch.setattr(sys, "argv", command.split())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert 130 == ended.value.code
+    told = f"interrupted in epoch 1; go on with: torchrun --nproc-per-node 2 -m training fit --resume --out {tmp_path}"
+    assert (f"emotag-train: {told}\n" if rank == 0 else "") == capsys.readouterr().err
 
 
 @pytest.mark.parametrize("texts", [2, 3, 7, 8])
