@@ -149,7 +149,7 @@ train: trunk ## train the default artifact anew, and draw its report (DATA=folde
 
 train-original: trunk ## train the original's recipe on the same trunk, and draw the report that has the two beside each other
 	$(BIN)/emotag-train fit --preset original --name original --data $(DATA) --out runs/original $(ARGS)
-	$(BIN)/emotag-train plot --model model/artifacts/emotag-mini --beside runs/original --data $(DATA) --out runs/emotag-mini-report
+	$(BIN)/emotag-train plot --model model/artifacts/emotag-mini --beside runs/original --data $(DATA) --out runs/original-report
 
 clean: ## remove what was set up and built
 	rm -rf $(VENV) $(BENCH) $(DEPLOY) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -267,7 +267,7 @@ def _tokenizer(path: Path, config: ModelConfig) -> Tokenizer:
 def _thresholds(path: Path, labels: tuple[str, ...], *, weights_sha256: str) -> Thresholds:
     values = _json(path)
     if values.get("weights_sha256", weights_sha256) != weights_sha256:
-        raise ArtifactError(path, f"these are the thresholds of other weights than {WEIGHTS}; tune anew")
+        raise ArtifactError(path, f"these are the thresholds of other weights than {WEIGHTS}; export the model again")
     try:
         by_label = {str(label): float(value) for label, value in values["thresholds"].items()}
         if by_label.keys() != set(labels):

@@ -8,13 +8,10 @@ interrupted gives the same command again. What was trained from another recipe, 
 
 import hashlib
 import json
-import os
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +29,7 @@ from .interrupt import Interrupt
 from .intervals import LEVEL, RESAMPLES, Draws, compared, draws, whole_and_resampled
 from .job import texts, untrained
 from .metrics import ORIGINAL_THRESHOLD, Floats
+from .processes import ProcessDied, side_by_side
 from .progress import watchers
 from .ranks import processes_here
 from .recipe import FILE, Recipe, RecipeError, resolve, settled, varied
@@ -39,7 +37,7 @@ from .speed import fastest_precision
 from .tables import escaped
 
 PLAIN = "the recipe as it is"
-FIXED = ("preset", "data", "name", "seed", "limit", "device", "calibrate", "threshold")
+FIXED = ("preset", "data", "name", "license", "seed", "limit", "device", "calibrate", "threshold")
 """Keys that no variation has: seeds are varied by themselves, all are measured on the same texts, the others are worth
 nothing by what is measured here."""
 FIGURES = {
@@ -48,7 +46,7 @@ FIGURES = {
     "roc_auc": "ROC-AUC",
     "mcc_flattened_at_0.51": "MCC flattened at 0.51",
 }
-HEARD_EVERY_S = 0.5
+AGAIN = "go on with the same command"
 Made = tuple[Floats, dict[str, Any], Split]
 """A run's probabilities of dev [N, K] and its record, and dev."""
 PROBABILITIES, RUN, TABLE, RECORD = "dev.npz", "run.json", "ablation.md", "ablation.json"
@@ -183,7 +181,7 @@ def _settled(recipe: Recipe, out: Path) -> Recipe:
         before = resolve(None, kept, {})
         recipe = settled(recipe, before)
         # Where the texts lie may change; what they are is compared run by run.
-        free = {"data", "teacher", "name"}
+        free = {"data", "teacher", "name", "license"}
         changed = first_change(before.model_dump(exclude=free), recipe.model_dump(exclude=free))
         if changed is not None:
             raise AblationError(f"{out} holds an ablation with {changed}: give another --out, or the same recipe")
@@ -205,43 +203,34 @@ def _all(todo: Sequence[tuple[Variation, int]], out: Path, console: Console, pro
     seeded = [variation.recipe.model_copy(update={"seed": seed}) for variation, seed in todo]
     folders = [out / "runs" / variation.folder / str(seed) for variation, seed in todo]
     threads = max(1, usable_cores() // processes)
-    if processes == 1:
-        for (variation, seed), recipe, folder in zip(todo, seeded, folders, strict=True):
-            console.print(f"{variation.name}, seed {seed}")
-            yield _run(recipe, folder, threads, console)
-        return
-    waiting = deque(enumerate(zip(seeded, folders, strict=True)))
-    found: dict[Future[Made], int] = {}
-    made: dict[int, Made] = {}
-    # Spawned, not forked: a forked process cannot use a GPU that its parent has used. Each in a group of its own: a
-    # terminal's Ctrl-C reaches this process alone, which tells the others, however it was told itself.
-    with (
-        Interrupt() as stop,
-        ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=os.setpgrp) as pool,
-    ):
+    if processes > 1:
         try:
-            while len(made) < len(todo):
-                # One for each process and none to spare: what waited in a process would begin after Ctrl-C.
-                while waiting and len(found) < processes:
-                    position, of_run = waiting.popleft()
-                    found[pool.submit(_run, *of_run, threads)] = position
-                for future in wait(found, timeout=HEARD_EVERY_S, return_when=FIRST_COMPLETED).done:
-                    position = found.pop(future)
-                    made[position] = future.result()
-                    variation, seed = todo[position]
-                    console.print(f"{variation.name}, seed {seed}: {made[position][1]['figures']}")
-                if stop():
-                    raise Interrupted("interrupted; go on with the same command")
-        except BaseException:
-            for process in active_children():
-                process.terminate()  # it writes its checkpoint first
-            raise
-    yield from (made[position] for position in range(len(todo)))
+            for position in side_by_side(_train, [*zip(seeded, folders, repeat(threads))], processes=processes):
+                variation, seed = todo[position]
+                console.print(f"{variation.name}, seed {seed}: {_figures(folders[position])}")
+        except Interrupted:
+            raise Interrupted(f"interrupted; {AGAIN}") from None
+        except ProcessDied as died:
+            raise AblationError(f"{died} The same command goes on") from None
+    for (variation, seed), recipe, folder in zip(todo, seeded, folders, strict=True):
+        if processes == 1:
+            console.print(f"{variation.name}, seed {seed}")
+        with Interrupt() as stop:
+            yield _run(recipe, folder, threads, stop, console)
 
 
-def _run(recipe: Recipe, folder: Path, threads: int, console: Console | None = None) -> Made:
-    """One run, from *folder* where it is there; without a console nothing is shown."""
-    console = console or Console(quiet=True)
+def _train(recipe: Recipe, folder: Path, threads: int, stop: Callable[[], bool]) -> None:
+    """One run in a process of its own; the folder has what comes of it."""
+    _run(recipe, folder, threads, stop, Console(quiet=True))
+
+
+def _figures(folder: Path) -> Mapping[str, Any]:
+    figures: Mapping[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))["figures"]
+    return figures
+
+
+def _run(recipe: Recipe, folder: Path, threads: int, stop: Callable[[], bool], console: Console) -> Made:
+    """One run, from *folder* where it is there."""
     torch.set_num_threads(threads)
     _, train, dev, _ = texts(recipe)
     made_from = identity(recipe, train, dev)
@@ -258,7 +247,7 @@ def _run(recipe: Recipe, folder: Path, threads: int, console: Console | None = N
     tokens = Tokens(start.tokenizer, max_tokens=recipe.max_tokens)
     checkpoints = Checkpoints(folder, recipe, train, dev)
     try:
-        with watchers(console, (), out=folder, name="", parameters={}) as progress, Interrupt() as stop:
+        with watchers(console, (), out=folder, name="", parameters={}) as progress:
             made = fit(
                 model,
                 tokens,
@@ -272,7 +261,7 @@ def _run(recipe: Recipe, folder: Path, threads: int, console: Console | None = N
                 stop=stop,
             )
     except Interrupted as interrupted:
-        raise Interrupted(f"{interrupted}; go on with the same command") from None
+        raise Interrupted(f"{interrupted}; {AGAIN}") from None
     said_NK = made.dev_MK
     probabilities_NK = probabilities(made.model, tokens(dev.texts), device=device) if said_NK is None else said_NK
     run = {

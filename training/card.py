@@ -61,8 +61,10 @@ def chosen_on(record: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     if epochs > 1 and "best_epoch" in record and record.get("data", {}).get("dev_sha256") == measured:
         best = f"the epoch ({record['best_epoch']} of {epochs}) with the best mean average precision on {'them' if whole else 'some of them'}"
         reasons.append(f"its weights are those of {best}")
-    if (record.get("calibration") or {}).get("data_sha256") == measured:
-        reasons.append(f"Platt scaling was fitted on {'them all' if whole else 'some of them'}")
+    calibration = record.get("calibration") or {}
+    if calibration.get("data_sha256") == measured:
+        all_of_them = calibration["texts"] >= figures["texts"] if "texts" in calibration else whole
+        reasons.append(f"Platt scaling was fitted on {'them all' if all_of_them else 'some of them'}")
     if not reasons:
         return ""
     return f"These texts had a part in the model: {', and '.join(reasons)}; on new ones every figure is likely to be worse."
@@ -72,7 +74,7 @@ def _front(made: Artifact) -> str:
     """What the Hugging Face hub reads: https://huggingface.co/docs/hub/model-cards."""
     learnt = _learnt_goemotions(made)
     lines = [
-        "license: apache-2.0" if learnt and made.training.get("trunk") in LICENSED else "",
+        f"license: {licence}" if (licence := _licence(made)) else "",
         "language: en" if learnt else "",
         "library_name: emotag",
         "pipeline_tag: text-classification",
@@ -80,6 +82,13 @@ def _front(made: Artifact) -> str:
         f"metrics: [f1, roc_auc, matthews_correlation]\n{_model_index(made)}" if _has_figures(made) else "",
     ]
     return "\n".join(["---", *filter(None, lines), "---"])
+
+
+def _licence(made: Artifact) -> str:
+    """What the recipe names; apache-2.0 where it names none and data and trunk are known to allow that."""
+    named: str = (made.training.get("recipe") or {}).get("license", "")
+    known = _learnt_goemotions(made) and made.training.get("trunk") in LICENSED
+    return named or ("apache-2.0" if known else "")
 
 
 def _what(made: Artifact) -> str:

@@ -1,7 +1,8 @@
 """The state of an unfinished run, in one file: enough to go on as if nothing had happened, bit for bit.
 
-It lies in a folder of its own within the out folder, so that it is no part of the artifact, and goes when that is
-written. A new one takes the old one's place in one step: whenever the power fails, one of the two is whole.
+Beside it lie the recipe as it was settled and the command that began the run: all in a folder within the out folder,
+which is no part of the artifact and goes when that is written. A new state takes the old one's place in one step:
+whenever the power fails, one of the two is whole.
 
 Nothing in it is unpickled: torch reads tensors and plain values (`weights_only`), the rest is JSON.
 """
@@ -24,9 +25,9 @@ from .data import Split
 from .recipe import FILE as RECIPE
 from .recipe import Recipe, resolve
 
-FOLDER, COMMAND = "checkpoint", "command"
+FOLDER, STATE, COMMAND = "checkpoint", "state.pt", "command"
 FORMAT_VERSION = 2
-FREE_TO_CHANGE = ("preset", "data", "name", "calibrate", "threshold", "teacher")
+FREE_TO_CHANGE = ("preset", "data", "name", "license", "calibrate", "threshold", "teacher")
 """Keys that decide nothing before the weights are there. Texts, and what a teacher says of them, are known by what they
 are, not by where they lie."""
 
@@ -60,6 +61,8 @@ def begun(out: Path) -> Recipe:
         RecipeError: its recipe cannot be read.
     """
     kept = out / FOLDER / RECIPE
+    if not kept.is_file() and (out / FOLDER / STATE).is_file():
+        raise CheckpointError(f"{out / FOLDER} is of an earlier emotag: delete it, and begin anew")
     if not kept.is_file():
         raise CheckpointError(f"{out} holds no unfinished run: there is nothing to resume")
     return resolve(None, kept, {})
@@ -70,25 +73,30 @@ class Checkpoints:
 
     def __init__(self, out: Path, recipe: Recipe, train: Split, dev: Split, *, processes: int = 1) -> None:
         self.folder = out / FOLDER
-        self._path = self.folder / "state.pt"
+        self._path = self.folder / STATE
         self._identity = {**identity(recipe, train, dev), "processes": processes}
 
-    def begin(self, recipe: Recipe, command: str) -> None:
-        """Leave what a run that goes on has to know of its first sitting: what `auto` came to, and how it was started.
+    def begin(self, recipe: Recipe, command: str, *, again: bool = False) -> None:
+        """Leave what a run that goes on has to know of sittings before: what `auto` came to, and how it was started.
 
         Here and not in the out folder: a model that is there stays whole until the run has another to put in its place.
 
         Args:
             recipe: as it was settled.
             command: as it was typed.
+            again: the run goes on; its command is kept beside the first one only where it changed the recipe.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / RECIPE).write_text(recipe.toml(), encoding="utf-8")
-        (self.folder / COMMAND).write_text(f"{command}\n", encoding="utf-8")
+        kept, commands = self.folder / RECIPE, [command]
+        if again:
+            changed = resolve(None, kept, {}) != recipe
+            commands = [self.command, command] if changed else [self.command]
+        kept.write_text(recipe.toml(), encoding="utf-8")
+        (self.folder / COMMAND).write_text("\n".join([*commands, ""]), encoding="utf-8")
 
     @property
     def command(self) -> str:
-        """What `begin` was told."""
+        """How the run was started; and below it, on lines of their own, what changed its recipe on the way."""
         return (self.folder / COMMAND).read_text(encoding="utf-8").strip()
 
     def save(self, checkpoint: Checkpoint) -> None:

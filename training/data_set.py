@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from .data import DataError, Split
+from .goemotions import SHA256
 from .labelled import FORMATS, Labelled, from_arrow, read_labelled
 
 TAKES = (
@@ -31,13 +32,6 @@ SAVED = "dataset_dict.json"
 HUB = "datasets:"
 KAGGLE_HANDLE = "debarshichanda/goemotions"
 ORIGIN = "https://raw.githubusercontent.com/google-research/google-research/master/goemotions/data/"
-ORIGIN_FILES = {
-    "train.tsv": "1c254a142be5c00e80d819b9ae1bbd36d94b2eeb8f4b1271846508d57e57d9c5",
-    "dev.tsv": "575489c079c9de1097062a01738f998590d6b7ead66dd1c9fd1d2ba01fd8bc62",
-    "test.tsv": "0587b2dd8b27b97352adbfc3fb083d46005c8946657fdc2b1ca8b1cc7f1f8be4",
-    "emotions.txt": "45c3ef86782d2a4d7fedcd6d8c111aa0d0e94720689bd164fac94fefb4495a89",
-}
-"""Each with its sha256. huggingface/datasets at 040102f1 records those of the tables too, in `go_emotions`."""
 
 
 class DataSet(Protocol):
@@ -171,7 +165,7 @@ def _from_kaggle() -> Path:
 
 def _from_origin(cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
-    for name, sha256 in ORIGIN_FILES.items():
+    for name, sha256 in SHA256.items():
         path = cache / name
         if not path.is_file():
             _download(ORIGIN + name, path, sha256)

@@ -19,6 +19,8 @@ from model.weights import DTYPES, Array
 
 from .card import card
 from .data import Split
+from .recipe import FILE as RECIPE
+from .teacher import FILE as TEACHER
 from .tune import calibrate, tune
 
 MADE_WITH = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "scikit-learn")
@@ -35,8 +37,14 @@ def export(
     calibrated: bool,
     threshold_policy: str,
     record: Mapping[str, Any],
+    recipe: str,
 ) -> dict[str, Any]:
     """Write the artifact at *path*; the figures are those of the weights as stored, rounding included.
+
+    What was there stays as it is until everything is computed: an artifact, or what a run left that only teaches.
+
+    Args:
+        recipe: the text of its recipe's file.
 
     Returns:
         The figures on dev, as written to metrics.json.
@@ -50,6 +58,9 @@ def export(
     )
     untuned = replace(untuned, weights_dtype=DTYPES["fp16"])  # which is what `save` stores
     made = tune(calibrate(untuned, dev) if calibrated else untuned, dev, threshold_policy, shared_with=train)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / TEACHER).unlink(missing_ok=True)  # `teach` would take it for this one's
+    (path / RECIPE).write_text(recipe, encoding="utf-8")
     artifact.save(made, path, card=card(made))
     figures: dict[str, Any] = made.metrics["dev"]
     return figures

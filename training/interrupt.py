@@ -1,4 +1,7 @@
-"""Ctrl-C, heard between two steps: the run writes its checkpoint and ends. A second one ends it at once."""
+"""Ctrl-C, `kill` and a terminal that closes, heard between two steps: the run writes its checkpoint and ends.
+
+A second one ends it at once.
+"""
 
 import signal
 from types import FrameType, TracebackType
@@ -6,7 +9,7 @@ from typing import Any, Self
 
 
 class Interrupt:
-    """While it is entered, the first SIGINT or SIGTERM only sets a flag."""
+    """While it is entered, the first SIGINT, SIGTERM or SIGHUP only sets a flag. What nohup ignores stays ignored."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -17,7 +20,8 @@ class Interrupt:
         return self._asked
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        hears_hangup = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+        for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hears_hangup else [])):
             self._before[number] = signal.signal(number, self._heard)
         return self
 

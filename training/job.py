@@ -32,7 +32,8 @@ from .metrics import ranked
 from .precision import computing_in
 from .progress import watchers
 from .ranks import Ranks, joined, processes_here, typed
-from .recipe import FILE, Recipe, RecipeError
+from .recipe import FILE as RECIPE
+from .recipe import Recipe, RecipeError
 from .speed import POOL_BATCHES, fastest_precision, times_the_original
 from .teacher import FILE as TEACHER
 from .teacher import Teacher, corrected, load_teacher, taught
@@ -92,8 +93,8 @@ def _train(
     few = np.random.default_rng(recipe.seed).permutation(len(train_split))[: POOL_BATCHES * recipe.batch_size]
     faster = times_the_original(model, tokens([train_split.texts[row] for row in few]), recipe, device)
     checkpoints = Checkpoints(out, recipe, train_split, dev, processes=ranks.world)
-    if ranks.leads and not resume:
-        checkpoints.begin(recipe, typed(*sys.argv[1:]))
+    if ranks.leads:
+        checkpoints.begin(recipe, typed(*sys.argv[1:]), again=resume)
     name = recipe.name or out.resolve().name
     quiet = Console(quiet=True)
     try:
@@ -124,14 +125,13 @@ def _train(
         raise Interrupted(f"{interrupted}; go on with: {typed('fit', '--resume', '--out', str(out))}") from None
     if not ranks.leads:
         return None
-    (out / FILE).write_text(recipe.toml(), encoding="utf-8")
     compared = "" if faster is None else f", {faster:.1f} times as fast as padded to 128 in fp32"
     console.print(f"trained at {run.examples_per_s:.0f} texts/s{compared}")
     if only_teaches:
+        (out / RECIPE).write_text(recipe.toml(), encoding="utf-8")
         figures = _leave_teacher(run, tokens, out / TEACHER, recipe, raters, dev, device)
         checkpoints.remove()
         return figures
-    (out / TEACHER).unlink(missing_ok=True)  # of a run before, which `teach` would take for this one's
     figures = export(
         run.model,
         start.tokenizer,
@@ -155,6 +155,7 @@ def _train(
             "best_epoch": run.best_epoch,
             "epochs": run.history,
         },
+        recipe=recipe.toml(),
     )
     checkpoints.remove()
     return figures

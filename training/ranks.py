@@ -80,7 +80,7 @@ def joined(device: str) -> Iterator[tuple[Ranks, torch.device]]:
     Raises:
         ValueError: more than one process is to share a named GPU.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    world = _processes()
     if world == 1:
         yield ALONE, torch.device(device)
         return
@@ -108,10 +108,16 @@ def speaks() -> bool:
 
 def typed(*arguments: str) -> str:
     """How somebody types `emotag-train` with these arguments, so that as many processes as now are started."""
-    many = processes_here()
-    if many == 1:
+    here, world = processes_here(), _processes()
+    if world == 1:
         return shlex.join(["emotag-train", *arguments])
-    return shlex.join(["torchrun", "--nproc-per-node", str(many), "-m", "training", *arguments])
+    machines = ["--nnodes", str(world // here)] if world > here else []
+    return shlex.join(["torchrun", *machines, "--nproc-per-node", str(here), "-m", "training", *arguments])
+
+
+def _processes() -> int:
+    """How many there are, on all machines."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _of_messages() -> torch.device:

@@ -70,6 +70,7 @@ class Recipe(BaseModel):
         data: what `training/data_set.py` says: a folder, datasets:NAME, `kaggle`, or `origin`.
         trunk: `minilm`, `bge-small`, a local folder, or a hub id; to teach with, `mpnet`.
         name: the model's; the out folder's where empty.
+        license: of the model, for its card, as a hub writes it: `mit`, `cc-by-4.0`. Empty: named where it is known.
         seed: of all that is random.
         limit: only the first rows of train and dev. None: all.
         fold: `2/5`: the second of five parts of the training texts is not learnt from; the run leaves what the model
@@ -130,6 +131,7 @@ class Recipe(BaseModel):
     data: str = "origin"
     trunk: str = "minilm"
     name: str = ""
+    license: Annotated[str, Field(pattern=r"^[a-z0-9.-]*$")] = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     limit: Annotated[Annotated[int, Field(ge=32)] | None, BeforeValidator(_none_for_all)] = None
     fold: Annotated[str, AfterValidator(_one_of_several)] = ""

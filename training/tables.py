@@ -1,4 +1,4 @@
-"""What a model's card and its page both show of its figures, row by row; and a table in Markdown.
+"""What a model's card and its page show of its figures, row by row; and a table in Markdown.
 
 Cells are plain text: whoever writes one into Markdown or HTML escapes it there.
 """

@@ -55,7 +55,7 @@ def calibrate(trained: Artifact, dev: Split) -> Artifact:
     stored = getattr(torch, trained.weights_dtype or "float32")
     for name in CALIBRATED:
         weights[name] = torch.from_numpy(weights[name]).to(stored).float().numpy()
-    record = {"method": "platt", "data_sha256": dev.sha256}
+    record = {"method": "platt", "data_sha256": dev.sha256, "texts": len(dev)}
     return replace(trained, weights=weights, training={**trained.training, "calibration": record})
 
 

@@ -162,7 +162,7 @@ def test_several_runs_at_a_time_come_to_the_same_table(folder: Path, ablated: Pa
 def test_ctrl_c_ends_what_is_trained_and_begins_no_other_run(folder: Path, tmp_path: Path) -> None:
     """As a terminal sends it; given again, in whatever number of processes, the command goes on to a table."""
     out = tmp_path / "out"
-    given = [*options(folder, out), "--set", "epochs=20", "--vary", "ema=0", "--seeds", "2"]
+    given = [*options(folder, out), "--set", "epochs=40", "--vary", "ema=0", "--seeds", "2"]
     command = [sys.executable, "-m", "training", "ablate", *given, "--processes", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
@@ -177,9 +177,7 @@ def test_ctrl_c_ends_what_is_trained_and_begins_no_other_run(folder: Path, tmp_p
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-    assert (130, "") == (process.returncode, told.partition("interrupted; go on with the same command")[2].strip())
-    assert "Traceback" not in told
+    assert (130, "emotag-train: interrupted; go on with the same command\n") == (process.returncode, told)
     assert begun == set(out.glob("runs/*/*"))
-    assert list(out.glob("runs/*/*/checkpoint/state.pt"))
     run("ablate", *given)
     assert [2, 2] == [len(row["runs"]) for row in record(out)["variations"]]

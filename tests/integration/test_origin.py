@@ -12,7 +12,8 @@ import pytest
 
 from training import data_set
 from training.data import DataError
-from training.data_set import ORIGIN_FILES, find
+from training.data_set import find
+from training.goemotions import SHA256
 
 PUBLISHED = {
     "train.tsv": b"so happy\t0\tx\n" * 2000,
@@ -59,7 +60,7 @@ def origin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         monkeypatch.setattr(data_set, "ORIGIN", f"http://127.0.0.1:{server.server_address[1]}/data/")
         sums = {name: hashlib.sha256(content).hexdigest() for name, content in PUBLISHED.items()}
-        monkeypatch.setattr(data_set, "ORIGIN_FILES", sums)
+        monkeypatch.setattr(data_set, "SHA256", sums)
         try:
             yield server
         finally:
@@ -152,7 +153,7 @@ def test_several_that_download_at_once_are_not_in_each_others_way(
         return write_bytes(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", slowly)
-    monkeypatch.setattr(data_set, "ORIGIN_FILES", {"train.tsv": data_set.ORIGIN_FILES["train.tsv"]})
+    monkeypatch.setattr(data_set, "SHA256", {"train.tsv": hashlib.sha256(PUBLISHED["train.tsv"]).hexdigest()})
     with ThreadPoolExecutor(4) as several:
         list(several.map(lambda _: find("origin", cache=tmp_path), range(4)))
     assert [] == parts
@@ -162,8 +163,8 @@ def test_several_that_download_at_once_are_not_in_each_others_way(
 def test_the_sums_are_those_of_the_published_files(goemotions: Path) -> None:
     found = {
         name: hashlib.sha256((goemotions / name).read_bytes()).hexdigest()
-        for name in sorted(ORIGIN_FILES)
+        for name in sorted(SHA256)
         if (goemotions / name).is_file()
     }
     assert {"dev.tsv", "emotions.txt", "train.tsv"} <= set(found)
-    assert found == {name: ORIGIN_FILES[name] for name in found}
+    assert found == {name: SHA256[name] for name in found}

@@ -240,7 +240,9 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(folder: Path, tmp_path
 def test_a_model_that_is_there_stays_whole_until_a_run_has_another(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command that began that run goes on with it, given --resume; what `auto` came to is not asked again."""
+    """Through an interruption and a failure at the very end; the command that began that run goes on with it, given
+    --resume. What `auto` came to is not asked again, and what a sitting changed holds for the next ones.
+    """
     settings, out = tmp_path / "settings.toml", tmp_path / "out"
     settings.write_text("seed = 7\nepochs = 1\n")
     common = ["--data", str(folder), "--trunk", str(folder / "trunk"), "--out", str(out)]
@@ -250,15 +252,27 @@ def test_a_model_that_is_there_stays_whole_until_a_run_has_another(
     def interrupted(*arguments: Any, **named: Any) -> Run:
         return fit(*arguments, **{**named, "stop": after(1)})
 
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError("no space left")
+
     again = ["fit", "--config", str(settings), *common]
     with monkeypatch.context() as patched:
-        patched.setattr("training.job.fit", interrupted)
         patched.setattr("training.job.fastest_precision", lambda *_: "bf16")
+        patched.setattr("training.job.fit", interrupted)
+        patched.setattr("sys.argv", ["emotag-train", *again])
         with pytest.raises(Interrupted):
             run(*again)
-    assert before.version == artifact.load(out).version
     monkeypatch.setattr("training.job.fastest_precision", lambda *_: "fp32")
-    run(*again, "--resume")
-    made = artifact.load(out).training
-    assert (7, "bf16") == (made["seed"], made["recipe"]["precision"])
+    assert before.version == artifact.load(out).version
+    renaming = [*again, "--resume", "--name", "new"]
+    with monkeypatch.context() as patched:
+        patched.setattr("training.export.tune", full)
+        patched.setattr("sys.argv", ["emotag-train", *renaming])
+        with pytest.raises(OSError, match="no space left"):
+            run(*renaming)
+    assert before.version == artifact.load(out).version
+    run("fit", "--resume", "--out", str(out))
+    made = artifact.load(out)
+    assert ("new", 7, "bf16") == (made.name, made.training["seed"], made.training["recipe"]["precision"])
+    assert [shlex.join(["emotag-train", *given]) for given in (again, renaming)] == made.training["command"].split("\n")
     assert not (out / "checkpoint").exists()

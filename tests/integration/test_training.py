@@ -26,7 +26,7 @@ from training.cli import app, main
 from training.data import DataError
 from training.evaluate import measured, predict
 from training.fit import parameter_groups
-from training.goemotions import DEV_SHA256
+from training.goemotions import SHA256
 from training.labelled import load_split
 from training.metrics import calibration_errors
 from training.recipe import PRESETS, Recipe, resolve
@@ -139,7 +139,7 @@ def test_new_thresholds_bring_their_figures_and_their_card(folder: Path, toy: Pa
     assert before.version == after.version
 
 
-@pytest.mark.parametrize(("sha256", "shown"), [(DEV_SHA256, True), ("0" * 64, False)])
+@pytest.mark.parametrize(("sha256", "shown"), [(SHA256["dev.tsv"], True), ("0" * 64, False)])
 def test_figures_hold_texts_of_goemotions_dev_and_of_no_other_data(folder: Path, sha256: str, shown: bool) -> None:
     """Whatever its labels: the figures are published with the card."""
     dev = replace(load_split(folder / "dev.tsv"), sha256=sha256)

@@ -146,6 +146,27 @@ def test_a_licence_is_written_where_the_trunks_is_known(shipped: Artifact, trunk
     assert "Reddit comments" in written
 
 
+def test_the_recipes_own_word_on_a_licence_stands_above_what_is_known(shipped: Artifact) -> None:
+    """Of a trunk and data that nothing is known of, too."""
+
+    def named(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        record["recipe"]["license"] = "mit"
+        record["trunk"], record["data"] = "someone/their-own-bert", {}
+
+    assert "mit" == on_the_hub(card(changed(shipped, named))).license
+
+
+def test_calibration_on_more_texts_than_the_run_saw_is_counted_by_itself(shipped: Artifact) -> None:
+    """A run held to the first texts, calibrated afterwards on all of dev."""
+
+    def calibrated(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        record["recipe"]["limit"] = 1000
+        record["calibration"]["texts"] = figures["texts"]
+
+    written = card(changed(shipped, calibrated))
+    assert "mean average precision on some of them, and Platt scaling was fitted on them all" in written
+
+
 def test_a_run_held_to_the_first_texts_says_so_and_counts_none_of_the_others(shipped: Artifact) -> None:
     """Its record has the hash of the whole file all the same."""
 
@@ -175,13 +196,13 @@ def test_a_run_held_to_the_first_texts_says_so_and_counts_none_of_the_others(shi
     [
         (
             {},
-            ["the epoch (5 of 5) with the best mean average precision on them", "Platt scaling was fitted on them"],
+            ["the epoch (2 of 3) with the best mean average precision on them", "Platt scaling was fitted on them"],
             [],
         ),
         ({"epochs": [{}]}, ["These texts had a part in the model: Platt"], ["the epoch ("]),
         ({"best_epoch": None}, ["These texts had a part in the model: Platt"], ["the epoch ("]),
-        ({"calibration": None}, ["the epoch (5 of 5)"], ["Platt scaling was fitted"]),
-        ({"calibration": {"data_sha256": "0" * 64}}, ["the epoch (5 of 5)"], ["Platt scaling was fitted on them"]),
+        ({"calibration": None}, ["the epoch (2 of 3)"], ["Platt scaling was fitted"]),
+        ({"calibration": {"data_sha256": "0" * 64}}, ["the epoch (2 of 3)"], ["Platt scaling was fitted on them"]),
         ({"data": {"dev_sha256": "0" * 64}}, ["These texts had a part in the model: Platt"], ["the epoch ("]),
         ({"data": {}, "calibration": None}, [], ["had a part in the model"]),
     ],
@@ -192,7 +213,7 @@ def test_what_was_chosen_on_the_measured_texts_is_owned_up_to(
     """As far as the record has it, in card and page; None leaves a key out."""
 
     def with_record(figures: dict[str, Any], record: dict[str, Any]) -> None:
-        record.update(change)
+        record.update({"best_epoch": 2, "epochs": [{}] * 3} | change)
         for key in [key for key, value in record.items() if value is None]:
             del record[key]
 
