@@ -9,6 +9,8 @@ def main() -> None:
         from .cli import main as run
 
         run()  # some commands import theirs only then
+    except KeyboardInterrupt:  # while all of it was still being imported
+        sys.exit(130)
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         print(f"emotag-train: {package} is not installed: pip install 'emotag[train]'", file=sys.stderr)  # noqa: T201

@@ -11,7 +11,7 @@ from . import goemotions, tables
 from .failures import MOST_CHARACTERS, OF_EACH_KIND
 from .metrics import CROSS_FIT_SPLITS
 from .slices import SAID_IN_BOTH, SENTENCES
-from .tables import between, markdown, shown
+from .tables import between, escaped, markdown, shown
 from .trunk import ORIGINS
 
 LICENSED = (ORIGINS["minilm"], ORIGINS["bge-small"])
@@ -54,6 +54,8 @@ def card(made: Artifact) -> str:
 def chosen_on(record: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     """What of the model was chosen on the texts that *figures* are of, as far as the record has it; or nothing."""
     measured, limit = figures["data_sha256"], _limit(record)
+    if record.get("data", {}).get("train_sha256") == measured:
+        return "It has learnt from these very texts: the figures say nothing of new ones."
     whole = limit is None or figures["texts"] <= limit  # a run that was held to the first texts saw no others
     reasons = []
     epochs = len(record.get("epochs") or ())
@@ -157,7 +159,7 @@ def _figures(made: Artifact) -> str:
 
 Intervals: bootstrap over texts, {sure["resamples"]:,} resamples, percentiles. They do not cover what training anew would change.
 
-{_reservation(made)}
+{_reservation(made)}{_never_ranked(figures)}
 
 {rows}
 
@@ -261,8 +263,23 @@ def _reservation(made: Artifact) -> str:
     after = f"\n{chosen}" if chosen else ""
     if made.thresholds.data_sha256 != figures["data_sha256"]:
         return f"{seed}The thresholds below (`{made.thresholds.policy}`) were not tuned on these rows.{after}"
+    honest = "the first row of the table above is the honest figure."
+    if made.thresholds.policy != "f1":
+        honest = (
+            f"the first row of the table above is of thresholds by `f1`, not of these (`{made.thresholds.policy}`)."
+        )
     return f"""{seed}The thresholds below were tuned on these same rows, so the columns that depend on
-them (precision, recall, F1) read higher than on new texts; the first row of the table above is the honest figure.{after}"""
+them (precision, recall, F1) read higher than on new texts; {honest}{after}"""
+
+
+def _never_ranked(figures: Mapping[str, Any]) -> str:
+    """Labels that some figures count and others cannot."""
+    labels = figures.get("left_out_of_ranking") or []
+    if not labels:
+        return ""
+    named = ", ".join(escaped(label) for label in labels)
+    return f"""\nOf these labels all or none of the texts have one: {named}. ROC-AUC and average precision leave them out; in macro F1
+one that no text has counts as 0."""
 
 
 def _origin(made: Artifact) -> str:

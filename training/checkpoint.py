@@ -136,8 +136,8 @@ class Checkpoints:
         changed = first_change(made_from, self._identity)
         if changed is not None:
             raise CheckpointError(
-                f"{self._path} was made with {changed}: resume without that change, or delete {self.folder} to start"
-                " anew"
+                f"{self._path} was made with {changed}: resume without that change (its recipe is"
+                f" {self.folder / RECIPE}), or delete {self.folder} to start anew"
             )
         return Checkpoint(position, tensors)
 

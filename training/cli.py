@@ -42,6 +42,8 @@ from .tune import calibrate as with_calibration
 from .tune import tune as with_thresholds
 
 FEW_TEXTS = 200
+INTERRUPTED = 130
+"""The exit code, as a shell gives it to who was ended by Ctrl-C."""
 FORMATS = ("artifact", "onnx")
 
 app = typer.Typer(
@@ -60,13 +62,16 @@ ArtifactDir = Annotated[Path, typer.Option("--model", help="the artifact's direc
 def main() -> None:
     """Run a command; a mistake is one line on stderr and exit code 2."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        if code == INTERRUPTED:  # typer's word for Ctrl-C
+            print("emotag-train: interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(code)
     except TyperException as error:
         why = error.format_message()
     except Interrupted as interrupted:
         if speaks():
             print(f"emotag-train: {interrupted}", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except (
         AblationError,
         ArtifactError,
@@ -82,7 +87,7 @@ def main() -> None:
     ) as error:
         why = str(error)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     print(f"emotag-train: {' '.join(why.split())}", file=sys.stderr)  # noqa: T201
     sys.exit(2)
 
@@ -159,7 +164,8 @@ def fit(
     if figures is not None:
         _show(console, figures)
         if not (out / artifact.CONFIG).is_file():
-            console.print(f"{out / TEACHER}: no artifact, for no engine runs it; but it can teach")
+            why = f"of fold {recipe.fold} alone" if recipe.fold else "for no engine runs it"
+            console.print(f"{out / TEACHER}: no artifact, {why}; but it can teach")
         else:
             console.print(f"{out}: {artifact.load(out).version}")
 
@@ -313,9 +319,12 @@ def tune(
     model: ArtifactDir,  # no default: it is changed in place, and the shipped one is not the user's
     data_: Data = "origin",
     policy: Annotated[
-        str,
-        typer.Option(help="`f1`: the best per label on dev; `precision@0.8`: that precision; `fixed:0.5`: the same"),
-    ] = "f1",
+        str | None,
+        typer.Option(
+            help="`f1`: the best per label on dev; `precision@0.8`: that precision; `fixed:0.5`: the same; without any,"
+            " `f1`, or its own where it is calibrated"
+        ),
+    ] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Platt scaling on dev, folded into the weights: a new model version")
     ] = False,
@@ -331,6 +340,7 @@ def tune(
     torch.set_num_threads(usable_cores())
     trained = artifact.load(model)
     dev = read.split(trained.config.labels)
+    policy = policy or (trained.thresholds.policy if calibrate else "f1")
     tuned = with_thresholds(
         with_calibration(trained, dev) if calibrate else trained, dev, policy, shared_with=_train_split(found)
     )
@@ -339,7 +349,10 @@ def tune(
         artifact.save(tuned, model, card=card(tuned), dtype=stored)
     else:
         artifact.save_tuned(tuned, model, card=card(tuned))
-    typer.echo(f"{model}: thresholds {artifact.load(model).thresholds_version} ({tuned.thresholds.policy})")
+    _show(Console(stderr=True), tuned.metrics["dev"])
+    made = artifact.load(model)
+    calibrated = f" {made.version}," if calibrate else ""
+    typer.echo(f"{model}:{calibrated} thresholds {made.thresholds_version} ({made.thresholds.policy})")
     if policy.startswith("precision@"):
         never = [name for name, t in zip(dev.labels, tuned.thresholds.values, strict=True) if t == 1.0]
         if never:

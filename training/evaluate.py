@@ -26,7 +26,8 @@ def evaluate(trained: Artifact, split: Split, *, shared_with: Split | None = Non
     No text is among them, but of GoEmotions' own dev those of `failures`: they are written, and published with a card.
 
     Args:
-        shared_with: the training split; where given, the figures without the texts that stand in both are added.
+        shared_with: the training split; where given, the figures without the texts that stand in both are added, unless
+            the artifact has learnt from others.
 
     Raises:
         ValueError: the split has other labels than the artifact.
@@ -38,13 +39,19 @@ def measured(
     trained: Artifact, probabilities_NK: Floats, split: Split, *, shared_with: Split | None = None
 ) -> dict[str, Any]:
     """As `evaluate`, from probabilities that are there already, as `predict` gives them."""
-    found = figures(probabilities_NK, trained.thresholds, split, shared_with=shared_with)
+    found = figures(probabilities_NK, trained.thresholds, split, shared_with=learnt_from(trained, shared_with))
     cuts = trained.thresholds.values
     about_NK, said_NK = (_probabilities(trained, texts) for texts in (slices.sentences(), slices.in_varieties()))
     found["people_negative_false_positive_rate"] = slices.of_people(about_NK, cuts, split.labels)
     found["dialect_negative_false_positive_rate"] = slices.of_varieties(said_NK, cuts, split.labels)
     found["failures"] = failures.of_texts(split, probabilities_NK, cuts)
     return {**found, "int8": cost_of_int8(trained, probabilities_NK, split)}
+
+
+def learnt_from(trained: Artifact, split: Split | None) -> Split | None:
+    """*split*, where it can be what the artifact has learnt from; None where its record names other texts."""
+    known = trained.training.get("data", {}).get("train_sha256")
+    return split if split is not None and known in (None, split.sha256) else None
 
 
 def beside(a: Artifact, b: Artifact, split: Split, *, said_by_b_NK: Floats | None = None) -> dict[str, dict[str, Any]]:

@@ -97,6 +97,7 @@ def _train(
         checkpoints.begin(recipe, typed(*sys.argv[1:]), again=resume)
     name = recipe.name or out.resolve().name
     quiet = Console(quiet=True)
+    again = f"go on with: {typed('fit', '--resume', '--out', str(out))}"
     try:
         with (
             watchers(
@@ -122,41 +123,44 @@ def _train(
                 ranks=ranks,
             )
     except Interrupted as interrupted:
-        raise Interrupted(f"{interrupted}; go on with: {typed('fit', '--resume', '--out', str(out))}") from None
+        raise Interrupted(f"{interrupted}; {again}") from None
     if not ranks.leads:
         return None
     compared = "" if faster is None else f", {faster:.1f} times as fast as padded to 128 in fp32"
-    console.print(f"trained at {run.examples_per_s:.0f} texts/s{compared}")
-    if only_teaches:
-        (out / RECIPE).write_text(recipe.toml(), encoding="utf-8")
-        figures = _leave_teacher(run, tokens, out / TEACHER, recipe, raters, dev, device)
-        checkpoints.remove()
-        return figures
-    figures = export(
-        run.model,
-        start.tokenizer,
-        out,
-        train=raters,
-        dev=dev,
-        name=name,
-        calibrated=recipe.calibrate,
-        threshold_policy=recipe.threshold,
-        record={
-            "command": checkpoints.command,
-            "trunk": start.origin,
-            "preset": recipe.preset,
-            "recipe": recipe.model_dump(),
-            "seed": recipe.seed,
-            "taught_by": [] if teacher is None else teacher.versions,
-            "processes": ranks.world,
-            "minutes": round(run.total_s / 60, 1),
-            "examples_per_s": round(run.examples_per_s, 1),
-            "times_the_original": None if faster is None else round(faster, 1),
-            "best_epoch": run.best_epoch,
-            "epochs": run.history,
-        },
-        recipe=recipe.toml(),
-    )
+    console.print(f"trained at {run.examples_per_s:.0f} texts/s in {recipe.precision}{compared}")
+    record = {
+        "command": checkpoints.command,
+        "trunk": start.origin,
+        "preset": recipe.preset,
+        "recipe": recipe.model_dump(),
+        "seed": recipe.seed,
+        "taught_by": [] if teacher is None else teacher.versions,
+        "processes": ranks.world,
+        "minutes": round(run.total_s / 60, 1),
+        "examples_per_s": round(run.examples_per_s, 1),
+        "times_the_original": None if faster is None else round(faster, 1),
+        "best_epoch": run.best_epoch,
+        "epochs": run.history,
+    }
+    try:
+        if only_teaches:
+            (out / RECIPE).write_text(recipe.toml(), encoding="utf-8")
+            figures = _leave_teacher(run, tokens, out / TEACHER, recipe, raters, dev, device)
+        else:
+            figures = export(
+                run.model,
+                start.tokenizer,
+                out,
+                train=raters,
+                dev=dev,
+                name=name,
+                calibrated=recipe.calibrate,
+                threshold_policy=recipe.threshold,
+                record=record,
+                recipe=recipe.toml(),
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted after the last epoch; {again}") from None
     checkpoints.remove()
     return figures
 

@@ -92,7 +92,7 @@ class Labelled:
         for row, given in enumerate(self.given):
             for name in given:
                 if name not in column_of:
-                    known = f"{', '.join(names[:30])}{', ...' if len(names) > 30 else ''}"
+                    known = f"{', '.join(map(repr, names[:30]))}{', ...' if len(names) > 30 else ''}"
                     raise DataError(f"{self.source}, {self.places[row]}: {name!r} is none of the labels: {known}")
                 targets_NK[row, column_of[name]] = 1.0
         return Split(self.texts, targets_NK, names, self.sha256)
@@ -191,8 +191,8 @@ def _without_header(path: Path, content: str, labels: tuple[str, ...]) -> Iterat
             names = tuple(_by_id(int(label), labels) for label in ids.split(","))
         except ValueError as error:
             raise DataError(
-                f"{path}, line {number}: not text, tab, label ids below {len(labels)}"
-                f" (and the first line does not name the columns text and labels): {error}"
+                f"{path}, line {number}: not text, tab, label ids below {len(labels)} (and the first line does not name"
+                f" the columns text and labels, as it does where labels are names): {error}"
             ) from error
         yield f"line {number}", text, names
 

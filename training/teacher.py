@@ -217,7 +217,10 @@ def _refuse_other_texts(train: Split, teacher: Teacher) -> None:
     if teacher.labels != train.labels:
         raise TeacherError("the teacher has other labels than the training texts")
     if teacher.data_sha256 != train.sha256 or len(teacher.probabilities_NK) < len(train):
-        raise TeacherError("the teacher was asked about other texts than these: ask it again with `emotag-train teach`")
+        raise TeacherError(
+            "the teacher was asked about other texts than these, or another file of them: ask it again with"
+            " `emotag-train teach`"
+        )
 
 
 def _said_of(train: Split, teacher: Teacher) -> Floats:

@@ -12,7 +12,7 @@ from model.tokens import Tokens
 
 from .calibration import folded, platt
 from .data import Split
-from .evaluate import measured, predict
+from .evaluate import learnt_from, measured, predict
 from .metrics import Floats, best_f1_thresholds
 from .policy import parse
 
@@ -26,22 +26,28 @@ def tune(trained: Artifact, dev: Split, policy: str, *, shared_with: Split | Non
 
     Args:
         policy: as for `choose_thresholds`.
-        shared_with: as for `evaluate`; the label rates are this split's where there is one, else those of *dev*.
+        shared_with: as for `evaluate`.
 
     Raises:
         ValueError: the policy is unknown, or *dev* has other labels than the artifact.
     """
     probabilities_NK = predict(trained, dev)
     thresholds = choose_thresholds(probabilities_NK, dev, policy)
-    tuned = replace(trained, thresholds=thresholds, reference=reference(trained, probabilities_NK, dev, shared_with))
+    found = reference(trained, probabilities_NK, dev, learnt_from(trained, shared_with))
+    tuned = replace(trained, thresholds=thresholds, reference=found)
     return replace(tuned, metrics={"dev": measured(tuned, probabilities_NK, dev, shared_with=shared_with)})
 
 
 def reference(trained: Artifact, probabilities_NK: Floats, dev: Split, train: Split | None) -> Reference:
-    """What drift is told from: scores and tokens of *dev*, which the model has not learnt by heart."""
+    """What drift is told from: scores and tokens of *dev*, which the model has not learnt by heart.
+
+    Label rates are those of *train*; where that is not at hand, those that the artifact has; else those of *dev*.
+    """
     tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)(dev.texts)
     rates_K = (dev if train is None else train).targets_NK.mean(axis=0, dtype=np.float64)
     rates = {label: round(float(rate), 6) for label, rate in zip(dev.labels, rates_K, strict=True)}
+    if train is None and trained.reference is not None:
+        rates = dict(trained.reference.label_rates)
     return Reference.of(probabilities_NK, tokens, rates)
 
 

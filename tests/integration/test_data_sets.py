@@ -196,7 +196,7 @@ def test_labels_are_those_that_occur_where_nothing_names_them_and_dev_has_no_oth
     assert (("x", "z"), ("x", "z")) == (train.labels, dev.labels)
     assert [[0.0, 1.0]] == dev.targets_NK.tolist()
     write([("c", ["z"]), ("d", ["y"])], tmp_path / "dev.csv", "csv")
-    with pytest.raises(DataError, match=r"dev\.csv, line 3: 'y' is none of the labels: x, z"):
+    with pytest.raises(DataError, match=r"dev\.csv, line 3: 'y' is none of the labels: 'x', 'z'"):
         train_and_dev(find(str(tmp_path)))
     (tmp_path / "labels.txt").write_text("z\ny\nx\n")
     train, dev = train_and_dev(find(str(tmp_path)))

@@ -255,6 +255,9 @@ def test_a_model_that_is_there_stays_whole_until_a_run_has_another(
     def full(*_: Any, **__: Any) -> Any:
         raise OSError("no space left")
 
+    def asked_to_end(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
     again = ["fit", "--config", str(settings), *common]
     with monkeypatch.context() as patched:
         patched.setattr("training.job.fastest_precision", lambda *_: "bf16")
@@ -269,6 +272,11 @@ def test_a_model_that_is_there_stays_whole_until_a_run_has_another(
         patched.setattr("training.export.tune", full)
         patched.setattr("sys.argv", ["emotag-train", *renaming])
         with pytest.raises(OSError, match="no space left"):
+            run(*renaming)
+        patched.setattr("training.export.tune", asked_to_end)
+        with pytest.raises(
+            Interrupted, match="after the last epoch; go on with: emotag-train fit --resume"
+        ):
             run(*renaming)
     assert before.version == artifact.load(out).version
     run("fit", "--resume", "--out", str(out))

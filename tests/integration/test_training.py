@@ -157,6 +157,8 @@ def test_a_card_warns_of_thresholds_tuned_on_its_own_rows_and_of_no_others(folde
     assert "One seed (7). The thresholds below were tuned on these same rows" in (toy / artifact.CARD).read_text()
     run("tune", "--data", str(folder), "--model", str(toy), "--policy", "fixed:0.4")
     assert "(`fixed:0.4`) were not tuned on these rows" in (toy / artifact.CARD).read_text()
+    run("tune", "--data", str(folder), "--model", str(toy), "--policy", "precision@0.6")
+    assert "of thresholds by `f1`, not of these (`precision@0.6`)" in (toy / artifact.CARD).read_text()
 
 
 def test_an_artifact_of_which_little_is_known_is_tuned_and_its_card_says_no_more(
@@ -172,6 +174,28 @@ def test_an_artifact_of_which_little_is_known_is_tuned_and_its_card_says_no_more
     written = (toy / artifact.CARD).read_text()
     assert "Training data: not on record" in written
     assert not {word for word in ("seed", "training.json", "also stand in train") if word in written}
+
+
+def test_what_the_model_did_not_learn_from_is_not_taken_for_its_training_texts(
+    folder: Path, toy: Path, tmp_path: Path
+) -> None:
+    """By the sum on record: no overlap is claimed, label rates stay; and who measures on training texts is told."""
+    made = artifact.load(toy)
+    learnt = {"train_sha256": load_split(folder / "train.tsv").sha256}
+    artifact.save(replace(made, training={**made.training, "data": learnt}), toy, card="")
+    run("tune", "--data", str(folder), "--model", str(toy))
+    before = artifact.load(toy)
+    assert "without_texts_shared_with_train" in before.metrics["dev"]
+    shutil.copy(folder / "emotions.txt", tmp_path)
+    (tmp_path / "train.tsv").write_text("one\t0\ta\ntwo\t0\tb\n")
+    shutil.copy(folder / "train.tsv", tmp_path / "dev.tsv")
+    run("tune", "--data", str(tmp_path), "--model", str(toy))
+    after = artifact.load(toy)
+    assert "without_texts_shared_with_train" not in after.metrics["dev"]
+    assert before.reference is not None
+    assert after.reference is not None
+    assert before.reference.label_rates == after.reference.label_rates
+    assert "It has learnt from these very texts" in (toy / artifact.CARD).read_text()
 
 
 def test_texts_that_all_stand_in_train_are_measured_without_a_figure_for_the_others(
@@ -252,7 +276,9 @@ def test_calibration_is_another_version_and_its_figures_are_those_of_the_stored_
     after = artifact.load(toy)
     assert before.version != after.version
     assert before.weights_dtype == after.weights_dtype
-    assert {"method": "platt", "data_sha256": load_split(folder / "dev.tsv").sha256} == after.training["calibration"]
+    dev = load_split(folder / "dev.tsv")
+    assert {"method": "platt", "data_sha256": dev.sha256, "texts": len(dev)} == after.training["calibration"]
+    assert "fixed:0.5" == before.thresholds.policy == after.thresholds.policy
     figures = json.loads(run("evaluate", "--data", str(folder), "--model", str(toy), "--json"))
     assert {"dev": figures} == after.metrics
     assert figures["calibration"]["as_is"]["mean"] < before_calibration(before, folder)
