@@ -274,9 +274,7 @@ def test_a_model_that_is_there_stays_whole_until_a_run_has_another(
         with pytest.raises(OSError, match="no space left"):
             run(*renaming)
         patched.setattr("training.export.tune", asked_to_end)
-        with pytest.raises(
-            Interrupted, match="after the last epoch; go on with: emotag-train fit --resume"
-        ):
+        with pytest.raises(Interrupted, match="after the last epoch; go on with: emotag-train fit --resume"):
             run(*renaming)
     assert before.version == artifact.load(out).version
     run("fit", "--resume", "--out", str(out))
