@@ -3,18 +3,20 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from model import artifact
 from tests.integration.test_training import run
 from training.checkpoint import Interrupted
 from training.cli import main
 from training.fit import Run
-from training.ranks import Ranks
+from training.ranks import ALONE, Ranks
 
 TWO = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
 STEADY = ("--set", "head_dropout=0", "--set", "trunk_dropout=0", "--set", "hidden_tokens=0")
@@ -64,20 +66,22 @@ def test_processes_that_are_stopped_together_go_on_together_bit_for_bit(tmp_path
 def test_one_of_several_says_how_all_of_them_go_on(
     rank: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With as many processes: what they left is not for one alone."""
+    """On as many machines, with as many processes: what they left is not for one alone."""
 
     def interrupted(*_: Any, **__: Any) -> Run:
         raise Interrupted("interrupted in epoch 1")
 
-    monkeypatch.setenv("RANK", str(rank))
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    for name, value in (("RANK", rank), ("LOCAL_WORLD_SIZE", 2), ("WORLD_SIZE", 4)):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr("training.job.joined", lambda _: nullcontext((ALONE, torch.device("cpu"))))
     monkeypatch.setattr("training.job.fit", interrupted)
     command = f"emotag-train fit --smoke --data {folder} --trunk {folder / 'trunk'} --out {tmp_path}"
     monkeypatch.setattr(sys, "argv", command.split())
     with pytest.raises(SystemExit) as ended:
         main()
     assert 130 == ended.value.code
-    told = f"interrupted in epoch 1; go on with: torchrun --nproc-per-node 2 -m training fit --resume --out {tmp_path}"
+    again = f"torchrun --nnodes 2 --nproc-per-node 2 -m training fit --resume --out {tmp_path}"
+    told = f"interrupted in epoch 1; go on with: {again}"
     assert (f"emotag-train: {told}\n" if rank == 0 else "") == capsys.readouterr().err
 
 
