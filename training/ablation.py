@@ -9,9 +9,8 @@ interrupted gives the same command again. What was trained from another recipe, 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,14 @@ from rich.console import Console
 from model.device import choose_device, usable_cores
 from model.tokens import Tokens
 
-from .checkpoint import Checkpoints, Interrupted, first_change, identity
+from .checkpoint import FREE_TO_CHANGE, Checkpoints, Interrupted, first_change, identity
 from .data import Split
 from .fit import epoch_figures, fit, probabilities
 from .interrupt import Interrupt
 from .intervals import LEVEL, RESAMPLES, Draws, compared, draws, whole_and_resampled
 from .job import texts, untrained
 from .metrics import ORIGINAL_THRESHOLD, Floats
-from .processes import ProcessDied, side_by_side
+from .processes import ProcessDied, each_in_its_own
 from .progress import watchers
 from .ranks import processes_here
 from .recipe import FILE, Recipe, RecipeError, resolve, settled, varied
@@ -37,7 +36,7 @@ from .speed import fastest_precision
 from .tables import escaped
 
 PLAIN = "the recipe as it is"
-FIXED = ("preset", "data", "name", "license", "seed", "limit", "device", "calibrate", "threshold")
+FIXED = {*FREE_TO_CHANGE, "seed", "limit", "device"} - {"teacher"}
 """Keys that no variation has: seeds are varied by themselves, all are measured on the same texts, the others are worth
 nothing by what is measured here."""
 FIGURES = {
@@ -128,7 +127,7 @@ def ablate(recipe: Recipe, given: Sequence[str], *, seeds: int, out: Path, conso
     runs: dict[str, list[dict[str, Any]]] = {variation.name: [] for variation in variations}
     of_seeds = range(recipe.seed, recipe.seed + seeds)
     todo = [(variation, seed) for seed in of_seeds for variation in variations]
-    made = list(_all(todo, out, console, processes))
+    made = _all(todo, out, console, processes)
     for (variation, _), (probabilities_NK, run, _) in zip(todo, made, strict=True):
         said[variation.name].append(probabilities_NK)
         runs[variation.name].append(run)
@@ -181,7 +180,7 @@ def _settled(recipe: Recipe, out: Path) -> Recipe:
         before = resolve(None, kept, {})
         recipe = settled(recipe, before)
         # Where the texts lie may change; what they are is compared run by run.
-        free = {"data", "teacher", "name", "license"}
+        free = set(FREE_TO_CHANGE)
         changed = first_change(before.model_dump(exclude=free), recipe.model_dump(exclude=free))
         if changed is not None:
             raise AblationError(f"{out} holds an ablation with {changed}: give another --out, or the same recipe")
@@ -198,49 +197,56 @@ def _settled(recipe: Recipe, out: Path) -> Recipe:
     return recipe
 
 
-def _all(todo: Sequence[tuple[Variation, int]], out: Path, console: Console, processes: int) -> Iterator[Made]:
-    """Every run, in order."""
-    seeded = [variation.recipe.model_copy(update={"seed": seed}) for variation, seed in todo]
+def _all(todo: Sequence[tuple[Variation, int]], out: Path, console: Console, processes: int) -> list[Made]:
+    """Every run, in order; what is there is read, and refused if it is another's, before any is trained."""
+    recipes = [variation.recipe.model_copy(update={"seed": seed}) for variation, seed in todo]
     folders = [out / "runs" / variation.folder / str(seed) for variation, seed in todo]
     threads = max(1, usable_cores() // processes)
-    if processes > 1:
+    made = {
+        at: _kept(recipe, folder)
+        for at, (recipe, folder) in enumerate(zip(recipes, folders, strict=True))
+        if (folder / RUN).is_file()
+    }
+    missing = [at for at in range(len(todo)) if at not in made]
+    named = [f"{variation.name}, seed {seed}" for variation, seed in todo]
+    if processes == 1:
+        for at in missing:
+            console.print(named[at])
+            with Interrupt() as stop:
+                _train(recipes[at], folders[at], threads, stop, console)
+            made[at] = _kept(recipes[at], folders[at])
+    else:
         try:
-            for position in side_by_side(_train, [*zip(seeded, folders, repeat(threads))], processes=processes):
-                variation, seed = todo[position]
-                console.print(f"{variation.name}, seed {seed}: {_figures(folders[position])}")
+            jobs = [(recipes[at], folders[at], threads) for at in missing]
+            for done in each_in_its_own(_train, jobs, processes=processes):
+                at = missing[done]
+                made[at] = _kept(recipes[at], folders[at])
+                console.print(f"{named[at]}: {made[at][1]['figures']}")
         except Interrupted:
             raise Interrupted(f"interrupted; {AGAIN}") from None
         except ProcessDied as died:
             raise AblationError(f"{died} The same command goes on") from None
-    for (variation, seed), recipe, folder in zip(todo, seeded, folders, strict=True):
-        if processes == 1:
-            console.print(f"{variation.name}, seed {seed}")
-        with Interrupt() as stop:
-            yield _run(recipe, folder, threads, stop, console)
+    return [made[at] for at in range(len(todo))]
 
 
-def _train(recipe: Recipe, folder: Path, threads: int, stop: Callable[[], bool]) -> None:
-    """One run in a process of its own; the folder has what comes of it."""
-    _run(recipe, folder, threads, stop, Console(quiet=True))
+def _kept(recipe: Recipe, folder: Path) -> Made:
+    """The run that is there."""
+    _, train, dev, _ = texts(recipe)
+    run = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    changed = first_change(run["made_from"], identity(recipe, train, dev))
+    if changed is not None:
+        raise AblationError(f"{folder} was trained with {changed}: give another --out, or delete that folder")
+    with np.load(folder / PROBABILITIES) as kept:
+        return kept["probabilities"], run, dev
 
 
-def _figures(folder: Path) -> Mapping[str, Any]:
-    figures: Mapping[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))["figures"]
-    return figures
-
-
-def _run(recipe: Recipe, folder: Path, threads: int, stop: Callable[[], bool], console: Console) -> Made:
-    """One run, from *folder* where it is there."""
+def _train(
+    recipe: Recipe, folder: Path, threads: int, stop: Callable[[], bool], console: Console | None = None
+) -> None:
+    """One run into *folder*; without a console nothing is shown."""
+    console = console or Console(quiet=True)
     torch.set_num_threads(threads)
     _, train, dev, _ = texts(recipe)
-    made_from = identity(recipe, train, dev)
-    if (folder / RUN).is_file():
-        run = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        changed = first_change(run["made_from"], made_from)
-        if changed is not None:
-            raise AblationError(f"{folder} was trained with {changed}: give another --out, or delete that folder")
-        with np.load(folder / PROBABILITIES) as kept:
-            return kept["probabilities"], run, dev
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device(recipe.device)
     start, model = untrained(recipe, train.labels)
@@ -265,7 +271,7 @@ def _run(recipe: Recipe, folder: Path, threads: int, stop: Callable[[], bool], c
     said_NK = made.dev_MK
     probabilities_NK = probabilities(made.model, tokens(dev.texts), device=device) if said_NK is None else said_NK
     run = {
-        "made_from": made_from,
+        "made_from": identity(recipe, train, dev),
         "figures": epoch_figures(probabilities_NK, dev),
         "best_epoch": made.best_epoch,
         "minutes": round(made.total_s / 60, 1),
@@ -276,7 +282,6 @@ def _run(recipe: Recipe, folder: Path, threads: int, stop: Callable[[], bool], c
     unfinished.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(folder / RUN)  # last, and whole: it says that the run is there
     checkpoints.remove()
-    return probabilities_NK, run, dev
 
 
 def _rows(

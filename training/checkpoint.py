@@ -53,19 +53,16 @@ class Checkpoint:
     tensors: Mapping[str, Any]
 
 
-def begun(out: Path) -> Recipe:
+def begun(out: Path) -> Path:
     """The recipe of the unfinished run in *out*, as it was settled.
 
     Raises:
         CheckpointError: there is no such run.
-        RecipeError: its recipe cannot be read.
     """
     kept = out / FOLDER / RECIPE
-    if not kept.is_file() and (out / FOLDER / STATE).is_file():
-        raise CheckpointError(f"{out / FOLDER} is of an earlier emotag: delete it, and begin anew")
     if not kept.is_file():
         raise CheckpointError(f"{out} holds no unfinished run: there is nothing to resume")
-    return resolve(None, kept, {})
+    return kept
 
 
 class Checkpoints:

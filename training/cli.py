@@ -34,7 +34,7 @@ from .labelled import load_split
 from .metrics import ranked
 from .progress import TrackerMissing
 from .ranks import speaks
-from .recipe import SMOKE, RecipeError, parse_changes, resolve, settled, varied
+from .recipe import SMOKE, RecipeError, parse_changes, resolve, settled
 from .teacher import FILE as TEACHER
 from .teacher import TeacherError, heard
 from .trunk import TrunkError
@@ -151,14 +151,11 @@ def fit(
         **{key: value for key, value in options.items() if value is not None},
         **parse_changes(set_ or ()),
     }
-    # The command that began a run may be given again, with --resume: what its `auto` came to stands.
-    before = begun(out) if resume else None
-    if before is not None and config is None and preset is None:
-        recipe = varied(before, changes)
+    if resume:  # the command that began the run may be given again: what its `auto` came to stands
+        kept = begun(out)
+        recipe = settled(resolve(preset, config or kept, changes), resolve(None, kept, {}))
     else:
         recipe = resolve(preset, config, changes)
-    if before is not None:
-        recipe = settled(recipe, before)
     console = Console(stderr=True)
     figures = train(recipe, out, resume=resume, trackers=track or (), console=console)
     if figures is not None:

@@ -39,7 +39,7 @@ def export(
     record: Mapping[str, Any],
     recipe: str,
 ) -> dict[str, Any]:
-    """Write the artifact at *path*; the figures are those of the weights as stored, rounding included.
+    """Write the artifact at *path*, a directory; the figures are those of the weights as stored, rounding included.
 
     What was there stays as it is until everything is computed: an artifact, or what a run left that only teaches.
 
@@ -58,7 +58,6 @@ def export(
     )
     untuned = replace(untuned, weights_dtype=DTYPES["fp16"])  # which is what `save` stores
     made = tune(calibrate(untuned, dev) if calibrated else untuned, dev, threshold_policy, shared_with=train)
-    path.mkdir(parents=True, exist_ok=True)
     (path / TEACHER).unlink(missing_ok=True)  # `teach` would take it for this one's
     (path / RECIPE).write_text(recipe, encoding="utf-8")
     artifact.save(made, path, card=card(made))

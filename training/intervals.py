@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .metrics import ORIGINAL_THRESHOLD, Floats, cross_fitted_decisions, matthews
+from .metrics import ORIGINAL_THRESHOLD, Floats, auc_binarised, cross_fitted_decisions, f1, matthews
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -46,22 +46,22 @@ def draws(
     own = _counts(own_NK, targets_NK, drawn_RN)
     original = _counts(probabilities_NK >= ORIGINAL_THRESHOLD, targets_NK, drawn_RN)
     halved = [
-        _f1(*_counts(decided_NK, targets_NK, drawn_RN)).mean(1)
+        f1(*_counts(decided_NK, targets_NK, drawn_RN)).mean(1)
         for decided_NK in cross_fitted_decisions(probabilities_NK, targets_NK)
     ]
     curves = [_ranking(probabilities_NK[:, k], targets_NK[:, k], drawn_RN) for k in range(targets_NK.shape[1])]
     size = targets_NK.size
     return {
         "macro_f1_cross_fitted": np.mean(halved, axis=0),
-        "macro_f1_own_thresholds": _f1(*own).mean(1),
+        "macro_f1_own_thresholds": f1(*own).mean(1),
         "roc_auc": _mean_of_defined(np.stack([auc_R for auc_R, _ in curves], axis=1)),
         "mean_average_precision": _mean_of_defined(np.stack([precision_R for _, precision_R in curves], axis=1)),
         "mcc_flattened_at_0.51": _flattened(original, size),
         "mcc_flattened_own_thresholds": _flattened(own, size),
-        "macro_f1_at_0.51": _f1(*original).mean(1),
+        "macro_f1_at_0.51": f1(*original).mean(1),
         "mcc_macro_at_0.51": matthews(*original, len(targets_NK)).mean(1),
-        "auc_binarised_at_0.51": _binarised(original, len(targets_NK)),
-        "f1": _f1(*own),
+        "auc_binarised_at_0.51": auc_binarised(*original, len(targets_NK)).mean(1),
+        "f1": f1(*own),
     }
 
 
@@ -164,24 +164,10 @@ def _counts(decided_NK: npt.NDArray[np.bool_], targets_NK: Floats, drawn_RN: Flo
     return hits_RK, given_RK, true_RK
 
 
-def _f1(hits_RK: Draws, given_RK: Draws, true_RK: Draws) -> Draws:
-    f1_RK: Draws = 2 * hits_RK / np.maximum(given_RK + true_RK, 1)  # never given and never true counts as 0
-    return f1_RK
-
-
 def _flattened(counts: tuple[Draws, Draws, Draws], decisions: int) -> Draws:
     hits_R, given_R, true_R = (counts_RK.sum(1) for counts_RK in counts)
     mcc_R: Draws = matthews(hits_R, given_R, true_R, decisions)
     return mcc_R
-
-
-def _binarised(counts: tuple[Draws, Draws, Draws], texts: int) -> Draws:
-    """As `auc_binarised` of the report: of the 0/1 decisions."""
-    hits_RK, given_RK, true_RK = counts
-    true_rate_RK = hits_RK / np.maximum(true_RK, 1)
-    false_rate_RK = (given_RK - hits_RK) / np.maximum(texts - true_RK, 1)
-    mean_R: Draws = ((1 + true_rate_RK - false_rate_RK) / 2).mean(1)
-    return mean_R
 
 
 def _ranking(scores_N: Floats, targets_N: Floats, drawn_RN: Floats) -> tuple[Draws, Draws]:

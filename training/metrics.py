@@ -134,8 +134,7 @@ def ranked(targets_NK: Floats) -> Bools:
 
 def macro_f1(decided_NK: Bools, targets_NK: Floats) -> float:
     """Mean over labels of F1; a label never given and never true counts as 0."""
-    hit_K, given_K, true_K = _counts(decided_NK, targets_NK.astype(bool))
-    return float(_share(2 * hit_K, given_K + true_K).mean())
+    return float(f1(*_counts(decided_NK, targets_NK.astype(bool))).mean())
 
 
 def _counts(decided_NK: Bools, truth_NK: Bools) -> tuple[Counts, Counts, Counts]:
@@ -188,7 +187,7 @@ def report(
                 "threshold": _round(thresholds[k]),
                 "precision": _round(_share(hit_K[k], given_K[k])),
                 "recall": _round(_share(hit_K[k], true_K[k])),
-                "f1": _round(_share(2 * hit_K[k], given_K[k] + true_K[k])),
+                "f1": _round(f1(hit_K[k], given_K[k], true_K[k])),
                 "average_precision": _round(average_precision_score(targets_NK[:, k], probabilities_NK[:, k]))
                 if scored_K[k]
                 else None,
@@ -201,18 +200,25 @@ def report(
 def _decisions(decided_NK: npt.NDArray[np.bool_], targets_NK: Floats) -> dict[str, float]:
     truth_NK = targets_NK.astype(bool)
     hit_K, given_K, true_K = _counts(decided_NK, truth_NK)
-    true_rate_K = _share(hit_K, true_K)
-    false_rate_K = _share(given_K - hit_K, len(truth_NK) - true_K)
     return {
         "macro_f1": _round(macro_f1(decided_NK, targets_NK)),
-        "micro_f1": _round(_share(2 * hit_K.sum(), given_K.sum() + true_K.sum())),
+        "micro_f1": _round(f1(hit_K.sum(), given_K.sum(), true_K.sum())),
         "macro_precision": _round(_share(hit_K, given_K).mean()),
-        "macro_recall": _round(true_rate_K.mean()),
+        "macro_recall": _round(_share(hit_K, true_K).mean()),
         "mcc_flattened": _round(matthews(hit_K.sum(), given_K.sum(), true_K.sum(), truth_NK.size)),
         "mcc_macro": _round(matthews(hit_K, given_K, true_K, len(truth_NK)).mean()),
-        # What the original reported as AUC: of the 0/1 decisions, which is no ROC-AUC.
-        "auc_binarised": _round(np.mean((1 + true_rate_K - false_rate_K) / 2)),
+        "auc_binarised": _round(auc_binarised(hit_K, given_K, true_K, len(truth_NK)).mean()),
     }
+
+
+def f1(hits: Any, given: Any, true: Any) -> Any:
+    """F1 from counts, as `matthews` takes them; 0 of what is never given and never true."""
+    return _share(2 * hits, given + true)
+
+
+def auc_binarised(hits: Any, given: Any, true: Any, texts: int) -> Any:
+    """What the original reported as AUC: of the 0/1 decisions, (1 + TPR - FPR) / 2 from counts, which is no ROC-AUC."""
+    return (1 + _share(hits, true) - _share(given - hits, texts - true)) / 2
 
 
 def matthews(hits: Any, given: Any, true: Any, decisions: int) -> Any:

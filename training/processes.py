@@ -27,7 +27,7 @@ class ProcessDied(Exception):
     """A process ended without a word; with which code."""
 
 
-def side_by_side(work: Callable[..., object], jobs: Sequence[tuple[Any, ...]], *, processes: int) -> Iterator[int]:
+def each_in_its_own(work: Callable[..., object], jobs: Sequence[tuple[Any, ...]], *, processes: int) -> Iterator[int]:
     """Call `work(*job, stop)` for every job, and give the position of each that is done, as they end.
 
     What *work* gives is not kept: it leaves that on disk.

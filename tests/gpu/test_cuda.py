@@ -16,6 +16,7 @@ from model.torch_engine import DTYPES, TorchEngine
 from tests.integration.test_training import run
 from training.checkpoint import Checkpoints, Interrupted
 from training.fit import Run, fit
+from training.kernels import side_by_side, sizes_of
 from training.labelled import load_split
 from training.metrics import Floats
 from training.progress import Watchers
@@ -117,8 +118,11 @@ class Sittings:
         torch.manual_seed(self.recipe.seed)
         asked = iter(range(1, 10_000))
         dropout = {"head_dropout": self.recipe.head_dropout, "trunk_dropout": self.recipe.trunk_dropout}
+        sizes = sizes_of(self.recipe.kernel_sizes)
+        model = self._trunk.grow(labels=self._train.labels, max_tokens=16, kernel_size=max(sizes), **dropout)
+        side_by_side(model, sizes)
         return fit(
-            self._trunk.grow(labels=self._train.labels, max_tokens=16, **dropout),
+            model,
             Tokens(self._trunk.tokenizer, max_tokens=16),
             self._train,
             self._dev,
@@ -135,7 +139,13 @@ DRAWS_NOTHING = {"head_dropout": 0, "trunk_dropout": 0, "hidden_tokens": 0}
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"trainable_layers": 1, "cache_frozen": True, "ema": 0}, {"r_drop": 0.5, "multi_sample_dropout": 3}]
+    "changes",
+    [
+        {},
+        {"trainable_layers": 1, "cache_frozen": True, "ema": 0},
+        {"r_drop": 0.5, "multi_sample_dropout": 3},
+        {"kernel_sizes": "3+5"},
+    ],
 )
 def test_recorded_steps_are_the_steps_as_they_are(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]

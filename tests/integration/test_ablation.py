@@ -158,6 +158,24 @@ def test_several_runs_at_a_time_come_to_the_same_table(folder: Path, ablated: Pa
     assert (ablated / "ablation.md").read_text() == (tmp_path / "two" / "ablation.md").read_text()
 
 
+def test_a_run_of_other_texts_is_refused_before_any_process_trains(
+    folder: Path, ablated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not hours later; and what is there starts no process."""
+    out = tmp_path / "out"
+    shutil.copytree(ablated, out)
+    monkeypatch.setattr(
+        "training.ablation.each_in_its_own", lambda _, jobs, **__: pytest.fail("trains") if jobs else ()
+    )
+    run("ablate", *options(folder, out), *VARIED, "--seeds", "1", "--processes", "2")
+    shutil.rmtree(next((out / "runs").glob("loss=focal*/42")))
+    other = next((out / "runs").glob("multi*/42/run.json"))
+    found = json.loads(other.read_text())
+    other.write_text(json.dumps({**found, "made_from": {**found["made_from"], "dev texts": "others"}}))
+    with pytest.raises(AblationError, match="was trained with dev texts"):
+        run("ablate", *options(folder, out), *VARIED, "--seeds", "1", "--processes", "2")
+
+
 @pytest.mark.timeout(400)
 def test_ctrl_c_ends_what_is_trained_and_begins_no_other_run(folder: Path, tmp_path: Path) -> None:
     """As a terminal sends it; given again, in whatever number of processes, the command goes on to a table."""

@@ -12,15 +12,15 @@ import pytest
 
 from training.checkpoint import Interrupted
 from training.data import DataError
-from training.processes import ProcessDied, side_by_side
+from training.processes import ProcessDied, each_in_its_own
 
 WAITS = """
 import sys
 from pathlib import Path
 from tests.integration.test_processes import until_told
-from training.processes import side_by_side
+from training.processes import each_in_its_own
 if __name__ == "__main__":
-    list(side_by_side(until_told, [(Path(sys.argv[1]) / str(job),) for job in range(4)], processes=2))
+    list(each_in_its_own(until_told, [(Path(sys.argv[1]) / str(job),) for job in range(4)], processes=2))
 """
 
 
@@ -43,7 +43,7 @@ def written(place: Path, content: str, stop: Callable[[], bool]) -> None:
 
 def test_every_job_is_done_once(tmp_path: Path) -> None:
     jobs = [(tmp_path / name, name) for name in "abc"]
-    assert [0, 1, 2] == sorted(side_by_side(written, jobs, processes=2))
+    assert [0, 1, 2] == sorted(each_in_its_own(written, jobs, processes=2))
     assert {name: name for name in "abc"} == {file.name: file.read_text() for file in tmp_path.iterdir()}
 
 
@@ -55,7 +55,7 @@ def test_what_goes_wrong_in_one_stops_the_others(
     tmp_path: Path, content: str, error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error, match=said):
-        list(side_by_side(written, [(tmp_path / "a", content), (tmp_path / "b", "b")], processes=1))
+        list(each_in_its_own(written, [(tmp_path / "a", content), (tmp_path / "b", "b")], processes=1))
     assert [] == list(tmp_path.iterdir())
 
 
@@ -71,6 +71,8 @@ def test_all_end_with_the_one_that_started_them(tmp_path: Path, sent: signal.Sig
         children = [int(place.read_text()) for place in tmp_path.iterdir()]
         process.send_signal(sent)
         process.communicate(timeout=60)
+        # Told, it raises; killed, it cannot.
+        assert (-9 if sent is signal.SIGKILL else 1) == process.returncode
     finally:
         process.kill()
     try:

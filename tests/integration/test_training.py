@@ -111,6 +111,21 @@ def test_dev_texts_that_rank_no_label_are_refused_before_anything_trains(
     assert "these 40 dev texts tell no model from another" in mistake(monkeypatch, capsys, command)
 
 
+def test_ctrl_c_outside_of_training_is_one_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the exit code of whoever is ended by it."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.cli.artifact.load", interrupted)
+    monkeypatch.setattr(sys, "argv", ["emotag-train", "evaluate", "--data", "anywhere"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (130, "emotag-train: interrupted\n") == (ended.value.code, capsys.readouterr().err)
+
+
 def test_the_seed_decides_the_model(folder: Path, tmp_path: Path) -> None:
     """The same one gives the same bits, another one others; the precision's measurement takes no part."""
     common = ["--smoke", "--data", str(folder), "--trunk", str(folder / "trunk")]

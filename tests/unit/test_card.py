@@ -167,6 +167,14 @@ def test_calibration_on_more_texts_than_the_run_saw_is_counted_by_itself(shipped
     assert "mean average precision on some of them, and Platt scaling was fitted on them all" in written
 
 
+def test_labels_that_some_figures_leave_out_are_named(shipped: Artifact) -> None:
+    def absent(figures: dict[str, Any], record: dict[str, Any]) -> None:
+        figures["left_out_of_ranking"] = ["grief", "a|b"]
+
+    assert "all or none of the texts have one: grief, a\\|b. ROC-AUC" in card(changed(shipped, absent))
+    assert "all or none" not in card(shipped)
+
+
 def test_a_run_held_to_the_first_texts_says_so_and_counts_none_of_the_others(shipped: Artifact) -> None:
     """Its record has the hash of the whole file all the same."""
 
