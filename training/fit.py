@@ -51,7 +51,7 @@ class Run:
         dev_MK: what the best weights say of dev; None where they were the best before the run was gone on with.
         texts: trained on so far, each once an epoch.
         training_s: spent in steps.
-        total_s: spent in steps and in measuring, over all sittings of the run.
+        total_s: spent in running frozen layers, in steps and in measuring, over all sittings of the run.
     """
 
     model: DistilBertCNN
@@ -97,7 +97,7 @@ def fit(
         recipe: with a precision that is no longer `auto`.
         checkpoints: where the state is kept: after every epoch, every ten minutes, and when asked to stop.
         resume: go on from the checkpoint; the result is that of a run never interrupted, bit for bit on a CPU.
-        stop: asked after every step.
+        stop: asked after every step, and while frozen layers are run.
         ranks: the processes that train together, all of them in this function.
 
     Raises:
@@ -110,12 +110,39 @@ def fit(
     lengths = [len(text.ids) for text in train_ids]
     state = State(model, recipe, steps_per_epoch=-(-len(train) // recipe.batch_size))
     run = state.run
+    if resume and checkpoints is not None:
+        state.restore(checkpoints.load(device), device, ranks)
+    began = saved = time.monotonic()
+    before_s = run.total_s
+
+    def save() -> None:
+        nonlocal saved
+        run.total_s = before_s + time.monotonic() - began
+        everything = state.checkpoint(device, ranks)
+        if checkpoints is not None and ranks.leads:
+            checkpoints.save(everything)
+        saved = time.monotonic()
+
+    def interrupted() -> Interrupted:
+        save()
+        return Interrupted(f"interrupted in epoch {state.epoch}, after step {state.done} of {state.steps}")
+
     first = frozen_layers(model, recipe)
     source: TokenBatches | HiddenStates
     plain: torch.nn.Module
     encoded: Callable[[Tensor, Tensor], Tensor]
     if recipe.cache_frozen:
-        source = HiddenStates(model, train_ids, first, device)
+        try:
+            source = HiddenStates(
+                model,
+                train_ids,
+                first,
+                device,
+                precision=recipe.precision,
+                stop=lambda: bool(ranks.agree(0.0, stop())[1]),
+            )
+        except Interrupted:
+            raise interrupted() from None
         upper = Upper(model, first)
         encoded, plain = upper.encoded, upper
     else:
@@ -137,19 +164,6 @@ def fit(
         return state.descend(loss_of_batch(logits.float(), targets_BK) * weight)
 
     recorded = RecordedSteps(descend, device) if device.type == "cuda" and ranks is ALONE else None
-    if resume and checkpoints is not None:
-        state.restore(checkpoints.load(device), device, ranks)
-    began = saved = time.monotonic()
-    before_s = run.total_s
-
-    def save() -> None:
-        nonlocal saved
-        run.total_s = before_s + time.monotonic() - began
-        everything = state.checkpoint(device, ranks)
-        if checkpoints is not None and ranks.leads:
-            checkpoints.save(everything)
-        saved = time.monotonic()
-
     while state.epoch <= recipe.epochs:
         model.train()
         rng = np.random.default_rng((recipe.seed, state.epoch))
@@ -171,8 +185,7 @@ def fit(
             run.training_s += time.perf_counter() - step_began
             progress.step(state.epoch, state.done, state.steps, state.losses[-1])
             if stopped:
-                save()
-                raise Interrupted(f"interrupted in epoch {state.epoch}, after step {state.done} of {state.steps}")
+                raise interrupted()
             if overdue:
                 save()
         dev_MK = probabilities(state.averaged, dev_ids, device=device)

@@ -3,7 +3,7 @@
 The frozen layers' own dropout goes with it: a text's hidden states are the same in every epoch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from model.distilbert_cnn import DistilBertCNN
 from model.tokens import TokenIds
 
 from .batches import ROUND_TO, by_length, rectangle
+from .checkpoint import Interrupted
+from .precision import computing_in
 
 
 class Upper(nn.Module):
@@ -43,15 +45,32 @@ class HiddenStates:
     """
 
     @torch.inference_mode()
-    def __init__(self, model: DistilBertCNN, texts: Sequence[TokenIds], first: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: DistilBertCNN,
+        texts: Sequence[TokenIds],
+        first: int,
+        device: torch.device,
+        *,
+        precision: str = "fp32",
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Run the layers before the *first* that learns over all *texts*, in *precision*.
+
+        Raises:
+            Interrupted: *stop*, asked after every batch, said so.
+        """
         model.eval()
         self._states: list[Tensor] = [torch.empty(0)] * len(texts)
         for rows in by_length(texts):
+            if stop():
+                raise Interrupted("interrupted before all frozen layers were run")
             ids_BL, mask_BL = rectangle([texts[row] for row in rows], pad_id=model.config.pad_token_id, device=device)
-            hidden_BLC = model.trunk.embeddings(ids_BL)
-            for layer in model.trunk.transformer.layer[:first]:
-                hidden_BLC = layer(hidden_BLC, mask_BL[:, None, None, :])
-            for row, hidden_LC, mask_L in zip(rows, hidden_BLC, mask_BL, strict=True):
+            with computing_in(precision, device):
+                hidden_BLC = model.trunk.embeddings(ids_BL)
+                for layer in model.trunk.transformer.layer[:first]:
+                    hidden_BLC = layer(hidden_BLC, mask_BL[:, None, None, :])
+            for row, hidden_LC, mask_L in zip(rows, hidden_BLC.float(), mask_BL, strict=True):
                 self._states[row] = hidden_LC[mask_L].cpu()
 
     def batch(self, rows: npt.NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:

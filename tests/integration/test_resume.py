@@ -42,6 +42,8 @@ TWICE = EVERYTHING.model_copy(
     | {"trainable_layers": 1, "hidden_tokens": 0.0}
 )
 """Steps that draw several times, from hidden states that were computed once."""
+FROZEN_BATCHES = 2
+"""In which frozen layers are run over the hundred texts; after each the run asks whether to stop."""
 PLAIN = PRESETS["original"].model_copy(
     update={"epochs": 3, "batch_size": 20, "precision": "fp32", "max_tokens": 16, "trainable_layers": 1}
 )
@@ -91,16 +93,30 @@ def test_resumed_is_uninterrupted(folder: Path, tmp_path: Path, recipe: Recipe) 
     expected = train(folder, tmp_path / "whole", recipe)
     assert_same(expected, train(folder, tmp_path / "again", recipe))
     middle, last, next_first = 2 * STEPS_AN_EPOCH - 2, STEPS_AN_EPOCH, STEPS_AN_EPOCH + 1
+    before = FROZEN_BATCHES if recipe.cache_frozen else 0
     for steps in (middle, last, next_first):
         out = tmp_path / str(steps)
         with pytest.raises(Interrupted, match=f"after step {steps} of 15"):
-            train(folder, out, recipe, stop=after(steps))
+            train(folder, out, recipe, stop=after(before + steps))
         assert_same(expected, train(folder, out, recipe, resume=True))
     out = tmp_path / "often"
     for number in range(4):
-        with pytest.raises(Interrupted):
-            train(folder, out, recipe, resume=number > 0, stop=after(3))
+        with pytest.raises(Interrupted, match=f"after step {3 * (number + 1)} of 15"):
+            train(folder, out, recipe, resume=number > 0, stop=after(before + 3))
     assert_same(expected, train(folder, out, recipe, resume=True))
+
+
+def test_a_run_is_stopped_while_it_runs_frozen_layers_and_loses_nothing(folder: Path, tmp_path: Path) -> None:
+    """In its first sitting, before any step; and in the next, in which steps of the first are kept."""
+    expected = train(folder, tmp_path / "whole", TWICE)
+    out = tmp_path / "stopped"
+    with pytest.raises(Interrupted, match="after step 0 of 15"):
+        train(folder, out, TWICE, stop=after(1))
+    with pytest.raises(Interrupted, match="after step 4 of 15"):
+        train(folder, out, TWICE, resume=True, stop=after(FROZEN_BATCHES + 4))
+    with pytest.raises(Interrupted, match="after step 4 of 15"):
+        train(folder, out, TWICE, resume=True, stop=after(FROZEN_BATCHES))
+    assert_same(expected, train(folder, out, TWICE, resume=True))
 
 
 def test_a_run_that_died_goes_on_from_the_last_epochs_end(folder: Path, tmp_path: Path) -> None:
