@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model.thresholds import Thresholds
-from training.metrics import macro_f1
+from training.metrics import cross_fitted_macro_f1
 
 from .rivals import Probabilities
 
@@ -20,7 +19,9 @@ class Quality:
 
     Attributes:
         difference: the largest of any probability.
-        macro_f1: at the artifact's thresholds; None where nobody rated the texts.
+        macro_f1: of one half of the texts, by thresholds tuned on the reference's probabilities of the other; both
+            ways, twenty halvings. Thresholds that were tuned on the very texts fit the reference's to the last digit,
+            and would count any rounding as a loss. None where nobody rated the texts.
         lost: macro F1 below the reference's; negative where it is above.
     """
 
@@ -38,15 +39,11 @@ class Quality:
         return f"{f1}probabilities within {self.difference:.1g}"
 
 
-def judge(
-    found_NK: Probabilities,
-    reference_NK: Probabilities,
-    thresholds: Thresholds,
-    targets_NK: npt.NDArray[np.float32] | None,
-) -> Quality:
+def judge(found_NK: Probabilities, reference_NK: Probabilities, targets_NK: npt.NDArray[np.float32] | None) -> Quality:
     """Set *found_NK* beside the reference's probabilities of the same texts."""
     difference = float(np.abs(found_NK - reference_NK).max())
     if targets_NK is None:
         return Quality(difference, None, None)
-    mine = macro_f1(thresholds.decide(found_NK), targets_NK)
-    return Quality(difference, mine, macro_f1(thresholds.decide(reference_NK), targets_NK) - mine)
+    mine, _ = cross_fitted_macro_f1(reference_NK, targets_NK, scored_NK=found_NK)
+    reference, _ = cross_fitted_macro_f1(reference_NK, targets_NK)
+    return Quality(difference, mine, reference - mine)

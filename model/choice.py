@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import subprocess
 import sys
@@ -25,12 +26,14 @@ from .device import DeviceUnknown, processor, usable_cores
 from .engine import ENGINES, PRECISIONS, Engine, engines_here, open_engine, possible, require
 from .int8 import tolerable
 
-WORTH_ROUNDING = 2.5
-"""How much faster bf16 must be to be chosen. It moves probabilities in the third decimal, so a choice that noise could
-turn would give a text other scores after a restart. With AMX it is four times as fast, without it 0.5 to 1.9 times."""
+WORTH = {"bf16": 2.5, "int8": 1.5}
+"""How many times as fast as fp32 a precision must be to be chosen. bf16 moves probabilities in the third decimal, int8
+in the second, so a choice that noise could turn would give a text other scores after a restart: each figure lies where
+no processor was met. bf16 is four times as fast with AMX, 0.5 to 1.9 times without it; int8, only to be had with VNNI
+or AMX, 1.9 to 3 times."""
 
-WORTH_INTEGERS = 2.0
-"""The same for int8, which moves them in the second decimal. With VNNI it is about three times as fast as fp32."""
+WORTH_INTEGERS = 1.25
+"""How much faster than bf16 int8 must be, where both are worth it: it is the coarser."""
 
 WORTH_TORCH = 1.25
 """How much faster torch must be than OpenVINO on a CPU: importing it takes seconds and memory of every start."""
@@ -108,16 +111,22 @@ def choose(trained: Artifact, *, device: str, engine: str, precision: str) -> Ch
 
 
 def _best(timings_ms: Timings, candidates: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """The fastest, once what each costs beside time is taken into account; the first where nothing was measured."""
+    """The fastest of those worth what they cost beside time; the first where nothing was measured."""
+    took_ms = {
+        candidate: timings_ms["/".join(candidate)] * (WORTH_TORCH if candidate[0] == "torch" else 1.0)
+        for candidate in candidates
+        if "/".join(candidate) in timings_ms
+    }
+    in_fp32_ms = min((ms for (_, precision), ms in took_ms.items() if precision == "fp32"), default=math.inf)
 
     def cost(candidate: tuple[str, str]) -> float:
-        name, precision = candidate
-        worth = {"bf16": WORTH_ROUNDING, "int8": WORTH_INTEGERS}.get(precision, 1.0)
-        worth *= WORTH_TORCH if name == "torch" else 1.0
-        return timings_ms["/".join(candidate)] * worth
+        _, precision = candidate
+        ms = took_ms[candidate]
+        if in_fp32_ms < ms * WORTH.get(precision, 1.0):
+            return math.inf
+        return ms * WORTH_INTEGERS if precision == "int8" else ms
 
-    timed = [candidate for candidate in candidates if "/".join(candidate) in timings_ms]
-    return min(timed, key=cost) if timed else candidates[0]
+    return min(took_ms, key=cost) if took_ms else candidates[0]
 
 
 def _measured(path: Path, candidates: Sequence[tuple[str, str]]) -> Timings:

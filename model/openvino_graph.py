@@ -103,9 +103,12 @@ class _Graph:
         weight_3CC = np.concatenate([self._weights[f"{name}.weight"] for name in names])
         bias_3C = np.concatenate([self._weights[f"{name}.bias"] for name in names])
         qkv_T3C = self._multiply(hidden_TC, weight_3CC, bias_3C)
-        qkv_BL3HD = ops.reshape(_rows(qkv_T3C, rectangle_BL), _ints(0, 0, 3, heads, size), special_zero=True)
-        qkv_3BHLD = ops.transpose(qkv_BL3HD, _ints(2, 0, 3, 1, 4))
-        q, k, v = (ops.gather(qkv_3BHLD, _int(part), _int(0)) for part in range(3))
+        parts = ops.split(_rows(qkv_T3C, rectangle_BL), _int(2), 3)
+        # Each is turned by itself: of these turns all but one become a part of attention's own kernel.
+        q, k, v = (
+            ops.transpose(ops.reshape(part, _ints(0, 0, heads, size), special_zero=True), _ints(0, 2, 1, 3))
+            for part in parts.outputs()
+        )
         context_BHLD = ops.scaled_dot_product_attention(q, k, v, bias)
         context_BLHD = ops.transpose(context_BHLD, _ints(0, 2, 1, 3))
         return _rows(ops.reshape(context_BLHD, _ints(-1, self._config.dim), special_zero=False), back_T)

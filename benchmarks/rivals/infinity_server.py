@@ -42,6 +42,8 @@ async def _best_size(config: dict[str, Any]) -> int:
 
 
 def _engine(model: str, size: int) -> Any:
+    # It asks for `datasets` only where that is there; that of the environment below needs a newer numpy than it has.
+    sys.modules["datasets"] = None  # type: ignore[assignment]  # as Python marks what cannot be imported
     from infinity_emb import AsyncEmbeddingEngine, EngineArgs
 
     return AsyncEmbeddingEngine.from_args(

@@ -271,6 +271,10 @@ def test_a_memory_that_is_broken_is_measured_anew(
         ({"openvino/fp32": 10.0, "openvino/bf16": 5.0}, ("openvino", "fp32")),
         ({"openvino/fp32": 10.0, "openvino/bf16": 3.0}, ("openvino", "bf16")),
         ({"openvino/fp32": 10.0, "openvino/bf16": 3.0, "torch/bf16": 2.0}, ("torch", "bf16")),
+        ({"openvino/fp32": 10.0, "openvino/int8": 7.0}, ("openvino", "fp32")),
+        ({"openvino/fp32": 10.0, "openvino/bf16": 6.0, "openvino/int8": 5.3}, ("openvino", "int8")),
+        ({"openvino/fp32": 10.0, "openvino/bf16": 3.0, "openvino/int8": 2.8}, ("openvino", "bf16")),
+        ({"openvino/fp32": 10.0, "openvino/bf16": 3.0, "openvino/int8": 2.0}, ("openvino", "int8")),
         ({}, ("openvino", "fp32")),
     ],
 )
@@ -281,7 +285,7 @@ def test_a_choice_is_not_made_by_a_hair(
     expected: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """bf16 must be worth its rounding, torch its start; where nothing could be measured it is fp32."""
+    """bf16 and int8 must be worth their rounding, torch its start; where nothing could be measured it is fp32."""
     monkeypatch.setattr(choice, "possible", lambda *_: True)
     monkeypatch.setattr(choice, "_measured", lambda *_: timings_ms)
     found = chosen(shipped)
