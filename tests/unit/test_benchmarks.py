@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -10,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import ceiling, engine_goals, gpu_goals, readme, report, results, rounds
 from benchmarks.exports import Exports
+from benchmarks.quality import COMPARABLE, judge
 from benchmarks.results import Goal, Results, Row
 from model import artifact
 from model.artifact import Artifact
@@ -118,6 +120,33 @@ def test_the_work_of_a_forward_is_what_torch_counts(lengths: list[int]) -> None:
 def test_the_shipped_model_needs_22_million_operations_a_token() -> None:
     config = artifact.load(artifact.DEFAULT).config
     assert pytest.approx(21.7e6, rel=0.01) == ceiling.flops(config, [1] * 100) / 100
+
+
+def test_answers_that_are_a_little_rounded_are_comparable_and_others_are_not() -> None:
+    rng = np.random.default_rng(0)
+    targets_NK = (rng.random((2000, 2)) < 0.2).astype(np.float32)
+    reference_NK = np.clip(0.2 + 0.3 * targets_NK + rng.normal(0, 0.1, targets_NK.shape), 0, 1).astype(np.float32)
+    rounded_NK = (reference_NK + rng.normal(0, 0.001, targets_NK.shape)).astype(np.float32)
+    assert 0 == judge(reference_NK, reference_NK, targets_NK).lost
+    rounded = judge(rounded_NK, reference_NK, targets_NK)
+    assert rounded.comparable
+    assert rounded.lost == pytest.approx(0, abs=COMPARABLE)
+    others = judge(rng.random(targets_NK.shape).astype(np.float32), reference_NK, targets_NK)
+    assert not others.comparable
+
+
+def test_without_ratings_answers_are_compared_with_the_reference_alone() -> None:
+    reference_NK = np.full((4, 2), 0.5, np.float32)
+    assert judge(reference_NK + 0.009, reference_NK, None).comparable
+    assert not judge(reference_NK + 0.011, reference_NK, None).comparable
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_ceiling_is_measured_by_whatever_multiplies(precision: str) -> None:
+    """Over a million operations a second, and no more than any processor has."""
+    assert 1e6 < ceiling.matmul_rate(precision, seconds=0.01, sizes=[(64, 64, 64)]) < 1e15
+    with pytest.raises(ValueError, match="fp7"):
+        ceiling.matmul_rate("fp7", seconds=0.01)
 
 
 def test_a_ratio_is_taken_round_by_round() -> None:
