@@ -1,6 +1,5 @@
 """What the machine could do at best: the work that the texts need, over the rate at which it multiplies matrices."""
 
-import importlib.util
 import time
 from collections.abc import Callable, Sequence
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 
 from model.config import ModelConfig
+from model.device import installed, usable_cores
 from model.torch_engine import DTYPES
 
 SIZES = ((512, 384, 1536), (2048, 384, 1536), (2048, 1536, 384), (1024, 1024, 1024), (2048, 2048, 2048))
@@ -16,8 +16,8 @@ SIZES = ((512, 384, 1536), (2048, 384, 1536), (2048, 1536, 384), (1024, 1024, 10
 MEASURABLE = (*DTYPES, "int8")
 """Precisions in which torch multiplies matrices."""
 
-OPENVINO = {"fp32": "f32", "bf16": "bf16"}
-"""Those in which OpenVINO does by itself, as it calls them."""
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+"""Those in which OpenVINO multiplies what it is given as float32, as it calls them."""
 
 GPU_SIZES = ((8192, 8192, 8192), (16384, 8192, 8192), (65536, 768, 3072))
 
@@ -42,22 +42,40 @@ def matmul_rate(
     seconds: float = 0.15,
     sizes: Sequence[tuple[int, int, int]] = SIZES,
 ) -> float:
-    """Operations per second of matrix multiplication in *precision*, by the faster library and at its best size.
-
-    On a CPU either may be far ahead: in fp32, on an AMD EPYC of family 26, OpenVINO has twice the rate of torch. It is
-    measured where it is installed.
+    """Operations per second of torch's matrix multiplication at its best size, in *precision*.
 
     Args:
-        precision: as the tagger names it; `int8` is torch's integer product.
+        precision: as the tagger names it; `int8` is measured by torch's integer product.
         seconds: spent on each size.
 
     Raises:
         ValueError: there is no way to measure this precision.
     """
-    rates = [_rate(*size, _torch(size, precision, device), device, seconds) for size in sizes]
-    if device == "cpu" and precision in OPENVINO and importlib.util.find_spec("openvino"):
-        rates += [_rate(*size, _openvino(size, precision), device, seconds) for size in sizes]
+    return max(_rate(*size, _torch(size, precision, device), device, seconds) for size in sizes)
+
+
+def fastest_matmul_rate(
+    precision: str, *, seconds: float = 0.15, sizes: Sequence[tuple[int, int, int]] = SIZES
+) -> float:
+    """The same on a CPU by torch or OpenVINO, whichever is faster: either may be far ahead.
+
+    Raises:
+        ValueError: there is no way to measure this precision.
+    """
+    rates = [matmul_rate(precision, seconds=seconds, sizes=sizes)]
+    if "OpenVINO" in measured_by(precision):
+        rates += [_rate(*size, _openvino(size, precision), "cpu", seconds) for size in sizes]
     return max(rates)
+
+
+def measured_by(precision: str) -> str:
+    """Which libraries multiply matrices in *precision* on this CPU, for a reader."""
+    if precision in HINTS and installed("openvino"):
+        from model.openvino_engine import is_exact
+
+        if is_exact(precision):
+            return "torch or OpenVINO"
+    return "torch"
 
 
 @torch.inference_mode()
@@ -95,11 +113,11 @@ def _torch(size: tuple[int, int, int], precision: str, device: str) -> Callable[
 
 
 def _openvino(size: tuple[int, int, int], precision: str) -> Callable[[], int]:
-    """As the engine has it: a stream of its own for each core, weights laid out beforehand."""
+    """As in the engine: a stream for each core, weights laid out beforehand."""
     from model.openvino_runtime import ops, ov
 
     rows, inner, columns = size
-    threads = torch.get_num_threads()
+    cores = usable_cores()
     rng = np.random.default_rng(0)
     left = ops.parameter([rows, inner], ov.Type.f32)
     right = ops.constant(rng.standard_normal((columns, inner), np.float32))
@@ -107,13 +125,13 @@ def _openvino(size: tuple[int, int, int], precision: str) -> Callable[[], int]:
         ov.Model([ops.matmul(left, right, False, True)], [left], "product"),
         "CPU",
         {
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": threads,
-            "INFERENCE_PRECISION_HINT": OPENVINO[precision],
+            "INFERENCE_NUM_THREADS": cores,
+            "NUM_STREAMS": cores,
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
             "ENABLE_CPU_PINNING": False,
         },
     )
-    requests = [compiled.create_infer_request() for _ in range(threads)]
+    requests = [compiled.create_infer_request() for _ in range(cores)]
     for request in requests:
         request.set_input_tensor(ov.Tensor(rng.standard_normal((rows, inner), np.float32)))
 

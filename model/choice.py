@@ -29,11 +29,12 @@ from .int8 import tolerable
 WORTH = {"bf16": 2.5, "int8": 1.5}
 """How many times as fast as fp32 a precision must be to be chosen. bf16 moves probabilities in the third decimal, int8
 in the second, so a choice that noise could turn would give a text other scores after a restart: each figure lies where
-no processor was met. bf16 is four times as fast with AMX, 0.5 to 1.9 times without it; int8, only to be had with VNNI
-or AMX, 1.9 to 3 times."""
+no processor was met. bf16 is four times as fast with AMX, 0.5 to 1.9 times without it; int8 with AVX-512 VNNI, without
+AMX, 1.88 to 3 times."""
 
 WORTH_INTEGERS = 1.25
-"""How much faster than bf16 int8 must be, where both are worth it: it is the coarser."""
+"""How much faster than bf16 int8 must be, where both are worth it: it is the coarser. A judgement: no processor with
+AMX was at hand, and on none without it is bf16 worth it."""
 
 WORTH_TORCH = 1.25
 """How much faster torch must be than OpenVINO on a CPU: importing it takes seconds and memory of every start."""

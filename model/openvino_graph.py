@@ -104,7 +104,7 @@ class _Graph:
         bias_3C = np.concatenate([self._weights[f"{name}.bias"] for name in names])
         qkv_T3C = self._multiply(hidden_TC, weight_3CC, bias_3C)
         parts = ops.split(_rows(qkv_T3C, rectangle_BL), _int(2), 3)
-        # Each is turned by itself: of these turns all but one become a part of attention's own kernel.
+        # Transposed one by one, most are fused into attention's own kernel (OpenVINO 2026.4); as one, none is.
         q, k, v = (
             ops.transpose(ops.reshape(part, _ints(0, 0, heads, size), special_zero=True), _ints(0, 2, 1, 3))
             for part in parts.outputs()

@@ -58,7 +58,7 @@ class HiddenStates:
         """Run the layers before the *first* that learns over all *texts*, in *precision*.
 
         Raises:
-            Interrupted: *stop*, asked after every batch, said so.
+            Interrupted: *stop*, asked before every batch, said so.
         """
         model.eval()
         self._states: list[Tensor] = [torch.empty(0)] * len(texts)

@@ -1,6 +1,7 @@
 """Hidden states of frozen layers, computed once, train the same model as layers that are run in every step."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +28,33 @@ def test_a_cached_run_comes_to_the_weights_of_one_that_computes_all(folder: Path
     assert [epoch["train_loss"] for epoch in expected.history] == pytest.approx(
         [epoch["train_loss"] for epoch in found.history], abs=1e-4
     )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_frozen_layers_are_run_in_the_precision_of_the_recipe(
+    folder: Path, tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def noted(*given: Any, **named: Any) -> HiddenStates:
+        asked.append(named["precision"])
+        return HiddenStates(*given, **named)
+
+    monkeypatch.setattr("training.fit.HiddenStates", noted)
+    changes = {"trainable_layers": 0, "cache_frozen": True, "epochs": 1, "precision": precision}
+    train(folder, tmp_path, STEADY.model_copy(update=changes))
+    assert [precision] == asked
+
+
+def test_in_bf16_hidden_states_are_nearly_those_of_fp32_and_kept_in_fp32(folder: Path) -> None:
+    start = load_trunk(str(folder / "trunk"))
+    model = start.grow(labels=("a", "b"), max_tokens=16)
+    texts = Tokens(start.tokenizer, max_tokens=16)(load_split(folder / "train.tsv").texts[:20])
+    device, rows = torch.device("cpu"), torch.arange(20).numpy()
+    exact_BLC, _ = HiddenStates(model, texts, 2, device).batch(rows, device)
+    rounded_BLC, _ = HiddenStates(model, texts, 2, device, precision="bf16").batch(rows, device)
+    assert torch.float32 == rounded_BLC.dtype
+    assert 0 < (exact_BLC - rounded_BLC).abs().max() < 0.1
 
 
 def test_the_upper_layers_give_the_models_own_logits(folder: Path) -> None:

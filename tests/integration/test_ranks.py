@@ -47,7 +47,8 @@ def test_two_processes_come_to_the_weights_of_one(folder: Path, tmp_path: Path) 
 
 @pytest.mark.timeout(300)
 def test_processes_that_are_stopped_together_go_on_together_bit_for_bit(tmp_path: Path) -> None:
-    """One of them is asked, both stop; what each drew its random numbers from is in the checkpoint."""
+    """One of them is asked, between two steps or while frozen layers are run, and both stop; what each drew its random
+    numbers from is in the checkpoint."""
     done = subprocess.run(
         [*TWO, "-m", "tests.integration.two_ranks", str(tmp_path)],
         capture_output=True,
@@ -56,10 +57,11 @@ def test_processes_that_are_stopped_together_go_on_together_bit_for_bit(tmp_path
         cwd=Path(__file__).parents[2],
     )
     assert 0 == done.returncode, done.stderr
-    same = json.loads((tmp_path / "same.json").read_text())
-    assert "interrupted in epoch 1, after step 3 of 10" == same["told"]
-    assert [] == same["different"]
-    assert same["histories"][0] == same["histories"][1]
+    for name, steps in (("steps", 3), ("frozen", 0)):
+        same = json.loads((tmp_path / f"{name}.json").read_text())
+        assert f"interrupted in epoch 1, after step {steps} of 10" == same["told"]
+        assert [] == same["different"]
+        assert same["histories"][0] == same["histories"][1]
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -43,7 +43,7 @@ TWICE = EVERYTHING.model_copy(
 )
 """Steps that draw several times, from hidden states that were computed once."""
 FROZEN_BATCHES = 2
-"""In which frozen layers are run over the hundred texts; after each the run asks whether to stop."""
+"""In which frozen layers are run over the hundred texts; before each the run asks whether to stop."""
 PLAIN = PRESETS["original"].model_copy(
     update={"epochs": 3, "batch_size": 20, "precision": "fp32", "max_tokens": 16, "trainable_layers": 1}
 )
@@ -107,7 +107,7 @@ def test_resumed_is_uninterrupted(folder: Path, tmp_path: Path, recipe: Recipe) 
 
 
 def test_a_run_is_stopped_while_it_runs_frozen_layers_and_loses_nothing(folder: Path, tmp_path: Path) -> None:
-    """In its first sitting, before any step; and in the next, in which steps of the first are kept."""
+    """In its first sitting, before any step; and in a later one, which keeps the steps of the one before."""
     expected = train(folder, tmp_path / "whole", TWICE)
     out = tmp_path / "stopped"
     with pytest.raises(Interrupted, match="after step 0 of 15"):

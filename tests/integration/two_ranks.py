@@ -1,6 +1,7 @@
 """What each of the processes of `test_ranks` runs: a whole run, and the same one stopped and resumed.
 
-The first process writes whether the two came to the same, to `same.json` in the folder.
+Once stopped between two steps, once while frozen layers are run. The first process writes whether the two came to the
+same, to `steps.json` and `frozen.json` in the folder.
 """
 
 import json
@@ -22,23 +23,24 @@ from training.ranks import Ranks, joined
 from training.recipe import Recipe
 
 RECIPE = Recipe(epochs=2, batch_size=20, precision="fp32", hidden_tokens=0.2, ema=0.9, max_tokens=32)
+FROZEN = RECIPE.model_copy(update={"hidden_tokens": 0.0, "trainable_layers": 1, "cache_frozen": True})
 
 
-def sitting(folder: Path, ranks: Ranks, *, resume: bool, stop: Callable[[], bool]) -> Run:
+def sitting(recipe: Recipe, folder: Path, ranks: Ranks, *, resume: bool, stop: Callable[[], bool]) -> Run:
     """One, everything made anew; with dropout, so that every process draws numbers of its own."""
     texts = tuple("abcdefgh"[row % 8] * (1 + row % 5) for row in range(100))
     targets_NK = np.eye(3, dtype=np.float32)[np.arange(100) % 3]
     split = Split(texts, targets_NK, ("anger", "joy", "neutral"), "0" * 64)
-    torch.manual_seed(RECIPE.seed)
+    torch.manual_seed(recipe.seed)
     return fit(
         DistilBertCNN(tiny_config()),
         Tokens(tiny_tokenizer(), max_tokens=32),
         split,
         split,
-        RECIPE,
+        recipe,
         progress=Watchers(),
         device=torch.device("cpu"),
-        checkpoints=Checkpoints(folder, RECIPE, split, split, processes=ranks.world),
+        checkpoints=Checkpoints(folder, recipe, split, split, processes=ranks.world),
         resume=resume,
         stop=stop,
         ranks=ranks,
@@ -48,18 +50,25 @@ def sitting(folder: Path, ranks: Ranks, *, resume: bool, stop: Callable[[], bool
 def main(folder: Path) -> None:
     """Only the second process is asked to stop; both do."""
     with joined("cpu") as (ranks, _):
-        whole = sitting(folder / "whole", ranks, resume=False, stop=lambda: False)
-        asked = iter(range(1, 100))
-        try:
-            sitting(folder / "stopped", ranks, resume=False, stop=lambda: next(asked) == 3 and not ranks.leads)
-        except Interrupted as interrupted:
-            told = str(interrupted)
-        resumed = sitting(folder / "stopped", ranks, resume=True, stop=lambda: False)
+        stopped_and_resumed("steps", RECIPE, folder, ranks, at=3)
+        stopped_and_resumed("frozen", FROZEN, folder, ranks, at=1)
+
+
+def stopped_and_resumed(name: str, recipe: Recipe, folder: Path, ranks: Ranks, *, at: int) -> None:
+    """Stopped when *stop* is asked for the so-many-th time."""
+    whole = sitting(recipe, folder / name / "whole", ranks, resume=False, stop=lambda: False)
+    asked, out = iter(range(1, 100)), folder / name / "stopped"
+    try:
+        sitting(recipe, out, ranks, resume=False, stop=lambda: next(asked) == at and not ranks.leads)
+    except Interrupted as interrupted:
+        told = str(interrupted)
+    torch.distributed.barrier()  # the first has written the checkpoint
+    resumed = sitting(recipe, out, ranks, resume=True, stop=lambda: False)
     if ranks.leads:
         others = resumed.model.state_dict()
-        different = [name for name, values in whole.model.state_dict().items() if not torch.equal(values, others[name])]
+        different = [key for key, values in whole.model.state_dict().items() if not torch.equal(values, others[key])]
         same = {"told": told, "different": different, "histories": [whole.history, resumed.history]}
-        (folder / "same.json").write_text(json.dumps(same))
+        (folder / f"{name}.json").write_text(json.dumps(same))
 
 
 if __name__ == "__main__":
