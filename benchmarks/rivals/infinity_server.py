@@ -6,8 +6,23 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from importlib.metadata import version
+from types import ModuleType
 from typing import Any, TextIO
+
+
+class _Empty(ModuleType):
+    """A module that has whatever class is asked of it, and nothing in that."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)
+
+    def __getattr__(self, name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return object
 
 
 async def serve(answers: TextIO) -> None:
@@ -42,8 +57,9 @@ async def _best_size(config: dict[str, Any]) -> int:
 
 
 def _engine(model: str, size: int) -> Any:
-    # It asks for `datasets` only where that is there; that of the environment below needs a newer numpy than it has.
-    sys.modules["datasets"] = None  # type: ignore[assignment]  # as Python marks what cannot be imported
+    # What it is made of imports `datasets` where that is installed, to train. That of the environment below needs a
+    # newer numpy than it has: an empty one takes its place.
+    sys.modules["datasets"] = _Empty("datasets")
     from infinity_emb import AsyncEmbeddingEngine, EngineArgs
 
     return AsyncEmbeddingEngine.from_args(
