@@ -16,8 +16,8 @@ SIZES = ((512, 384, 1536), (2048, 384, 1536), (2048, 1536, 384), (1024, 1024, 10
 MEASURABLE = (*DTYPES, "int8")
 """Precisions in which torch multiplies matrices."""
 
-HINTS = {"fp32": "f32", "bf16": "bf16"}
-"""Those in which OpenVINO multiplies what it is given as float32, as it calls them."""
+BY_OPENVINO = ("fp32", "bf16")
+"""Those in which OpenVINO multiplies what it is given as float32."""
 
 GPU_SIZES = ((8192, 8192, 8192), (16384, 8192, 8192), (65536, 768, 3072))
 
@@ -63,19 +63,19 @@ def fastest_matmul_rate(
         ValueError: there is no way to measure this precision.
     """
     rates = [matmul_rate(precision, seconds=seconds, sizes=sizes)]
-    if "OpenVINO" in measured_by(precision):
+    if "OpenVINO" in libraries(precision):
         rates += [_rate(*size, _openvino(size, precision), "cpu", seconds) for size in sizes]
     return max(rates)
 
 
-def measured_by(precision: str) -> str:
-    """Which libraries multiply matrices in *precision* on this CPU, for a reader."""
-    if precision in HINTS and installed("openvino"):
+def libraries(precision: str) -> tuple[str, ...]:
+    """Which of them multiply matrices in *precision* on this CPU."""
+    if precision in BY_OPENVINO and installed("openvino"):
         from model.openvino_engine import is_exact
 
         if is_exact(precision):
-            return "torch or OpenVINO"
-    return "torch"
+            return "torch", "OpenVINO"
+    return ("torch",)
 
 
 @torch.inference_mode()
@@ -114,6 +114,7 @@ def _torch(size: tuple[int, int, int], precision: str, device: str) -> Callable[
 
 def _openvino(size: tuple[int, int, int], precision: str) -> Callable[[], int]:
     """As in the engine: a stream for each core, weights laid out beforehand."""
+    from model.openvino_engine import HINTS
     from model.openvino_runtime import ops, ov
 
     rows, inner, columns = size

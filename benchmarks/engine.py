@@ -138,7 +138,7 @@ def _ceiling_rows(rates: Rates, work: float, precision: str) -> list[Row]:
     """What the machine multiplies, and what emotag does of it."""
     matmul = [rate / 1e9 for rate in rates[MATMUL]]
     name = f"{MATMUL}, {precision}"
-    by = f"{ceiling.measured_by(precision)}, best size"
+    by = f"{' or '.join(ceiling.libraries(precision))}, best size"
     rows = [Row(TABLE, name, statistics.median(matmul), "GFLOP/s", min(matmul), max(matmul), note=by)]
     if ours.NAME in rates:
         done = [rate * work / 1e9 for rate in rates[ours.NAME]]
