@@ -98,6 +98,7 @@ def _train(
     name = recipe.name or out.resolve().name
     quiet = Console(quiet=True)
     again = f"go on with: {typed('fit', '--resume', '--out', str(out))}"
+    run, stopped = None, ""
     try:
         with (
             watchers(
@@ -123,7 +124,9 @@ def _train(
                 ranks=ranks,
             )
     except Interrupted as interrupted:
-        raise Interrupted(f"{interrupted}; {again}") from None
+        stopped = str(interrupted)
+    if run is None:  # raised here, since what is raised in a handler keeps `fit`'s frame, and that the processes' group
+        raise Interrupted(f"{stopped}; {again}")
     if not ranks.leads:
         return None
     compared = "" if faster is None else f", {faster:.1f} times as fast as padded to 128 in fp32"

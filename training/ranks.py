@@ -7,6 +7,7 @@ weights after every step: those that one process alone would have, but for the o
 is drawn at random (dropout, hidden tokens) is drawn by each for itself.
 """
 
+import importlib
 import os
 import shlex
 from collections.abc import Iterator
@@ -89,6 +90,10 @@ def joined(device: str) -> Iterator[tuple[Ranks, torch.device]]:
     own = torch.device(device, int(os.environ["LOCAL_RANK"])) if device == "cuda" else torch.device(device)
     if own.type == "cuda":
         torch.cuda.set_device(own)
+    # DistributedDataParallel imports it, and its functions keep as a default the group that there is by then. There is
+    # to be none: a group that outlives `joined` has threads, one that frees a tensor while Python ends aborts the
+    # process, and torchrun then ends the others.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
     try:
         yield Ranks(dist.get_rank(), world), own

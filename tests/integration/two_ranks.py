@@ -1,7 +1,7 @@
 """What each of the processes of `test_ranks` runs: a whole run, and the same one stopped and resumed.
 
 Once stopped between two steps, once while frozen layers are run. The first process writes whether the two came to the
-same, to `steps.json` and `frozen.json` in the folder.
+same, to `steps.json` and `frozen.json` in the folder; each writes which threads of its messages are left in the end.
 """
 
 import json
@@ -52,6 +52,8 @@ def main(folder: Path) -> None:
     with joined("cpu") as (ranks, _):
         stopped_and_resumed("steps", RECIPE, folder, ranks, at=3)
         stopped_and_resumed("frozen", FROZEN, folder, ranks, at=1)
+    left = [thread for task in Path("/proc/self/task").iterdir() if "gloo" in (thread := (task / "comm").read_text())]
+    (folder / f"left-{ranks.rank}.json").write_text(json.dumps(left))
 
 
 def stopped_and_resumed(name: str, recipe: Recipe, folder: Path, ranks: Ranks, *, at: int) -> None:
