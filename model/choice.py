@@ -39,12 +39,12 @@ AMX was at hand, and on none without it is bf16 worth it."""
 WORTH_TORCH = 1.25
 """How much faster torch must be than OpenVINO on a CPU: importing it takes seconds and memory of every start."""
 
-FAR_BEHIND = 2.0
-"""How many times the best time a candidate's own may be before it is not measured further."""
+FAR_BEHIND = 3.5
+"""How many times the best time a candidate's own may be before it is not measured further: beyond all that decides."""
 
 PATIENCE_S = 20.0
 """Longest wait for the measuring, which takes seconds; then the first candidate is taken, and the next start measures
-again. Below the worker's drain budget: a signal that comes meanwhile is heeded behind it."""
+again. Below the worker's drain budget as it is unless set: a signal that comes meanwhile is heeded behind it."""
 
 Timings = Mapping[str, float]
 """Milliseconds of the same work by candidate, `openvino/fp32`."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 MOST = 2**24
 """Of anything counted here: a thousand times what models of this kind have, and little enough to reckon with."""
 MOST_LAYERS = 256
+NORM_EPSILON = 1e-12
+"""Of every layer norm, as in DistilBERT and BERT as published."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name for it)
 from torch import Tensor, nn
 
-from .config import ModelConfig
+from .config import NORM_EPSILON, ModelConfig
 from .weights import Array
 
 
@@ -31,7 +31,7 @@ class Embeddings(nn.Module):
         super().__init__()
         self.word_embeddings = nn.Embedding(config.vocab_size, config.dim, padding_idx=config.pad_token_id)
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.dim)
-        self.LayerNorm = nn.LayerNorm(config.dim, eps=1e-12)
+        self.LayerNorm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
         self.dropout = nn.Dropout(config.trunk_dropout)
 
     def forward(self, ids_BL: Tensor) -> Tensor:
@@ -86,9 +86,9 @@ class Layer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.attention = Attention(config)
-        self.sa_layer_norm = nn.LayerNorm(config.dim, eps=1e-12)
+        self.sa_layer_norm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
         self.ffn = FeedForward(config)
-        self.output_layer_norm = nn.LayerNorm(config.dim, eps=1e-12)
+        self.output_layer_norm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
 
     def forward(self, hidden_BLC: Tensor, attend_B11L: Tensor) -> Tensor:
         hidden_BLC = self.sa_layer_norm(self.attention(hidden_BLC, attend_B11L) + hidden_BLC)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .config import ModelConfig
+from .config import NORM_EPSILON, ModelConfig
 from .int8 import LEAST_OF_GELU, LEVELS, TINY, integers
 from .openvino_runtime import ops, ov
 from .packing import Packed
@@ -140,7 +140,7 @@ class _Graph:
         return self._multiply(x, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], least=least)
 
     def _norm(self, x: ov.Node, name: str) -> Any:
-        normal = ops.mvn(x, _ints(-1), normalize_variance=True, eps=1e-12, eps_mode="inside_sqrt")
+        normal = ops.mvn(x, _ints(-1), normalize_variance=True, eps=NORM_EPSILON, eps_mode="inside_sqrt")
         return ops.add(ops.multiply(normal, self._constant(f"{name}.weight")), self._constant(f"{name}.bias"))
 
     def _constant(self, name: str) -> Any:

@@ -39,4 +39,9 @@ class Thresholds:
 
     def decide(self, probabilities_BK: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """Which labels each text gets, [B, K]."""
-        return probabilities_BK >= np.asarray(self.values, dtype=np.float32)
+        return decide(probabilities_BK, self.values)
+
+
+def decide(probabilities_BK: npt.NDArray[np.float32], values: Sequence[float]) -> npt.NDArray[np.bool_]:
+    """Which labels each text gets by a threshold for each label, [B, K]."""
+    return probabilities_BK >= np.asarray(values, dtype=np.float32)

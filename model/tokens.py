@@ -94,7 +94,7 @@ class Tokens:
 
 
 def pad(
-    rows: Sequence[Sequence[int]], *, pad_id: int, round_to: int = 1
+    rows: Sequence[Sequence[int]], *, pad_id: int, round_to: int = 1, widest: int | None = None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Rows of ids as one rectangle.
 
@@ -102,12 +102,14 @@ def pad(
         rows: token ids of each text.
         pad_id: what fills the ends.
         round_to: the width is rounded up to a multiple of this: kernels are compiled per shape on some devices.
+        widest: it is not rounded up beyond this, which no row is longer than.
 
     Returns:
         ids_BL and mask_BL, the mask true on real tokens.
     """
     lengths_B = np.array([len(row) for row in rows])
     width = -(-int(lengths_B.max()) // round_to) * round_to
+    width = width if widest is None else min(width, widest)
     mask_BL = np.arange(width) < lengths_B[:, None]
     ids_BL = np.full((len(rows), width), pad_id, dtype=np.int64)
     ids_BL[mask_BL] = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])

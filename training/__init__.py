@@ -1,1 +1,1 @@
-"""Produces the weights the worker loads. Imports model and schemas.labels; nothing imports training."""
+"""Produces the weights the worker loads. Imports model and schemas.labels; none but benchmarks imports training."""

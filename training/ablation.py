@@ -30,7 +30,7 @@ from .job import texts, untrained
 from .metrics import ORIGINAL_THRESHOLD, Floats
 from .processes import ProcessDied, each_in_its_own
 from .progress import watchers
-from .ranks import processes_here
+from .ranks import processes as processes_started
 from .recipe import FILE, Recipe, RecipeError, resolve, settled, varied
 from .speed import fastest_precision
 from .tables import escaped
@@ -118,7 +118,7 @@ def ablate(recipe: Recipe, given: Sequence[str], *, seeds: int, out: Path, conso
         Interrupted: it was asked to stop; the same command goes on.
         DataError, DeviceUnknown, OSError, RecipeError, TeacherError, TrunkError: as they say.
     """
-    if processes_here() > 1:
+    if processes_started() > 1:
         raise AblationError("ablate trains in one process; start it without torchrun")
     variations_of(recipe, given)  # a mistake in one is not to show after hours of training
     recipe = _settled(recipe, out)
@@ -210,11 +210,13 @@ def _all(todo: Sequence[tuple[Variation, int]], out: Path, console: Console, pro
     missing = [at for at in range(len(todo)) if at not in made]
     named = [f"{variation.name}, seed {seed}" for variation, seed in todo]
     if processes == 1:
-        for at in missing:
-            console.print(named[at])
-            with Interrupt() as stop:
+        with Interrupt() as stop:
+            for at in missing:
+                if stop():  # asked when the run before had no step left
+                    raise Interrupted(f"interrupted; {AGAIN}")
+                console.print(named[at])
                 _train(recipes[at], folders[at], threads, stop, console)
-            made[at] = _kept(recipes[at], folders[at])
+                made[at] = _kept(recipes[at], folders[at])
     else:
         try:
             jobs = [(recipes[at], folders[at], threads) for at in missing]

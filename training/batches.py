@@ -7,45 +7,48 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.config import ModelConfig
 from model.tokens import TokenIds, pad
 
 ROUND_TO = 8
 """Widths are multiples of this: kernels are compiled per shape."""
 UNTRAINED_BATCH = 64
+POOL_BATCHES = 50
+"""Texts are sorted by length within random pools of this many batches."""
 
 
 class TokenBatches:
     """The training texts; a share of their tokens is hidden, anew in every step.
 
     Args:
-        pad_id: what fills the ends.
+        config: of the model that learns from them.
         hidden: the share of tokens that are replaced.
         mask_id: by what.
     """
 
-    def __init__(self, texts: Sequence[TokenIds], *, pad_id: int, hidden: float, mask_id: int) -> None:
+    def __init__(self, texts: Sequence[TokenIds], config: ModelConfig, *, hidden: float, mask_id: int) -> None:
         self._texts = texts
-        self._pad_id = pad_id
+        self._config = config
         self._hidden = hidden
         self._mask_id = mask_id
 
     def batch(self, rows: npt.NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:
         """ids_BL and mask_BL of some of them."""
-        ids_BL, mask_BL = rectangle([self._texts[row] for row in rows], pad_id=self._pad_id, device=device)
+        ids_BL, mask_BL = rectangle([self._texts[row] for row in rows], self._config, device=device)
         if self._hidden:
             ids_BL = hide(ids_BL, mask_BL, share=self._hidden, mask_id=self._mask_id)
         return ids_BL, mask_BL
 
 
 def bucketed_batches(
-    lengths: Sequence[int], *, batch_size: int, rng: np.random.Generator, pool_batches: int = 50
+    lengths: Sequence[int], *, batch_size: int, rng: np.random.Generator, pool_batches: int = POOL_BATCHES
 ) -> Iterator[npt.NDArray[np.int64]]:
     """One epoch of batches of like length, in random order: little padding, and yet a fresh mixture every epoch.
 
     Args:
         lengths: tokens per text.
         batch_size: texts per batch; the last one of the epoch may be smaller.
-        pool_batches: texts are sorted by length within random pools of this many batches.
+        pool_batches: as `POOL_BATCHES`.
     """
     order = rng.permutation(len(lengths))
     length_of = np.asarray(lengths)
@@ -60,10 +63,11 @@ def bucketed_batches(
 
 
 def rectangle(
-    texts: Sequence[TokenIds], *, pad_id: int, device: torch.device, round_to: int = ROUND_TO
+    texts: Sequence[TokenIds], config: ModelConfig, *, device: torch.device, round_to: int = ROUND_TO
 ) -> tuple[Tensor, Tensor]:
-    """ids_BL and mask_BL of some texts, on the device."""
-    ids_BL, mask_BL = pad([text.ids for text in texts], pad_id=pad_id, round_to=round_to)
+    """ids_BL and mask_BL of some texts, on the device; never wider than the model has positions."""
+    rows, widest = [text.ids for text in texts], config.max_position_embeddings
+    ids_BL, mask_BL = pad(rows, pad_id=config.pad_token_id, round_to=round_to, widest=widest)
     return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL).to(device)
 
 

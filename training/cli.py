@@ -104,7 +104,7 @@ def fit(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="under the file: `default`, `base` (a trunk of twelve layers), or `original` (the seed's own recipe)"
+            help="under the file: `default`, `base` (a trunk of twelve layers), or `original` (the original model's)"
         ),
     ] = None,
     data_: Annotated[str | None, typer.Option("--data", help=DATA)] = None,
@@ -298,10 +298,12 @@ def plot(
     probabilities_NK = predict(trained, rows)
     figures = measured(trained, probabilities_NK, rows, shared_with=shared_with)
     _reserve(figures["texts"], figures["left_out_of_ranking"])
-    found = {
-        f"{other.name} {other.version[:15]}": compared(other, trained, rows, said_by_b_NK=probabilities_NK)
-        for other in others
-    }
+    found = {}
+    for other in others:
+        name = f"{other.name} {other.version[:15]}"
+        if name in found:  # the same weights, tuned otherwise
+            name = f"{name}, thresholds {other.thresholds_version[:15]}"
+        found[name] = compared(other, trained, rows, said_by_b_NK=probabilities_NK)
     pictures = page.pictures(trained, figures, probabilities_NK, rows.targets_NK)
     for picture in pictures:
         if picture.png:

@@ -31,6 +31,7 @@ TAKES = (
 SAVED = "dataset_dict.json"
 HUB = "datasets:"
 KAGGLE_HANDLE = "debarshichanda/goemotions"
+OR_A_FOLDER = "put the files into a folder and give --data FOLDER"
 ORIGIN = "https://raw.githubusercontent.com/google-research/google-research/master/goemotions/data/"
 
 
@@ -155,8 +156,14 @@ def _loaded(data: str, load: Callable[[Any], Any]) -> Mapping[str, Any]:
 
 def _from_kaggle() -> Path:
     import kagglehub  # only who asks for it pays for its import
+    from kagglehub import exceptions
 
-    root = Path(kagglehub.dataset_download(KAGGLE_HANDLE))
+    kinds = [kind for kind in vars(exceptions).values() if isinstance(kind, type)]  # they have no ancestor of their own
+    errors: tuple[type[Exception], ...] = (OSError, *(kind for kind in kinds if issubclass(kind, Exception)))
+    try:
+        root = Path(kagglehub.dataset_download(KAGGLE_HANDLE))
+    except errors as error:
+        raise DataError(f"could not download {KAGGLE_HANDLE} from Kaggle: {error}; {OR_A_FOLDER}") from error
     found = sorted(root.rglob("train.tsv"))
     if not found:
         raise DataError(f"{KAGGLE_HANDLE} was downloaded to {root}, but holds no train.tsv")
@@ -180,16 +187,15 @@ def _from_origin(cache: Path) -> Path:
 def _download(url: str, path: Path, sha256: str) -> None:
     """The file appears in its place whole or not at all, however many processes download it at once."""
     draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    other = "put the files into a folder and give --data FOLDER"
     try:
         with urllib.request.urlopen(url, timeout=60) as response:  # nosec B310  # noqa: S310  (a constant https address)
             content: bytes = response.read()
         found = hashlib.sha256(content).hexdigest()
         if found != sha256:
-            raise DataError(f"{url} has the sha256 {found}, and as published it has {sha256}; {other}")
+            raise DataError(f"{url} has the sha256 {found}, and as published it has {sha256}; {OR_A_FOLDER}")
         draft.write_bytes(content)
         draft.replace(path)
     except (HTTPException, OSError) as error:
-        raise DataError(f"could not download {url}: {error}; {other}") from error
+        raise DataError(f"could not download {url}: {error}; {OR_A_FOLDER}") from error
     finally:
         draft.unlink(missing_ok=True)

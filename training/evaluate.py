@@ -49,9 +49,10 @@ def measured(
 
 
 def learnt_from(trained: Artifact, split: Split | None) -> Split | None:
-    """*split*, where it can be what the artifact has learnt from; None where its record names other texts."""
-    known = trained.training.get("data", {}).get("train_sha256")
-    return split if split is not None and known in (None, split.sha256) else None
+    """*split*, where it can be what the artifact has learnt from; None where its record or its labels say otherwise."""
+    if split is None or set(split.labels) != set(trained.config.labels):
+        return None
+    return split if trained.training.get("data", {}).get("train_sha256") in (None, split.sha256) else None
 
 
 def beside(a: Artifact, b: Artifact, split: Split, *, said_by_b_NK: Floats | None = None) -> dict[str, dict[str, Any]]:
@@ -71,7 +72,7 @@ def predict(trained: Artifact, split: Split) -> Floats:
         ValueError: the split has other labels than the artifact.
     """
     if split.labels != trained.config.labels:
-        raise ValueError("the data set has other labels than the artifact")
+        raise ValueError(f"{trained.name} has other labels than the data set, or has them in another order")
     return _probabilities(trained, split.texts)
 
 

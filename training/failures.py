@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from model.thresholds import decide
+
 from .data import Split
 from .goemotions import is_dev
 from .metrics import Floats
@@ -32,7 +34,7 @@ def of_texts(split: Split, probabilities_NK: Floats, thresholds: Sequence[float]
     """
     if not is_dev(split.sha256, split.labels):
         return []
-    given_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
+    given_NK = decide(probabilities_NK, thresholds)
     truth_NK = split.targets_NK.astype(bool)
     short_N = np.array([len(text) <= MOST_CHARACTERS for text in split.texts], dtype=bool)
     found: list[dict[str, Any]] = []

@@ -148,7 +148,7 @@ def fit(
     else:
         source = TokenBatches(
             train_ids,
-            pad_id=model.config.pad_token_id,
+            model.config,
             hidden=recipe.hidden_tokens,
             mask_id=tokens.id_of("[MASK]", "<mask>") if recipe.hidden_tokens else 0,
         )
@@ -197,6 +197,8 @@ def fit(
         state.end_epoch(figures, dev_MK)
         progress.epoch(figures["epoch"], state.done, figures)
         save()
+    if ranks.agree(0.0, stop())[1]:  # asked while the last epoch was measured
+        raise Interrupted("interrupted after the last epoch")
     model.load_state_dict(run.best)
     model.eval()
     return run
@@ -336,7 +338,7 @@ def probabilities(model: DistilBertCNN, texts: Sequence[TokenIds], *, device: to
     model.eval()
     result_NK = np.empty((len(texts), len(model.config.labels)), dtype=np.float32)
     for rows in by_length(texts):
-        ids_BL, mask_BL = rectangle([texts[row] for row in rows], pad_id=model.config.pad_token_id, device=device)
+        ids_BL, mask_BL = rectangle([texts[row] for row in rows], model.config, device=device)
         result_NK[rows] = torch.sigmoid(model(ids_BL, mask_BL)).cpu().numpy()
     return result_NK
 

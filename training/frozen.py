@@ -65,7 +65,7 @@ class HiddenStates:
         for rows in by_length(texts):
             if stop():
                 raise Interrupted("interrupted before all frozen layers were run")
-            ids_BL, mask_BL = rectangle([texts[row] for row in rows], pad_id=model.config.pad_token_id, device=device)
+            ids_BL, mask_BL = rectangle([texts[row] for row in rows], model.config, device=device)
             with computing_in(precision, device):
                 hidden_BLC = model.trunk.embeddings(ids_BL)
                 for layer in model.trunk.transformer.layer[:first]:

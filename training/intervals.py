@@ -15,11 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model.thresholds import decide
+
 from .metrics import ORIGINAL_THRESHOLD, Floats, auc_binarised, cross_fitted_decisions, f1, matthews
 
 RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
+AT_ONCE = 2_000_000
+"""How many counts are ranked at once: each takes some 32 bytes meanwhile."""
 
 Draws = npt.NDArray[np.float64]
 
@@ -42,7 +46,7 @@ def draws(
     Cross-fitted thresholds are tuned once on the texts as they are, not anew in each resample: a text drawn twice
     would stand in both halves.
     """
-    own_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
+    own_NK = decide(probabilities_NK, thresholds)
     own = _counts(own_NK, targets_NK, drawn_RN)
     original = _counts(probabilities_NK >= ORIGINAL_THRESHOLD, targets_NK, drawn_RN)
     halved = [
@@ -172,6 +176,13 @@ def _flattened(counts: tuple[Draws, Draws, Draws], decisions: int) -> Draws:
 
 def _ranking(scores_N: Floats, targets_N: Floats, drawn_RN: Floats) -> tuple[Draws, Draws]:
     """ROC-AUC and average precision of one label, each [R]; texts of equal score stand together, as in scikit-learn."""
+    parts = np.array_split(drawn_RN, max(1, min(len(drawn_RN), drawn_RN.size // AT_ONCE)))
+    found = [_ranking_at_once(scores_N, targets_N, part_RN) for part_RN in parts]
+    auc_R, precise_R = (np.concatenate(of_parts) for of_parts in zip(*found, strict=True))
+    return auc_R, precise_R
+
+
+def _ranking_at_once(scores_N: Floats, targets_N: Floats, drawn_RN: Floats) -> tuple[Draws, Draws]:
     order = np.argsort(-scores_N, kind="stable")
     starts = np.flatnonzero(np.append(True, np.diff(scores_N[order]) != 0))
     all_RG = drawn_RN[:, order]

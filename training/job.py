@@ -20,6 +20,7 @@ from model.distilbert_cnn import DistilBertCNN
 from model.tokens import Tokens
 
 from . import data_set
+from .batches import POOL_BATCHES
 from .checkpoint import Checkpoints, Interrupted
 from .data import DataError, Split, with_mean_of_repeats
 from .evaluate import figures as measured_by
@@ -34,7 +35,7 @@ from .progress import watchers
 from .ranks import Ranks, joined, processes_here, typed
 from .recipe import FILE as RECIPE
 from .recipe import Recipe, RecipeError
-from .speed import POOL_BATCHES, fastest_precision, times_the_original
+from .speed import fastest_precision, times_the_original
 from .teacher import FILE as TEACHER
 from .teacher import Teacher, corrected, load_teacher, taught
 from .trunk import PretrainedTrunk, load_trunk

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from model.thresholds import decide
+
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
@@ -165,7 +167,7 @@ def report(
         thresholds: the artifact's own, K of them. Figures under `own_thresholds` flatter where these rows tuned them.
         labels: K names.
     """
-    decided_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
+    decided_NK = decide(probabilities_NK, thresholds)
     mean, deviation = cross_fitted_macro_f1(probabilities_NK, targets_NK)
     targets_alone, _ = cross_fitted_macro_f1(probabilities_NK, targets_NK, trust=0.0)
     scored_K = ranked(targets_NK)

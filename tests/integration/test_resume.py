@@ -138,6 +138,33 @@ def test_a_run_that_died_goes_on_from_the_last_epochs_end(folder: Path, tmp_path
     assert_same(expected, train(folder, tmp_path / "died", EVERYTHING, resume=True))
 
 
+def test_a_run_that_died_in_a_long_epoch_goes_on_from_the_middle_of_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every ten minutes there is a checkpoint; here after every step, and the one in which it died is done again."""
+    expected = train(folder, tmp_path / "whole", EVERYTHING)
+    monkeypatch.setattr("training.fit.CHECKPOINT_EVERY_S", 0.0)
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(len(asked))
+        if len(asked) == STEPS_AN_EPOCH + 3:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, tmp_path / "died", EVERYTHING, stop=stop)
+    assert_same(expected, train(folder, tmp_path / "died", EVERYTHING, resume=True, stop=stop))
+    assert 3 * STEPS_AN_EPOCH + 1 + 1 == len(asked)  # a step twice, and once more when all are done
+
+
+def test_a_stop_that_comes_while_the_last_epoch_is_measured_is_heeded(folder: Path, tmp_path: Path) -> None:
+    expected = train(folder, tmp_path / "whole", PLAIN)
+    with pytest.raises(Interrupted, match="after the last epoch"):
+        train(folder, tmp_path / "out", PLAIN, stop=after(3 * STEPS_AN_EPOCH + 1))
+    assert_same(expected, train(folder, tmp_path / "out", PLAIN, resume=True))
+
+
 def test_a_run_whose_export_failed_has_nothing_left_to_train(folder: Path, tmp_path: Path) -> None:
     expected = train(folder, tmp_path, EVERYTHING)
     assert_same(expected, train(folder, tmp_path, EVERYTHING, resume=True))

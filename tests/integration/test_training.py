@@ -16,22 +16,26 @@ from typer.testing import CliRunner
 
 from model import artifact
 from model.artifact import Artifact
+from model.distilbert_cnn import DistilBertCNN
 from model.tagger import EmotionTagger
+from model.tokens import TokenIds
 from schemas.labels import LABELS
 from tests.integration.conftest import untrained
+from tests.numerics.conftest import tiny_config
 from training import data_set
 from training.batches import bucketed_batches, hide
 from training.card import card
 from training.cli import app, main
 from training.data import DataError
-from training.evaluate import measured, predict
-from training.fit import parameter_groups
+from training.evaluate import learnt_from, measured, predict
+from training.fit import parameter_groups, probabilities
 from training.goemotions import SHA256
 from training.labelled import load_split
 from training.metrics import calibration_errors
 from training.recipe import PRESETS, Recipe, resolve
 from training.slices import VARIETIES
 from training.trunk import load_trunk
+from training.tune import tune
 
 
 def run(*arguments: str) -> str:
@@ -211,6 +215,30 @@ def test_what_the_model_did_not_learn_from_is_not_taken_for_its_training_texts(
     assert after.reference is not None
     assert before.reference.label_rates == after.reference.label_rates
     assert "It has learnt from these very texts" in (toy / artifact.CARD).read_text()
+
+
+def test_label_rates_are_each_labels_own_whatever_the_order_of_columns(folder: Path, toy: Path) -> None:
+    """Of training texts that name their labels otherwise there are none to be had."""
+    made, dev, train = artifact.load(toy), load_split(folder / "dev.tsv"), load_split(folder / "train.tsv")
+    shares = np.random.default_rng(0).random(train.targets_NK.shape, dtype=np.float32)
+    train = replace(train, targets_NK=train.targets_NK * shares)  # no two labels are as frequent
+    turned = replace(train, labels=train.labels[::-1], targets_NK=train.targets_NK[:, ::-1])
+    expected, found = (tune(made, dev, "f1", shared_with=split).reference for split in (train, turned))
+    assert expected is not None
+    assert found is not None
+    assert expected.label_rates == found.label_rates
+    assert 3 == len(set(expected.label_rates.values()))
+    others = replace(train, labels=(*train.labels[:-1], "other"))
+    assert learnt_from(made, train) is train
+    assert learnt_from(made, others) is None
+
+
+def test_a_text_of_as_many_tokens_as_the_model_has_positions_is_not_padded_beyond_them() -> None:
+    """Widths are rounded up, and a trunk may have any number of positions."""
+    model = DistilBertCNN(tiny_config(max_position_embeddings=13, max_tokens=13)).eval()
+    longest = TokenIds(tuple(range(1, 14)), truncated=False)
+    found_NK = probabilities(model, [longest, TokenIds((1, 2), truncated=False)], device=torch.device("cpu"))
+    assert np.isfinite(found_NK).all()
 
 
 def test_texts_that_all_stand_in_train_are_measured_without_a_figure_for_the_others(

@@ -18,7 +18,7 @@ import torch
 
 from model import choice, openvino_engine
 from model.artifact import Artifact
-from model.choice import choose, measure_ms
+from model.choice import FAR_BEHIND, WORTH, WORTH_TORCH, choose, measure_ms
 from model.device import DeviceUnknown
 from model.distilbert_cnn import DistilBertCNN
 from model.engine import Engine, open_engine, possible
@@ -329,6 +329,11 @@ class Slow:
         return np.zeros((len(rows), 1), np.float32)
 
     def recover(self) -> None: ...
+
+
+def test_no_candidate_is_given_up_on_that_could_still_decide() -> None:
+    """fp32 above all: by its time the others are judged."""
+    assert FAR_BEHIND > max(WORTH.values()) * WORTH_TORCH
 
 
 def test_what_is_far_behind_is_not_measured_to_the_end() -> None:

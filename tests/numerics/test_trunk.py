@@ -1,6 +1,7 @@
 """The trunk written out in model/ is DistilBERT, and a BERT without its pooler is one too."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,19 +89,17 @@ def test_a_converted_mpnet_gives_the_hidden_states_of_transformers_mpnet(length:
     assert (expected - found)[mask_BL].abs().max() < 1e-5
 
 
-def test_an_mpnet_unlike_the_published_one_is_refused_by_what_it_has(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("config", "model", "epsilon"), [(MPNetConfig, MPNetModel, 1e-12), (BertConfig, BertModel, 1e-5)]
+)
+def test_a_trunk_unlike_the_published_one_is_refused_by_what_it_has(
+    config: Any, model: Any, epsilon: float, tmp_path: Path
+) -> None:
     """It would else be computed otherwise than it was trained, and nobody told."""
-    config = MPNetConfig(
-        vocab_size=64,
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=4,
-        intermediate_size=64,
-        layer_norm_eps=1e-12,
-    )
-    MPNetModel(config).save_pretrained(tmp_path)
+    shape = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
+    model(config(**shape, intermediate_size=64, layer_norm_eps=epsilon)).save_pretrained(tmp_path)
     tiny_tokenizer().save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(TrunkError, match="layer_norm_eps"):
+    with pytest.raises(TrunkError, match="layer_norm_eps other than the published"):
         load_trunk(str(tmp_path))
 
 

@@ -33,6 +33,16 @@ def test_a_resample_has_the_figures_of_its_rows() -> None:
         assert pytest.approx(np.mean([roc_auc_score(*two) for two in of_labels])) == found["auc_binarised_at_0.51"][r]
 
 
+def test_resamples_are_ranked_some_at_a_time_with_the_same_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many texts all of them at once would take gigabytes."""
+    drawn_RN = resample(300, resamples=7)
+    at_once = draws(GOOD_NK, TARGETS_NK, CUTS, drawn_RN)
+    for few in (1, 900):  # one by one, and in parts of unlike size
+        monkeypatch.setattr("training.intervals.AT_ONCE", few)
+        for name, values_R in draws(GOOD_NK, TARGETS_NK, CUTS, drawn_RN).items():
+            assert np.array_equal(at_once[name], values_R), name
+
+
 def test_intervals_hold_the_figure_and_are_the_same_each_time() -> None:
     found = intervals(GOOD_NK, TARGETS_NK, CUTS)
     low, high = found["roc_auc"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from model.choice import PATIENCE_S
 from model.device import choose_device
 from worker import settings
 from worker.pipeline import DEVICE_PATIENCE_S
@@ -204,12 +205,14 @@ def test_a_worker_with_an_identity_keeps_its_transactional_id_and_others_are_uni
 
 
 def test_timeouts_stand_in_the_order_their_reasons_need() -> None:
-    """A cache call is lost in a drain, a drain in Kubernetes' grace period, a transaction in the brokers' deadline."""
+    """A cache call and the measuring of engines are lost in a drain, a drain in Kubernetes' grace period, a transaction
+    in the brokers' deadline."""
     defaults = settings.load()
     kubernetes_grace_s = 30
     assert defaults.cache.timeout_ms / 1000 < defaults.drain_s < kubernetes_grace_s
     assert defaults.kafka.transaction_timeout_s < defaults.drain_s
     assert DEVICE_PATIENCE_S + LEAVE_S < defaults.drain_s
+    assert PATIENCE_S < defaults.drain_s
     assert defaults.kafka.transaction_timeout_s < defaults.kafka.unavailable_s
 
 
