@@ -82,7 +82,12 @@ class Checkpoints:
             recipe: as it was settled.
             command: as it was typed.
             again: the run goes on; its command is kept beside the first one only where it changed the recipe.
+
+        Raises:
+            CheckpointError: it cannot go on so, as `load` says; nothing was changed.
         """
+        if again:
+            self.load(torch.device("cpu"))
         self.folder.mkdir(parents=True, exist_ok=True)
         kept, commands = self.folder / RECIPE, [command]
         if again:

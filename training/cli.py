@@ -85,7 +85,11 @@ def main() -> None:
         TrunkError,
         ValueError,
     ) as error:
-        why = str(error)
+        match error:
+            case OSError(filename=str(name), strerror=str(wrong)):  # without the system's number for it
+                why = f"{name}: {wrong}"
+            case _:
+                why = str(error)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(INTERRUPTED)
     print(f"emotag-train: {' '.join(why.split())}", file=sys.stderr)  # noqa: T201

@@ -31,7 +31,7 @@ from .interrupt import Interrupt
 from .kernels import side_by_side, sizes_of
 from .metrics import ranked
 from .precision import computing_in
-from .progress import watchers
+from .progress import require, watchers
 from .ranks import Ranks, joined, processes_here, typed
 from .recipe import FILE as RECIPE
 from .recipe import Recipe, RecipeError
@@ -59,6 +59,7 @@ def train(
         CheckpointError, DataError, DeviceUnknown, RecipeError, TeacherError, TrackerMissing, TrunkError, OSError: as
             they say.
     """
+    require(trackers)
     recipe = recipe.model_copy(update={"device": choose_device(recipe.device)})
     with joined(recipe.device) as (ranks, device):
         return _train(recipe, out, resume=resume, trackers=trackers, console=console, ranks=ranks, device=device)
@@ -207,6 +208,9 @@ def untrained(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedTrunk,
     start = load_trunk(recipe.trunk)
     if start.only_teaches and recipe.cache_frozen:
         raise RecipeError(f"trunk {recipe.trunk!r} only teaches: cache_frozen is not for it")
+    layers = start.dimensions["n_layers"]
+    if (recipe.trainable_layers or 0) > layers:
+        raise RecipeError(f"trainable_layers = {recipe.trainable_layers}: trunk {recipe.trunk!r} has {layers}")
     torch.manual_seed(recipe.seed)  # the head's first weights are drawn here
     sizes = sizes_of(recipe.kernel_sizes)
     model = start.grow(

@@ -174,6 +174,9 @@ def _labelled(source: str, rows: Iterator[Row], declared: tuple[str, ...] | None
     if not found:
         raise DataError(f"{source} holds no texts")
     places, texts, given = zip(*found, strict=True)
+    blank = next((place for place, text in zip(places, texts, strict=True) if not text.strip()), None)
+    if blank is not None:  # which a worker dead-letters
+        raise DataError(f"{source}, {blank}: the text is empty; leave the row out")
     return Labelled(source, texts, given, places, declared, sha256)
 
 

@@ -1,5 +1,6 @@
 """What watches a run: the terminal, and where asked for a tracker, told of every step and every epoch."""
 
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -97,38 +98,44 @@ class MLflow:
 
 
 TRACKERS = ("tensorboard", "mlflow")
+"""By the names of their packages too."""
+
+
+def require(trackers: Sequence[str]) -> None:
+    """See that all of them can be had.
+
+    Raises:
+        TrackerMissing: one of them is unknown, or not installed.
+    """
+    for tracker in trackers:
+        if tracker not in TRACKERS:
+            raise TrackerMissing(f"tracker {tracker!r} is unknown; it takes {' or '.join(TRACKERS)}")
+        if importlib.util.find_spec(tracker) is None:
+            raise TrackerMissing(f"{tracker} is not installed: pip install 'emotag[trackers]'")
 
 
 @contextmanager
 def watchers(
     console: Console, trackers: Sequence[str], *, out: Path, name: str, parameters: Mapping[str, Any]
 ) -> Iterator[Watchers]:
-    """The terminal and the *trackers* named.
+    """The terminal and the *trackers* named, which `require` has seen.
 
     Args:
         out: the run's folder; TensorBoard's files lie in `tensorboard` within.
         name: of the run.
         parameters: the recipe's keys.
-
-    Raises:
-        TrackerMissing: one of them is unknown, or not installed.
     """
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"), TimeRemainingColumn())
     with ExitStack() as stack:
         bar = stack.enter_context(Bar(*columns, console=console, disable=not console.is_terminal))
         watching: list[Progress] = [Screen(console, bar)]
         for tracker in dict.fromkeys(trackers):
-            if tracker not in TRACKERS:
-                raise TrackerMissing(f"tracker {tracker!r} is unknown; it takes {' or '.join(TRACKERS)}")
-            try:
-                if tracker == "tensorboard":
-                    watching.append(TensorBoard(out / "tensorboard"))
-                else:
-                    run = MLflow(name, parameters)
-                    stack.push(lambda kind, error, at, run=run: run.close(failed=kind is not None))
-                    watching.append(run)
-            except ImportError as error:
-                raise TrackerMissing(f"{tracker} is not installed: pip install 'emotag[trackers]'") from error
+            if tracker == "tensorboard":
+                watching.append(TensorBoard(out / "tensorboard"))
+            else:
+                run = MLflow(name, parameters)
+                stack.push(lambda kind, error, at, run=run: run.close(failed=kind is not None))
+                watching.append(run)
         yield Watchers(watching)
 
 

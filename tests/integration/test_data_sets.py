@@ -279,6 +279,8 @@ def test_the_hash_of_content_is_the_documented_one(tmp_path: Path) -> None:
         ("a.tsv", "x\t0\n\ny\t0\n", r"a\.tsv, line 2: not text, tab"),
         ("a.tsv", "a\u2028b\t0\ny\tjoy\n", r"a\.tsv, line 2: not text, tab"),
         ("a.tsv", "", r"a\.tsv holds no texts"),
+        ("a.csv", "text,labels\nx,joy\n,joy\n", r"a\.csv, line 3: the text is empty"),
+        ("a.tsv", " \t0\nx\t0\n", r"a\.tsv, line 1: the text is empty"),
         ("a.csv", b"text,labels\n\xff,joy\n", r"a\.csv: not in UTF-8"),
         ("a.parquet", b"PAR1 and no more", r"a\.parquet: not Parquet"),
         ("a.parquet", {"text": ["x"], "topic": ["joy"]}, r"a\.parquet: it needs the columns .*, and has text, topic"),

@@ -210,6 +210,17 @@ def test_what_two_processes_left_is_not_for_one_to_go_on_with(folder: Path, unfi
         Checkpoints(unfinished, EVERYTHING, *splits, processes=2).load(torch.device("cpu"))
 
 
+def test_a_resume_that_is_refused_changes_nothing(folder: Path, unfinished: Path) -> None:
+    """Or the run could no longer be resumed as it says."""
+    splits = [load_split(folder / f"{name}.tsv").take(range(100)) for name in ("train", "dev")]
+    Checkpoints(unfinished, EVERYTHING, *splits).begin(EVERYTHING, "emotag-train fit")
+    before = {file.name: file.read_bytes() for file in (unfinished / "checkpoint").iterdir()}
+    other = EVERYTHING.model_copy(update={"epochs": 9})
+    with pytest.raises(CheckpointError, match="made with epochs 3, not 9"):
+        Checkpoints(unfinished, other, *splits).begin(other, "emotag-train fit --resume --epochs 9", again=True)
+    assert before == {file.name: file.read_bytes() for file in (unfinished / "checkpoint").iterdir()}
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\x80\x04\x95"])
 def test_a_broken_checkpoint_is_refused(folder: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "checkpoint").mkdir()

@@ -48,3 +48,4 @@ def test_a_tracker_that_is_unknown_or_not_installed_is_refused(
     common = ["--data", str(folder), "--trunk", str(folder / "trunk"), "--precision", "fp32"]
     with pytest.raises(TrackerMissing, match=told):
         run("fit", *common, "--track", tracker, "--out", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()

@@ -448,15 +448,22 @@ def test_hidden_tokens_are_never_the_first_the_last_or_padding() -> None:
         ("fit --out x --set seed", "KEY=VALUE"),
         ("fit --out x --config nowhere.toml", "nowhere.toml"),
         ("fit --out nowhere --resume", "nothing to resume"),
+        ("fit --data {folder} --set trunk={folder}/trunk --out {out} --set trainable_layers=7", "has 2"),
+        ("fit --data {folder} --set trunk={folder}/trunk --out {folder}/dev.tsv", "dev.tsv: File exists"),
         ("evaluate --data /nowhere", "/nowhere"),
         ("tune --data .", "--model"),
         ("tune --data . --model x --policy best", "dev.tsv"),
     ],
 )
 def test_a_mistake_is_one_plain_line_and_code_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, message: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    tmp_path: Path,
+    command: str,
+    message: str,
 ) -> None:
-    assert message in mistake(monkeypatch, capsys, command)
+    assert message in mistake(monkeypatch, capsys, command.format(folder=folder, out=tmp_path / "out"))
 
 
 def test_a_mistake_ends_a_real_process_with_the_same_line() -> None:
