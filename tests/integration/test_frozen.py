@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from model.tokens import Tokens
+from model.tokens import TokenIds, Tokens
 from tests.integration.test_resume import PLAIN, train
 from training.batches import rectangle
 from training.frozen import HiddenStates, Upper
 from training.labelled import load_split
+from training.recipe import Recipe
+from training.speed import times_the_original
 from training.trunk import load_trunk
 
 STEADY = PLAIN.model_copy(update={"head_dropout": 0.0, "trunk_dropout": 0.0})
@@ -55,6 +57,24 @@ def test_in_bf16_hidden_states_are_nearly_those_of_fp32_and_kept_in_fp32(folder:
     rounded_BLC, _ = HiddenStates(model, texts, 2, device, precision="bf16").batch(rows, device)
     assert torch.float32 == rounded_BLC.dtype
     assert 0 < (exact_BLC - rounded_BLC).abs().max() < 0.1
+
+
+def test_what_a_step_is_worth_is_not_said_where_it_cannot_be_measured(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cached steps do less than those that are measured; and a GPU that holds those may not hold the original's."""
+    model, device = load_trunk(str(folder / "trunk")).grow(labels=("a", "b"), max_tokens=128), torch.device("cpu")
+    texts = [TokenIds(tuple(range(5, 15)), truncated=False)] * 4
+    whole = Recipe(batch_size=2, precision="fp32")
+    assert times_the_original(model, texts, whole, device) is not None
+    cached = whole.model_copy(update={"cache_frozen": True, "trainable_layers": 1, "hidden_tokens": 0.0})
+    assert times_the_original(model, texts, cached, device) is None
+
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("training.speed.rectangle", full)
+    assert times_the_original(model, texts, whole, device) is None
 
 
 def test_the_upper_layers_give_the_models_own_logits(folder: Path) -> None:
