@@ -68,13 +68,13 @@ class Work:
         self.fleet.tend()
 
     def finish(self) -> None:
-        """All is answered once, by what the topics hold."""
+        """All is answered once, by what the topics hold: read anew, as a consumer that met the fault may be stuck."""
+        self._reader.close()
+        self._reader = Reader(self._broker.bootstrap_servers, self._topics)
         give_up_at = time.monotonic() + 90
         while self._reader.read.answered < len(self._placed) and time.monotonic() < give_up_at:
             self.go_on(0.5)
-        fresh = Reader(self._broker.bootstrap_servers, self._topics)
-        read = fresh.until(len(self._placed), timeout_s=30)
-        fresh.close()
+        read = self._reader.until(len(self._placed), timeout_s=30)
         assert dict.fromkeys(self._placed, 1) == read.times()
 
 
