@@ -176,18 +176,18 @@ def _flattened(counts: tuple[Draws, Draws, Draws], decisions: int) -> Draws:
 
 def _ranking(scores_N: Floats, targets_N: Floats, drawn_RN: Floats) -> tuple[Draws, Draws]:
     """ROC-AUC and average precision of one label, each [R]; texts of equal score stand together, as in scikit-learn."""
+    order = np.argsort(-scores_N, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(scores_N[order]) != 0))
     parts = np.array_split(drawn_RN, max(1, min(len(drawn_RN), drawn_RN.size // AT_ONCE)))
-    found = [_ranking_at_once(scores_N, targets_N, part_RN) for part_RN in parts]
+    found = [_of_ranked(part_RN[:, order], targets_N[order], starts) for part_RN in parts]
     auc_R, precise_R = (np.concatenate(of_parts) for of_parts in zip(*found, strict=True))
     return auc_R, precise_R
 
 
-def _ranking_at_once(scores_N: Floats, targets_N: Floats, drawn_RN: Floats) -> tuple[Draws, Draws]:
-    order = np.argsort(-scores_N, kind="stable")
-    starts = np.flatnonzero(np.append(True, np.diff(scores_N[order]) != 0))
-    all_RG = drawn_RN[:, order]
-    true_RG = all_RG * targets_N[order]
-    if len(starts) < len(order):
+def _of_ranked(drawn_RN: Floats, targets_N: Floats, starts: npt.NDArray[np.intp]) -> tuple[Draws, Draws]:
+    """The same of rows that stand in the order of their scores; *starts* is where each score begins."""
+    all_RG, true_RG = drawn_RN, drawn_RN * targets_N
+    if len(starts) < len(targets_N):
         all_RG, true_RG = (np.add.reduceat(counts, starts, axis=1) for counts in (all_RG, true_RG))
     above_RG = np.cumsum(true_RG, axis=1)
     passed_RG = np.cumsum(all_RG, axis=1)
