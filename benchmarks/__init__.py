@@ -1,1 +1,1 @@
-"""Figures of speed: emotag against others and against what the machine can do, all in one run. See README.md."""
+"""Speed of emotag, as ratios against competitors and measured rooflines of the same run. See README.md."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: run the tables, write what they found."""
+"""`python -m benchmarks`: measure the tables and write the results."""
 
 import argparse
 import importlib
@@ -9,74 +9,84 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from . import gpu_goals, machine, plots, readme, report, results
+from . import machine, plots, report, results
+from .gpu import goals
 from .results import Budget, Report, Results
 
-TABLES = tuple(report.SECTIONS)
+MODULES = {
+    "engine": "engine.table",
+    "stream": "stream.table",
+    "stages": "worker.stages",
+    "latency": "worker.latency",
+    "trickle": "worker.trickle",
+    "partitions": "worker.partitions",
+    "growth": "worker.growth",
+    "scaling": "worker.scaling",
+    "start": "worker.startup",
+}
+"""The module of each table. Each has `measure(budget) -> Report`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; returns the exit status, which is 1 where a table could not be measured."""
-    asked = _parser().parse_args(arguments)
-    asked_for = asked.only.split(",") if asked.only else list(TABLES)
-    if unknown := set(asked_for) - set(TABLES):
-        sys.exit(f"no such table: {', '.join(sorted(unknown))}; there are {', '.join(TABLES)}")
-    reports, failed = [], []
-    for table in asked_for:
-        if importlib.util.find_spec(f"{__package__}.{table}") is None:
-            failed.append(f"{table}: there is no benchmarks/{table}.py")
-            continue
+    """Measure the tables. Return the exit status: 1 if a table failed."""
+    options = _parser().parse_args(arguments)
+    tables = options.only.split(",") if options.only else list(report.SECTIONS)
+    if unknown := set(tables) - set(MODULES):
+        sys.exit(
+            f"--only {options.only}: unknown table {', '.join(sorted(unknown))}. Choose from {', '.join(MODULES)}."
+        )
+    reports, failures = [], []
+    for table in tables:
         began = time.monotonic()
-        _say(f"{table} …")
+        _log(f"{table} …")
         try:
-            reports.append(_measure(table, Budget(quick=asked.quick)))
-        except Exception as error:  # one table's trouble does not cost the others their minutes  # noqa: BLE001
+            reports.append(measure_table(table, Budget(quick=options.quick)))
+        except Exception as error:  # if one table fails, the minutes spent on the others still count  # noqa: BLE001
             traceback.print_exc()
-            failed.append(f"{table}: {type(error).__name__}: {error}")
-        _say(f"{table}: {time.monotonic() - began:.0f} s")
-    found = _gathered(reports, failed, asked)
-    _write(found, stem="quick" if asked.quick else "partial" if asked.only else "latest")
-    return 1 if failed else 0
+            failures.append(f"{table}: {type(error).__name__}: {error}")
+        _log(f"{table}: {time.monotonic() - began:.0f} s")
+    run = _join(reports, failures, options)
+    _write(run, stem="quick" if options.quick else "partial" if options.only else "latest")
+    return 1 if failures else 0
 
 
-def _measure(table: str, budget: Budget) -> Report:
-    found: Report = importlib.import_module(f"{__package__}.{table}").measure(budget)
-    return found
+def measure_table(table: str, budget: Budget) -> Report:
+    """Import the module of *table* and measure it."""
+    measured: Report = importlib.import_module(f"{__package__}.{MODULES[table]}").measure(budget)
+    return measured
 
 
-def _gathered(reports: Sequence[Report], failed: Sequence[str], asked: argparse.Namespace) -> Results:
-    flags = [*(["--quick"] if asked.quick else []), *(["--only", asked.only] if asked.only else [])]
-    command = f"python -m benchmarks {shlex.join(flags)}" if asked.only else f"make bench{'-quick' * asked.quick}"
+def _join(reports: Sequence[Report], failures: Sequence[str], options: argparse.Namespace) -> Results:
+    flags = [*(["--quick"] if options.quick else []), *(["--only", options.only] if options.only else [])]
+    command = f"python -m benchmarks {shlex.join(flags)}" if options.only else f"make bench{'-quick' * options.quick}"
     return Results(
         machine=machine.describe(),
         command=command.strip(),
-        rows=[row for found in reports for row in found.rows],
-        goals=[*(goal for found in reports for goal in found.goals), *gpu_goals.recorded()],
-        missing=[*(line for found in reports for line in found.missing), *failed],
+        rows=[row for part in reports for row in part.rows],
+        goals=[*(goal for part in reports for goal in part.goals), *goals.load_goals()],
+        missing=[*(line for part in reports for line in part.missing), *failures],
     )
 
 
-def _write(found: Results, *, stem: str) -> None:
-    results.save(found, results.FOLDER / f"{stem}.json")
-    rendered = report.render(found)
+def _write(run: Results, *, stem: str) -> None:
+    results.save(run, results.FOLDER / f"{stem}.json")
+    rendered = report.render(run)
     (results.FOLDER / f"{stem}.md").write_text(rendered, encoding="utf-8")
-    written = [results.FOLDER / f"{stem}.json", results.FOLDER / f"{stem}.md"]
+    paths = [results.FOLDER / f"{stem}.json", results.FOLDER / f"{stem}.md"]
     if importlib.util.find_spec("matplotlib"):
-        written += plots.draw(found, results.FOLDER, stem)
-    if stem == "latest":
-        readme.write()
+        paths += plots.draw(run, results.FOLDER, stem)
     sys.stdout.write(rendered)
-    _say("wrote " + ", ".join(path.name for path in written) + f" in {results.FOLDER}")
+    _log("wrote " + ", ".join(path.name for path in paths) + f" in {results.FOLDER}")
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and write what was found.")
-    parser.add_argument("--quick", action="store_true", help="within two minutes, to see that it works")
-    parser.add_argument("--only", metavar="TABLES", default="", help=f"some of {','.join(TABLES)}")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure emotag and write the results.")
+    parser.add_argument("--quick", action="store_true", help="a test run of two minutes; do not quote its figures")
+    parser.add_argument("--only", metavar="TABLES", default="", help=f"a comma-separated part of {','.join(MODULES)}")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Where and with what a figure was measured: without it, it says nothing."""
+"""A description of the machine and the library versions that a run was measured with."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from model.device import instructions, model_name, usable_cores
+from emotag_model.engines.device import count_usable_cores, list_instructions, read_processor_name
 
 LIBRARIES = (
     "torch",
@@ -27,19 +27,19 @@ LIBRARIES = (
     "msgspec",
     "pydantic",
 )
-"""Those that a figure depends on. infinity-emb, which has libraries of its own, says its version in its row."""
+"""The libraries that a figure depends on."""
 
 
 def describe() -> dict[str, Any]:
-    """Processor, memory, system, versions, date and commit."""
+    """Return processor, memory, system, versions, date and commit."""
     return {
-        "processor": model_name(),
-        "instructions": instructions(),
-        "cores": usable_cores(),
+        "processor": read_processor_name(),
+        "instructions": list_instructions(),
+        "cores": count_usable_cores(),
         "memory_gb": round(_memory_bytes() / 1e9, 1),
         "os": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        "versions": {name: found for name in LIBRARIES if (found := _version(name))},
+        "versions": {name: number for name in LIBRARIES if (number := _version(name))},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
     }
@@ -57,10 +57,10 @@ def _version(name: str) -> str:
 
 
 def _commit() -> str:
-    """Of the tree that was measured; `+` where it had changes of its own, empty outside a repository."""
+    """Return the commit of the measured tree, with `+` if it has uncommitted changes; empty outside a repository."""
     try:
         done = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],  # noqa: S607  (whichever git is at hand)
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],  # noqa: S607  (git as found on the PATH)
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,

@@ -1,11 +1,12 @@
-"""Results as pictures that can be read on white and on black: transparent, in colours between the two."""
+"""Plots of the results. They are transparent and in medium colours, so you can read them on white and on black."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import report
+from . import report, summary
 from .results import Results, Row
 
 BARS = ("engine", "stream")
@@ -13,26 +14,40 @@ LINES = ("growth", "latency")
 INK, OURS, THEIRS = "#7d8590", "#1f9d8a", "#8a94a3"
 PALETTE = (OURS, "#c9772b", "#5b8def", "#b0598f")
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
-"""A number that stands by itself: 1,000 in `p99 at 1,000 messages/s`, not the 99."""
+"""A number that is a word by itself: 1,000 in `p99 at 1,000 messages/s`, not the 99."""
 
 
 def draw(results: Results, folder: Path, stem: str) -> list[Path]:
-    """Write a picture for every section that has rows for one; returns their paths."""
-    written = []
+    """Write a plot for each section that has one and has rows, and the summary. Return the paths."""
+    paths = []
     for name in (*BARS, *LINES):
         rows = results.table(name)
         if not rows:
             continue
-        figure = bars(rows) if name in BARS else lines(rows)
+        figure = draw_bars(rows) if name in BARS else draw_lines(rows)
         figure.suptitle(report.SECTIONS[name], color=INK, fontsize=11)
         path = folder / f"{stem}-{name}.png"
         figure.savefig(path, dpi=144, transparent=True)
-        written.append(path)
-    return written
+        paths.append(path)
+    if results.table("engine"):
+        paths.append(folder / f"{stem}-summary.png")
+        draw_summary(results).savefig(paths[-1], dpi=144, transparent=True)
+    return paths
 
 
-def bars(rows: Sequence[Row]) -> Any:
-    """One bar a row of the section's first unit, with the range of its repeats."""
+def draw_summary(results: Results) -> Any:
+    """Draw the chart of the project's README: emotag's engine and the fastest form of each other library."""
+    rows = [replace(row, name=_name_fully(row)) for row in summary.select_rows(results)]
+    figure = draw_bars(rows)
+    described = results.machine
+    heading = f"Texts per second with the same weights, on {described['cores']} cores ({described['processor']})"
+    figure.suptitle(heading, color=INK, fontsize=11)
+    figure.axes[0].set_xlabel("")
+    return figure
+
+
+def draw_bars(rows: Sequence[Row]) -> Any:
+    """Draw a bar for each row in the section's first unit, with the range of its repeats."""
     shown = [row for row in rows if row.unit == rows[0].unit][::-1]
     figure, (axes,) = _figure(1, height=1.2 + 0.34 * len(shown))
     colours = [OURS if "emotag" in row.name else THEIRS for row in shown]
@@ -40,14 +55,14 @@ def bars(rows: Sequence[Row]) -> Any:
     spread = [[row.value - row.low for row in shown], [row.high - row.value for row in shown]]
     axes.barh([row.name for row in shown], values, color=colours, xerr=spread, ecolor=INK, height=0.66)
     for place, row in enumerate(shown):
-        axes.text(row.high, place, f"  {report.number(row.value)}", va="center", color=INK, fontsize=9)
+        axes.text(row.high, place, f"  {report.format_number(row.value)}", va="center", color=INK, fontsize=9)
     axes.set_xlabel(rows[0].unit, color=INK)
     axes.margins(x=0.12)
     return figure
 
 
-def lines(rows: Sequence[Row]) -> Any:
-    """One panel a unit, in it one line a series: rows whose names differ in a number alone."""
+def draw_lines(rows: Sequence[Row]) -> Any:
+    """Draw a panel for each unit, and in it a line for each series: rows whose names differ only in a number."""
     units = list(dict.fromkeys(row.unit for row in rows))
     figure, panels = _figure(len(units), height=3.4)
     for unit, axes in zip(units, panels, strict=True):
@@ -67,23 +82,30 @@ def lines(rows: Sequence[Row]) -> Any:
     return figure
 
 
+def _name_fully(row: Row) -> str:
+    """Return a name that needs no table: the baseline's origin, and the input if it is not tokens."""
+    if row.name == "plain torch":
+        return "burning-phoenix/GoEmotions, plain torch"
+    return f"{row.name}, from texts" if "emotag, from texts" in row.note else row.name
+
+
 def _number(row: Row) -> float:
-    found = NUMBER.search(row.name)
-    return float(found.group().replace(",", "")) if found else 0.0
+    match = NUMBER.search(row.name)
+    return float(match.group().replace(",", "")) if match else 0.0
 
 
 def _figure(panels: int, *, height: float) -> Any:
-    """A figure without a window, and its panels side by side."""
+    """Return a figure without a window, and its panels side by side."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(max(8.0, 4.6 * panels), height), layout="constrained")
     FigureCanvasAgg(figure)
-    made = [figure.add_subplot(1, panels, number + 1) for number in range(panels)]
-    for axes in made:
+    axes_list = [figure.add_subplot(1, panels, number + 1) for number in range(panels)]
+    for axes in axes_list:
         axes.tick_params(colors=INK, labelsize=9)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         for side in ("left", "bottom"):
             axes.spines[side].set_color(INK)
-    return figure, made
+    return figure, axes_list

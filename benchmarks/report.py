@@ -1,77 +1,94 @@
-"""Results as Markdown: one table a section, the goals, and the machine they hold for."""
+"""Results as Markdown: the machine, the goals, and a table for each section."""
 
 from collections.abc import Sequence
 
-from .results import Goal, Results, Row
+from .results import PerformanceGoal, Results, Row
 
 SECTIONS = {
     "engine": "The engine: texts to probabilities, no stream",
     "stream": "The stream: topic to topic",
-    "stages": "Where a message's time goes",
-    "latency": "How long a message takes",
-    "growth": "How it grows",
+    "stages": "Time per message, by stage",
+    "latency": "Latency of a message",
+    "trickle": "Cost of a trickle",
+    "partitions": "One hot partition",
+    "growth": "Growth with length, backlog and batch",
     "scaling": "More workers",
     "start": "Start and memory",
 }
-"""Each table's heading, in the order in which they are run and shown."""
+"""The heading of each table, in the order in which the tables are measured and shown."""
 
-HEADINGS = {**SECTIONS, "gpu": "The engine on the device", "host": "The host beside it, without a broker"}
+HEADINGS = {**SECTIONS, "gpu": "The engine on the device", "host": "The host, without a broker"}
+
+INTRODUCTION = (
+    "All figures are from one run. The median and the range are over its rounds; a ratio is the median of the ratios "
+    "of each round. [How each table is measured](../README.md)."
+)
+
+NOTES = {
+    "engine": "All rows have emotag's weights. `plain torch` is the baseline. It runs the model as the notebook of "
+    "[burning-phoenix/GoEmotions](https://github.com/burning-phoenix/GoEmotions) does (emotag's model is based on "
+    "that one): in float32, 32 texts at a time in their order, each padded to 128 tokens."
+}
+"""Explanations above a table."""
 
 ABBREVIATIONS = {"avx512f": "AVX-512", "avx512_vnni": "AVX-512 VNNI", "avx512_bf16": "AVX-512 bf16"}
 
 
 def render(results: Results) -> str:
-    """The whole report."""
-    parts = ["# What was measured", machine(results), *([goals(results.goals)] if results.goals else [])]
+    """Return the whole report."""
+    parts = ["# Benchmark results", render_machine(results), INTRODUCTION]
+    if results.goals:
+        parts += ["## Goals", render_goals(results.goals)]
     for name, heading in HEADINGS.items():
         if rows := results.table(name):
             parts.append(f"## {heading}")
-            parts.append(table(rows))
+            if name in NOTES:
+                parts.append(NOTES[name])
+            parts.append(render_table(rows))
     if results.missing:
         parts.append("## Not run")
         parts.append("\n".join(f"- {line}" for line in results.missing))
     return "\n\n".join(parts) + "\n"
 
 
-def machine(results: Results) -> str:
-    """One paragraph: where, when, with which versions, by which command."""
-    found = results.machine
-    instructions = ", ".join(ABBREVIATIONS.get(name, name.replace("_", "-").upper()) for name in found["instructions"])
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    cores = f"{found['cores']} cores ({instructions or 'no matrix instructions'})"
-    device = f"{found['device']}, " if "device" in found else ""
-    when = f"{found['date'][:10]}, commit {found['commit'] or 'unknown'}"
+def render_machine(results: Results) -> str:
+    """Return one paragraph: command, machine, date, commit and versions."""
+    described = results.machine
+    instructions = ", ".join(
+        ABBREVIATIONS.get(name, name.replace("_", "-").upper()) for name in described["instructions"]
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in described["versions"].items())
+    cores = f"{described['cores']} cores ({instructions or 'no matrix instructions'})"
+    device = f"{described['device']}, " if "device" in described else ""
+    when = f"{described['date'][:10]}, commit {described['commit'] or 'unknown'}"
     return (
-        f"`{results.command}` on {found['processor']}, {cores}, {found['memory_gb']:g} GB, {device}{when}. "
-        f"{found['os']}, Python {found['python']}, {versions}."
+        f"`{results.command}` on {described['processor']}, {cores}, {described['memory_gb']:g} GB, {device}{when}. "
+        f"{described['os']}, Python {described['python']}, {versions}."
     )
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows of one section. The range is that of the repeats; the ratio is the median of theirs."""
-    lines = ["| what | median | range | ratio | |", "|---|---|---|---|---|"]
+def render_table(rows: Sequence[Row]) -> str:
+    """Return the rows of one section. The range is over the repeats, and the ratio is the median over the repeats."""
+    lines = ["| row | median | range | ratio | |", "|---|---|---|---|---|"]
     for row in rows:
-        ratio = "" if row.ratio is None else f"{number(row.ratio)} × {row.against}"
-        lines.append(
-            f"| {row.name} | {number(row.value)} {row.unit} | {number(row.low)} to {number(row.high)} "
-            f"| {ratio} | {row.note} |"
-        )
+        ratio = "" if row.ratio is None else f"{format_number(row.ratio)} × {row.against}"
+        spread = f"{format_number(row.low)} to {format_number(row.high)}"
+        lines.append(f"| {row.name} | {format_number(row.value)} {row.unit} | {spread} | {ratio} | {row.note} |")
     return "\n".join(lines)
 
 
-def goals(promised: Sequence[Goal]) -> str:
-    """Every goal, and whether it was reached."""
+def render_goals(goals: Sequence[PerformanceGoal]) -> str:
+    """Return a table of the goals, with a verdict for each."""
     lines = ["| goal | measured | least | goal | | |", "|---|---|---|---|---|---|"]
-    for goal in promised:
-        measured = "" if goal.measured is None else number(goal.measured)
-        lines.append(
-            f"| {goal.name} | {measured} | {number(goal.least)} | {number(goal.goal)} | {goal.verdict} | {goal.why} |"
-        )
+    for goal in goals:
+        measured = "" if goal.measured is None else format_number(goal.measured)
+        bounds = f"{format_number(goal.least)} | {format_number(goal.goal)}"
+        lines.append(f"| {goal.name} | {measured} | {bounds} | {goal.verdict} | {goal.why} |")
     return "\n".join(lines)
 
 
-def number(value: float) -> str:
-    """Three significant figures, whole from a hundred on, with separators: 0.0123, 4.56, 78.9, 12,345."""
+def format_number(value: float) -> str:
+    """Return three significant figures, or a whole number from 100 on: 0.0123, 4.56, 78.9, 12,345."""
     if value == 0:
         return "0"
     return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:#.3g}".rstrip(".")

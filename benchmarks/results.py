@@ -1,4 +1,4 @@
-"""What was measured: rows of tables, and the goals that they are held against."""
+"""The results of a run: the rows of the tables, and the goals they are compared with."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,18 +11,18 @@ FOLDER = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Budget:
-    """How long measuring may take: minutes, or for a quick run seconds, whose figures say little."""
+    """The time that a table may take: minutes, or seconds for a quick run, whose figures are too noisy to quote."""
 
     quick: bool
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing measured.
+    """One measurement.
 
     Attributes:
-        table: the section it stands in (`engine`, `stream`, `stages`, `latency`, `growth`, `start`).
-        name: what ran, as a reader would say it.
+        table: its section, a key of `report.HEADINGS`.
+        name: the competitor or the measurement, in words for a reader.
         value: the median of the repeats.
         unit: `texts/s`, `messages/s`, `µs/message`, `ms`, `s`, `MB`, …
         low, high: least and greatest of the repeats.
@@ -41,15 +41,15 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Goal:
-    """A promise, and what was measured of it.
+class PerformanceGoal:
+    """A goal for speed or memory, and the measured value.
 
     Attributes:
-        name: the goal table's own words.
-        measured: None where this machine cannot tell.
-        least: what must be reached.
-        goal: what is aimed at.
-        why: where it is missed or not measured, the reason, with figures.
+        name: as the table of goals shows it.
+        measured: None if it cannot be measured on this machine.
+        least: the required value.
+        goal: the value to aim for.
+        why: the reason, with figures, if the goal is missed or not measured.
     """
 
     name: str
@@ -60,14 +60,14 @@ class Goal:
     why: str = ""
 
     def reaches(self, bound: float) -> bool:
-        """Whether what was measured is as good as *bound*; False where nothing was."""
+        """Return True if the measured value is at least as good as *bound*; False if nothing was measured."""
         if self.measured is None:
             return False
         return self.measured >= bound if self.higher_is_better else self.measured <= bound
 
     @property
     def verdict(self) -> str:
-        """`met`, `least met`, `missed` or `not measurable`."""
+        """One of `met`, `least met`, `missed` and `not measurable`."""
         if self.measured is None:
             return "not measurable"
         return "met" if self.reaches(self.goal) else "least met" if self.reaches(self.least) else "missed"
@@ -75,14 +75,14 @@ class Goal:
 
 @dataclass(frozen=True)
 class Report:
-    """What one table's measurement found.
+    """The results of one table.
 
     Attributes:
-        missing: what could not run, and why: `infinity-emb: No module named 'infinity_emb'`.
+        missing: each competitor that could not run, with the cause: `ctranslate_int8: No module named 'ctranslate2'`.
     """
 
     rows: list[Row]
-    goals: list[Goal]
+    goals: list[PerformanceGoal]
     missing: list[str] = field(default_factory=list)
 
 
@@ -91,18 +91,18 @@ class Results:
     """One run of the benchmarks.
 
     Attributes:
-        machine: where and with what it ran.
-        command: what a reader types to get figures of their own.
+        machine: as `benchmarks.machine.describe` returns it.
+        command: repeats the run on your machine.
     """
 
     machine: Mapping[str, Any]
     command: str
     rows: Sequence[Row]
-    goals: Sequence[Goal]
+    goals: Sequence[PerformanceGoal]
     missing: Sequence[str]
 
     def table(self, name: str) -> list[Row]:
-        """The rows of one section, in the order they were measured."""
+        """Return the rows of one section, in the order they were measured."""
         return [row for row in self.rows if row.table == name]
 
 
@@ -113,12 +113,12 @@ def save(results: Results, path: Path) -> None:
 
 
 def load(path: Path) -> Results:
-    """What `save` wrote."""
+    """Read the results that `save` wrote."""
     values = json.loads(path.read_text(encoding="utf-8"))
     return Results(
         machine=values["machine"],
         command=values["command"],
         rows=[Row(**row) for row in values["rows"]],
-        goals=[Goal(**goal) for goal in values["goals"]],
+        goals=[PerformanceGoal(**goal) for goal in values["goals"]],
         missing=values["missing"],
     )

@@ -1,6 +1,6 @@
-"""Real servers for the tests, and one set of topics for each of them.
+"""Real servers for the tests, and one set of topics for each test.
 
-`KAFKA_BOOTSTRAP_SERVERS` and `REDIS_URL`, where set, name servers to use; else the ones behind `emotag local` are
+If `KAFKA_BOOTSTRAP_SERVERS` and `REDIS_URL` are set, they name the servers; otherwise those of `emotag local` are
 started, once. A server that does not start is an error, never a skip.
 """
 
@@ -15,10 +15,11 @@ import hypothesis
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from worker import local
-from worker.local.server import LocalServer
+from emotag_worker import local
+from emotag_worker.local.server import LocalServer
+from tests import skips
 
-# A shared machine may take its time: what a property costs says nothing about whether it holds.
+# Shared machines are slow at times, and the time of a property test is no evidence against the property.
 hypothesis.settings.register_profile("emotag", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("emotag")
 
@@ -32,7 +33,7 @@ RUNNING = pytest.StashKey[list[LocalServer]]()
 
 @dataclass(frozen=True)
 class Topics:
-    """One test's own topics, and its group."""
+    """The topics and the group of one test."""
 
     input: str
     output: str
@@ -41,7 +42,7 @@ class Topics:
     partitions: int
 
     def environment(self, bootstrap_servers: str) -> dict[str, str]:
-        """What a worker needs to use them."""
+        """The settings for a worker that uses them."""
         return {
             "EMOTAG_KAFKA__BOOTSTRAP_SERVERS": bootstrap_servers,
             "EMOTAG_KAFKA__GROUP_ID": self.group,
@@ -54,23 +55,25 @@ class Topics:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUNNING] = []
     for name in [name for name in os.environ if name.startswith("EMOTAG_")]:
-        del os.environ[name]  # the caller's own settings would make other tests of these
+        del os.environ[name]  # the caller's settings would change the tests
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """A failed test shows the end of the log of every server it could have used."""
+    """Add the end of the log of each server to the report of a failed test; in CI, fail for an unlisted skip."""
     report: pytest.TestReport = yield  # type: ignore[assignment]
+    if skips.in_ci():
+        skips.fail_unlisted(report)
     if report.failed:
         for server in item.config.stash[RUNNING]:
             if server.log_path.is_file():
-                report.sections.append((f"{server.name} log, {server.log_path}", server.log_tail(40)))
+                report.sections.append((f"{server.name} log, {server.log_path}", server.read_log_tail(40)))
     return report  # type: ignore[return-value]
 
 
 @pytest.fixture
 def shown_on_failure(pytestconfig: pytest.Config) -> Iterator[Callable[[LocalServer], None]]:
-    """Servers given to it have the end of their logs in the report of a failure."""
+    """Return a function that adds the log of a server to the report of a failure."""
     running = pytestconfig.stash[RUNNING]
     before = list(running)
     yield running.append
@@ -79,12 +82,12 @@ def shown_on_failure(pytestconfig: pytest.Config) -> Iterator[Callable[[LocalSer
 
 @pytest.fixture(scope="session")
 def bootstrap_servers(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker for all tests that do not harm it; its log outlives the session, as all of pytest's folders."""
+    """A broker for all tests that do not harm it. Its log stays after the session, like all of pytest's folders."""
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given:
         yield given
         return
-    with local.kafka(tmp_path_factory.mktemp("kafka")) as server:
+    with local.run_kafka(tmp_path_factory.mktemp("kafka")) as server:
         pytestconfig.stash[RUNNING].append(server)
         yield server.bootstrap_servers
 
@@ -96,7 +99,7 @@ def redis_url(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFact
     if given:
         yield given
         return
-    with local.valkey(tmp_path_factory.mktemp("valkey")) as server:
+    with local.run_valkey(tmp_path_factory.mktemp("valkey")) as server:
         pytestconfig.stash[RUNNING].append(server)
         yield server.url
 
@@ -106,10 +109,10 @@ def own_valkey(
     shown_on_failure: Callable[[LocalServer], None], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[local.LocalValkey]:
     """A cache that the test may stop, pause and kill."""
-    with local.valkey(tmp_path_factory.mktemp("valkey")) as server:
+    with local.run_valkey(tmp_path_factory.mktemp("valkey")) as server:
         shown_on_failure(server)
         yield server
-        server.kill()  # nobody needs what it would still write
+        server.kill()  # an orderly shutdown would only save data that nobody reads
 
 
 @pytest.fixture
@@ -117,15 +120,15 @@ def own_kafka(
     shown_on_failure: Callable[[LocalServer], None], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[local.LocalKafka]:
     """A broker that the test may stop, pause and kill."""
-    with local.kafka(tmp_path_factory.mktemp("kafka")) as server:
+    with local.run_kafka(tmp_path_factory.mktemp("kafka")) as server:
         shown_on_failure(server)
         yield server
-        server.kill()  # to shut down in order takes it seconds, and nobody needs what it would still write
+        server.kill()  # an orderly shutdown takes seconds, and only saves data that nobody reads
 
 
 @pytest.fixture(scope="session")
 def admin(bootstrap_servers: str) -> AdminClient:
-    """Creates topics on the shared broker."""
+    """A client that creates topics on the shared broker."""
     return AdminClient({"bootstrap.servers": bootstrap_servers}, logger=QUIET)
 
 
@@ -138,12 +141,21 @@ def topics(admin: AdminClient) -> Iterator[Topics]:
         future.result()
 
 
-def create_topics(admin: AdminClient, *, partitions: int = 4, replication: int = 1) -> Topics:
-    """A fresh set of topics with names nobody else has."""
+def create_topics(
+    admin: AdminClient, *, partitions: int = 4, replication: int = 1, ahead_ms: int | None = None
+) -> Topics:
+    """Create topics with unique names.
+
+    Args:
+        ahead_ms: how far ahead of the brokers' clock a timestamp of the input may be; None is the brokers' default,
+            which the other topics always have.
+    """
     unique = uuid.uuid4().hex[:8]
     made = Topics(f"texts-{unique}", f"emotions-{unique}", f"dlq-{unique}", f"group-{unique}", partitions)
     config = {"max.message.bytes": str(4 * 1024 * 1024)}
-    new = [NewTopic(name, partitions, replication, config=config) for name in (made.input, made.output, made.dlq)]
+    given = config if ahead_ms is None else config | {"message.timestamp.after.max.ms": str(ahead_ms)}
+    new = [NewTopic(name, partitions, replication, config=config) for name in (made.output, made.dlq)]
+    new.append(NewTopic(made.input, partitions, replication, config=given))
     for future in admin.create_topics(new).values():
         future.result()
     return made
@@ -151,7 +163,7 @@ def create_topics(admin: AdminClient, *, partitions: int = 4, replication: int =
 
 @pytest.fixture
 def goemotions() -> Path:
-    """The data set's folder, where it lies beside the project."""
+    """The folder of GoEmotions in `../shared`; tests are skipped if it is missing."""
     if not SHARED_DATA.is_dir():
-        pytest.skip(f"needs GoEmotions in {SHARED_DATA.name} beside the project")
+        pytest.skip(f"needs GoEmotions in {SHARED_DATA.name} next to the project")
     return SHARED_DATA

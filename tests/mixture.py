@@ -1,10 +1,10 @@
-"""Records as a topic has them: good ones, repeated ones, and every kind of bad one."""
+"""Records like those of a real topic: good ones, repeats, and every kind of bad one."""
 
 import itertools
 import random
 
+from emotag_worker.local.demo_records import read_sample_texts
 from tests.stream import Sent, text
-from worker.demo import sample_texts
 
 BAD = {
     "Tombstone": Sent(None),
@@ -15,8 +15,9 @@ BAD = {
     "TooDeep": Sent(b'{"text": "deep", "metadata": ' + b'{"a":' * 300 + b"1" + b"}" * 300 + b"}"),
     "ValueTooLarge": Sent(b'{"text": "' + b"a" * 1_100_000 + b'"}'),
     "MetadataTooLarge": Sent(b'{"text": "fine", "metadata": {"a": "' + b"a" * 70_000 + b'"}}'),
+    "HeadersTooLarge": Sent(b'{"text": "fine"}', headers=[("token", b"a" * 70_000)]),
 }
-"""One of every kind of record that cannot be tagged, by the reason it is refused for."""
+"""{reason: a record that is refused for it}, for every reason."""
 
 OTHER_BAD = [
     Sent(b""),
@@ -26,8 +27,8 @@ OTHER_BAD = [
     Sent(b'{"text": ""}'),
     Sent(b'{"text": " \\n\\t "}'),
     Sent(b'{"text": null}'),
-    Sent(b'{"text": "a", "id": 7}'),
-    Sent(b'{"text": "a", "metadata": []}'),
+    Sent(b'{"text": "a", "id": true}'),
+    Sent(b'{"text": "a", "metadata": 1e999}'),
     Sent(b'{"text": NaN}'),
     Sent(b'{"text": "\\ud800"}'),
 ]
@@ -36,7 +37,7 @@ OTHER_BAD = [
 def mixture(count: int, seed: int) -> list[Sent]:
     """*count* records: repeated and new texts, one in twenty of them bad in some way, one of 900 KB."""
     rng = random.Random(seed)
-    samples = sample_texts()
+    samples = read_sample_texts()
     bad = itertools.cycle([*BAD.values(), *OTHER_BAD])
     records = [text("word " * 180_000)]
     for number in range(count - 1):

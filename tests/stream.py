@@ -1,4 +1,4 @@
-"""What the tests do at both ends of the stream: send texts, and read what became of them."""
+"""Both ends of the stream for the tests: send texts, and read their results."""
 
 import json
 import time
@@ -9,20 +9,20 @@ from typing import Any, cast
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from schemas.result import EmotionResult
-from worker.record import Headers
+from emotag_schemas.result import EmotionResult
+from emotag_worker.wire.record import Headers
 
 from .conftest import QUIET, Topics
 
 
 def an_hour_ago_ms() -> int:
-    """Recent enough for the broker to keep, old enough to be told from its own clock."""
+    """Return a time that is recent enough for the broker to keep, and old enough to differ from its clock."""
     return int(time.time() - 3600) * 1000
 
 
 @dataclass(frozen=True)
 class Sent:
-    """One record as it was produced."""
+    """A record as it was produced."""
 
     value: bytes | None
     key: bytes | None = None
@@ -36,7 +36,7 @@ Place = tuple[int, int]
 
 @dataclass
 class Read:
-    """Everything a read_committed consumer saw in the output and dead-letter topics."""
+    """The records that a read_committed consumer has read from the output and dead-letter topics."""
 
     results: dict[Place, list[Message]] = field(default_factory=lambda: defaultdict(list))
     dead: dict[Place, list[Message]] = field(default_factory=lambda: defaultdict(list))
@@ -44,11 +44,11 @@ class Read:
 
     @property
     def answered(self) -> int:
-        """How many input records have a result or a dead letter."""
+        """Number of input records with a result or a dead letter."""
         return len(self.results.keys() | self.dead.keys()) if self.dead else len(self.results)
 
     def times(self) -> Counter[Place]:
-        """How often each input record was answered."""
+        """Number of results and dead letters of each input record."""
         counts: Counter[Place] = Counter()
         for found in (self.results, self.dead):
             for place, messages in found.items():
@@ -63,7 +63,7 @@ class Read:
 def send(
     bootstrap_servers: str, topic: str, records: Iterable[Sent], *, compression: str = "none"
 ) -> dict[Place, Sent]:
-    """Produce, and return where each record lies, once the broker has acknowledged them all."""
+    """Produce records, wait until all are acknowledged, and return their positions."""
     producer = new_producer(bootstrap_servers, compression=compression)
     placed: dict[Place, Sent] = {}
 
@@ -82,12 +82,12 @@ def send(
 
 
 def new_producer(bootstrap_servers: str, *, compression: str = "none") -> Producer:
-    """One that never writes a record twice, however large it is."""
+    """Return a producer that never writes a record twice, also for large records."""
     return Producer(
         {
             "bootstrap.servers": bootstrap_servers,
             "enable.idempotence": True,
-            "message.max.bytes": 32 * 1024 * 1024,
+            "message.max.bytes": 128 * 1024 * 1024,  # before compression
             "compression.type": compression,
         },
         logger=QUIET,
@@ -95,7 +95,7 @@ def new_producer(bootstrap_servers: str, *, compression: str = "none") -> Produc
 
 
 def produce(producer: Producer, topic: str, sent: Sent, on_delivery: Any) -> None:
-    """Hand one record over."""
+    """Pass one record to the producer."""
     producer.produce(
         topic,
         value=sent.value,
@@ -130,12 +130,20 @@ class Reader:
         self.read = Read()
 
     def _end_of(self, topic: str, partition: int) -> int:
-        # A number, as 0 for the beginning: where it is left to the client it asks later, and misses what came by then.
+        # An offset such as 0 for the beginning: without it the client looks it up later, and misses earlier records.
         _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
         return end
 
+    def add_partitions(self, topics: Topics) -> None:
+        """Also read partitions that were added, from their beginning."""
+        added = range(self.topics.partitions, topics.partitions)
+        self.topics = topics
+        self._consumer.incremental_assign(
+            [TopicPartition(topic, partition, 0) for topic in (topics.output, topics.dlq) for partition in added]
+        )
+
     def until(self, count: int, *, timeout_s: float) -> Read:
-        """Read until *count* records of the input are answered, and a moment longer: a duplicate would follow."""
+        """Read until *count* input records have a result, and a moment longer, in case a duplicate follows."""
         give_up_at = time.monotonic() + timeout_s
         while self.read.answered < count and time.monotonic() < give_up_at:
             self.take(0.2)
@@ -144,13 +152,13 @@ class Reader:
         return self.read
 
     def take_for(self, seconds: float) -> None:
-        """Whatever comes in that time."""
+        """Read for this time."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self.take(left)
 
     def take(self, timeout_s: float) -> bool:
-        """One record, if it comes in time."""
+        """Return one record, if it comes in time."""
         message = self._consumer.poll(timeout_s)
         if message is None or message.error() is not None:
             return False
@@ -168,17 +176,25 @@ class Reader:
         self._consumer.close()
 
 
+def read_until(bootstrap_servers: str, topics: Topics, count: int, *, timeout_s: float) -> Read:
+    """Read the results of the first *count* input records."""
+    reader = Reader(bootstrap_servers, topics)
+    read = reader.until(count, timeout_s=timeout_s)
+    reader.close()
+    return read
+
+
 def header_map(message: Message) -> Mapping[str, str]:
-    """A record's headers with text in them, by name; a binary one shows as what it is not."""
+    """Return a record's headers by name, as text; bytes that are not UTF-8 are replaced."""
     return {name: value.decode(errors="replace") for name, value in headers_of(message) if value is not None}
 
 
 def headers_of(message: Message) -> Headers:
-    """A record's headers, in order."""
+    """Return a record's headers, in order."""
     return cast("Headers", message.headers() or ())
 
 
 def text(words: str, **fields: Any) -> Sent:
-    """A record with a text in it."""
+    """Return a record with a text."""
     key = fields.pop("key", None)
     return Sent(json.dumps({"text": words, **fields}, ensure_ascii=False).encode(), key=key)

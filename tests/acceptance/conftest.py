@@ -4,25 +4,36 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from worker.local import LocalWorker
-from worker.local.server import LocalServer
+from emotag_worker.local import LocalWorker
+from emotag_worker.local.server import LocalServer
 
 StartWorker = Callable[[dict[str, str]], LocalWorker]
 
 
 @pytest.fixture
-def start_worker(shown_on_failure: Callable[[LocalServer], None]) -> Iterator[StartWorker]:
-    """Start workers that end with the test."""
-    started: list[LocalWorker] = []
+def create_worker(shown_on_failure: Callable[[LocalServer], None]) -> Iterator[StartWorker]:
+    """Create workers that end with the test."""
+    created: list[LocalWorker] = []
+
+    def create(environment: dict[str, str]) -> LocalWorker:
+        # Measuring the precision takes a second of every start; only the tests of the demo do it.
+        worker = LocalWorker({"EMOTAG_MODEL__PRECISION": "fp32", **environment})
+        created.append(worker)
+        shown_on_failure(worker)
+        return worker
+
+    yield create
+    for worker in created:
+        worker.close()
+
+
+@pytest.fixture
+def start_worker(create_worker: StartWorker) -> StartWorker:
+    """Start workers, and wait until each is ready."""
 
     def start(environment: dict[str, str]) -> LocalWorker:
-        # Measuring the precision takes a second of every start; the demo's tests leave it to the measurement.
-        worker = LocalWorker({"EMOTAG_MODEL__PRECISION": "fp32", **environment})
-        started.append(worker)
-        shown_on_failure(worker)
+        worker = create_worker(environment)
         worker.start()
         return worker
 
-    yield start
-    for worker in started:
-        worker.close()
+    return start

@@ -1,7 +1,7 @@
 """`python -m tests.acceptance.dashboard docs/dashboard.png`: the dashboard's panels, drawn from a real Prometheus.
 
-Two workers, a cache and texts of which half repeat; after a while one worker leaves and comes back, some texts are no
-texts, and the cache stands still for some seconds. What Grafana would show of it, without Grafana.
+Two workers with a cache process texts, half of them repeats. After a while one worker leaves and comes back, some
+records are bad, and the cache is paused for some seconds. The picture shows the panels without Grafana.
 """
 
 import argparse
@@ -21,33 +21,33 @@ import matplotlib as mpl
 from confluent_kafka.admin import AdminClient
 from matplotlib.figure import Figure
 
+from emotag_worker.local import LocalValkey, LocalWorker, run_kafka, run_valkey
+from emotag_worker.local.demo_records import read_sample_texts
 from tests.conftest import QUIET, Topics, create_topics
+from tests.prometheus import OBSERVE, WINDOW, Prometheus
 from tests.stream import Sent, send, text
-from worker.demo import sample_texts
-from worker.local import LocalValkey, LocalWorker, kafka, valkey
-
-from .prometheus import OBSERVE, WINDOW, Prometheus
 
 SECONDS = 90
 RATE = 60
-"""Texts a second: half of what two busy cores can do."""
+"""Texts per second: half the throughput of two busy cores."""
 
 ROWS_PER_INCH = 4.0
 
 UNITS = {"short": "", "s": ", seconds", "bytes": ", bytes", "percentunit": ", share"}
-"""Grafana's names of them, and ours."""
+"""{unit in Grafana: its name in the picture}"""
 
 
 def main() -> None:
-    """Run the workers, then draw."""
+    """Run the workers, then draw the panels."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("picture", type=Path)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, kafka() as broker, valkey() as cache:
+    with tempfile.TemporaryDirectory() as folder, run_kafka() as broker, run_valkey() as cache:
         topics = create_topics(AdminClient({"bootstrap.servers": broker.bootstrap_servers}, logger=QUIET))
         environment = {
             **topics.environment(broker.bootstrap_servers),
             "EMOTAG_CACHE__URL": cache.url,
+            "EMOTAG_CACHE__MEMORY_ENTRIES": "2000",
             "EMOTAG_MODEL__ENGINE": "openvino",
             "EMOTAG_MODEL__PRECISION": "fp32",
         }
@@ -62,8 +62,8 @@ def main() -> None:
 
 
 def _load(bootstrap_servers: str, topics: Topics, leaves: LocalWorker, cache: LocalValkey) -> None:
-    """Texts by the second, and what happens meanwhile."""
-    chance, words = random.Random(1), sample_texts()
+    """Send texts at a steady rate, and cause the events."""
+    chance, words = random.Random(1), read_sample_texts()
     fresh = (f"{each} {number}" for number, each in enumerate(itertools.cycle(words)))
     events = {
         30: lambda: os.kill(leaves.pid, signal.SIGTERM),
@@ -82,11 +82,11 @@ def _load(bootstrap_servers: str, topics: Topics, leaves: LocalWorker, cache: Lo
             topics.input,
             [Sent(each.value, each.key, timestamp_ms=now_ms) for each in records] + bad,
         )
-        time.sleep(max(0.0, began + second + 1 - time.monotonic()))  # a steady load is the point
+        time.sleep(max(0.0, began + second + 1 - time.monotonic()))  # the load must be steady
 
 
 def draw(prometheus: Prometheus, began: float, ended: float, picture: Path) -> None:
-    """Every panel with lines in it, where the dashboard has it."""
+    """Draw every panel that has lines, at its place in the dashboard."""
     panels = json.loads((OBSERVE / "dashboard.json").read_text(encoding="utf-8"))["panels"]
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
     mpl.rcParams.update({"font.size": 6, "axes.spines.top": False, "axes.spines.right": False})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,21 +10,25 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
 
+from emotag_worker.local.demo_records import read_sample_texts
 from tests.conftest import Topics
 from tests.stream import Reader, text
-from worker.demo import sample_texts
 
 from .conftest import StartWorker
 
-COMMANDS = ["run", "tag", "demo", "local", "produce", "tail", "topics create", "config show", "config check"]
-COMMANDS += ["schemas export", "model info", "dlq list", "dlq replay", "lag"]
+COMMANDS = ["run", "tag", "demo", "local", "produce", "tail", "topics create", "config list", "config check"]
+COMMANDS += ["config show", "config example", "schemas export", "model info", "dlq list", "dlq replay", "lag"]
+COMMANDS += ["offsets show", "offsets reset"]
+NAMED = ["--engine", "openvino", "--precision", "fp32"]
+"""Without a measurement, which would print a note."""
 
 
 def emotag(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     r"""Run a command to its end; `\udcff` on stdin is the byte 0xff."""
     return subprocess.run(
-        [sys.executable, "-m", "worker.cli", *arguments],
+        [sys.executable, "-m", "emotag_worker", *arguments],
         env={**os.environ, **environment},
         input=stdin,
         capture_output=True,
@@ -42,29 +47,19 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "message"),
+    ("command", "code", "message"),
     [
-        ("nonsense", "nonsense"),
-        ("tag --top zero text", "--top"),
-        ("tag --model /nowhere text", "/nowhere"),
-        ("tag --device tpu text", "tpu"),
-        ("tag --precision fp8 text", "fp8"),
-        ("run --config /nowhere.toml", "/nowhere.toml"),
-        ("run --set drain=3", "EMOTAG_DRAIN_S"),
-        ("produce /nowhere.txt", "/nowhere.txt"),
-        ("model info /nowhere", "/nowhere"),
-        ("config check --set model.path=/nowhere", "/nowhere"),
-        ("config check --set model.device=tpu", "tpu"),
-        ("config check --set cache.url=http://host", "EMOTAG_CACHE__URL"),
-        ("config check --set kafka.properties.no.such=1", "no.such"),
-        ("schemas export /proc/nowhere", "/proc/nowhere"),
-        ("tail --set kafka.bootstrap_servers=127.0.0.1:1", "no broker answers"),
+        ("nonsense", 2, "nonsense"),
+        ("tag --device tpu text", 2, "tpu"),
+        ("run --set shutdown_timeout=3", 2, "EMOTAG_SHUTDOWN_TIMEOUT_S"),
+        ("schemas export /proc/nowhere", 2, "/proc/nowhere"),
+        ("lag --set kafka.bootstrap_servers=127.0.0.1:1 --set kafka.broker_timeout_s=1", 1, "connection refused"),
     ],
 )
-def test_a_mistake_is_one_plain_line_and_code_2(command: str, message: str) -> None:
+def test_a_mistake_is_one_plain_line(command: str, code: int, message: str) -> None:
+    """In a process, as a user starts it; `test_mistakes.py` has the table of mistakes."""
     done = emotag(*command.split())
-    assert 2 == done.returncode
-    assert 1 == len(done.stderr.splitlines()), done.stderr
+    assert (code, 1) == (done.returncode, len(done.stderr.splitlines())), done.stderr
     assert message in done.stderr
     assert done.stderr.startswith("emotag: ")
 
@@ -77,20 +72,64 @@ def test_tag_prints_the_strongest_emotions_with_percentages() -> None:
     assert all(line.endswith(" %") for line in lines[1:])
 
 
+def test_the_first_use_reports_the_measurement_at_once_and_the_second_one_gives_the_same(tmp_path: Path) -> None:
+    """The issue's limits are 2 s to the first line and 15 s to the result; a busy test machine gets twice as long."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "emotag_worker", "tag", "--json", "--all", "Thank you!"]
+    outputs, notes = [], []
+    for _ in range(2):
+        began = time.monotonic()
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            notes.append(process.stderr.readline())
+            noted_s = time.monotonic() - began
+            outputs.append(process.stdout.read())
+            assert time.monotonic() - began < 30
+        if len(outputs) == 1:
+            assert noted_s < 4
+    assert notes[0].startswith(b"measuring which engine is fastest")
+    assert b"" == notes[1]
+    assert outputs[0] == outputs[1]
+    assert "Thank you!" == json.loads(outputs[0])["text"]
+
+
+@pytest.mark.parametrize("moment", ["while it measures", "while it waits for stdin"])
+def test_ctrl_c_ends_tag_without_a_traceback(tmp_path: Path, moment: str) -> None:
+    measures = moment == "while it measures"
+    with subprocess.Popen(
+        [sys.executable, "-m", "emotag_worker", "tag", *([] if measures else NAMED)],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"Thank you!\n")
+        process.stdin.flush()
+        if measures:
+            assert process.stderr.readline().startswith(b"measuring")
+        else:
+            assert b"Thank you!\n" == process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, errors = process.communicate()
+    assert (128 + signal.SIGINT, b"") == (process.returncode, errors)
+
+
 def test_tag_reads_lines_and_writes_the_contracts_json() -> None:
     """One object a line, in order; blank lines are no texts; bytes that are no UTF-8 stop nothing."""
-    done = emotag("tag", "--json", "--all", stdin="\ufeffThank you!\n\n  \nThat is \udcff.\nThat is disgusting.\r\n")
+    done = emotag(
+        "tag", "--json", "--all", *NAMED, stdin="\ufeffThank you!\n\n  \nThat is \udcff.\nThat is disgusting.\r\n"
+    )
     assert (0, "") == (done.returncode, done.stderr)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert ["Thank you!", "That is \ufffd.", "That is disgusting."] == [answer["text"] for answer in found]
     assert {"text", "emotions", "sentiment", "ekman", "truncated", "scores"} == set(found[0])
     assert "gratitude" == found[0]["emotions"][0]["label"]
     assert 28 == len(found[0]["scores"])
-
-
-def test_tag_replaces_bytes_that_are_no_utf_8_in_an_argument_too() -> None:
-    done = emotag("tag", "--json", "So happy \udcff!")
-    assert "So happy \ufffd!" == json.loads(done.stdout)["text"]
 
 
 @pytest.mark.parametrize("piped", [True, False], ids=["stdin", "file"])
@@ -103,7 +142,7 @@ def test_produce_refuses_bytes_that_are_no_utf_8_and_what_was_before_them_stays_
     given = file.read_text(encoding="utf-8", errors="surrogateescape") if piped else ""
     environment = topics.environment(bootstrap_servers)
     done = emotag("produce", "-" if piped else str(file), stdin=given, **environment)
-    assert (2, f"emotag: line 4 is not UTF-8; 2 records before it went to {topics.input}, none after it\n") == (
+    assert (2, f"emotag: line 4 is not UTF-8; sent 2 records before it to {topics.input}, none after it\n") == (
         done.returncode,
         done.stderr,
     )
@@ -121,7 +160,7 @@ def test_what_is_produced_is_tagged_and_can_be_followed(
     file = tmp_path / "texts.txt"
     file.write_text('What a wonderful day!\n{"text": "I am so sorry.", "id": "mine"}\n\n', encoding="utf-8")
     produced = emotag("produce", str(file), **environment)
-    assert (0, f"2 records to {topics.input}\n") == (produced.returncode, produced.stderr)
+    assert (0, f"sent 2 records to {topics.input}\n") == (produced.returncode, produced.stderr)
     start_worker(environment)
     Reader(bootstrap_servers, topics).until(2, timeout_s=30)
     followed = emotag("tail", "--json", "--from-beginning", "--idle-s", "3", **environment)
@@ -132,40 +171,20 @@ def test_what_is_produced_is_tagged_and_can_be_followed(
     assert any(line.startswith("mine  remorse ") for line in plain.stdout.splitlines())
 
 
-def test_produce_says_at_once_that_there_is_no_topic(bootstrap_servers: str, topics: Topics, tmp_path: Path) -> None:
-    """The client alone would wait half a minute for it to come, and say nothing of how it is made."""
-    file = tmp_path / "texts.txt"
-    file.write_text("a text\n")
-    began = time.monotonic()
-    environment = topics.environment(bootstrap_servers) | {"EMOTAG_INPUT__TOPIC": "nobody-made-it"}
-    done = emotag("produce", str(file), **environment)
-    assert 2 == done.returncode
-    assert "emotag topics create" in done.stderr
-    assert time.monotonic() - began < 20
-
-
-def test_topics_are_created_once_and_left_alone_after(bootstrap_servers: str, topics: Topics) -> None:
-    environment = topics.environment(bootstrap_servers) | {"EMOTAG_DLQ__TOPIC": f"{topics.dlq}-new"}
-    first = emotag("topics", "create", "--partitions", "3", **environment)
-    assert f"{topics.dlq}-new: created" in first.stdout
-    assert f"{topics.input}: exists already, with {topics.partitions} partitions" in first.stdout
-    assert first.stdout.count("exists already") + 1 == emotag("topics", "create", **environment).stdout.count("exists")
-
-
 def test_settings_are_shown_and_checked_without_their_secrets() -> None:
     shown = emotag("config", "show", EMOTAG_CACHE__URL="redis://:hunter2@cache/0")
     assert "hunter2" not in shown.stdout
     assert "emotions" == json.loads(shown.stdout)["output"]["topic"]
-    checked = emotag("config", "check", EMOTAG_DRAIN="3")
-    assert (2, "emotag: EMOTAG_DRAIN is not a setting; did you mean EMOTAG_DRAIN_S?\n") == (
+    checked = emotag("config", "check", EMOTAG_SHUTDOWN_TIMEOUT="3")
+    assert (2, "emotag: EMOTAG_SHUTDOWN_TIMEOUT is not a setting; did you mean EMOTAG_SHUTDOWN_TIMEOUT_S?\n") == (
         checked.returncode,
         checked.stderr,
     )
     plain = emotag("config", "check")
     assert (0, "") == (plain.returncode, plain.stderr)
     unkeyed = emotag("config", "check", EMOTAG_CACHE__URL="redis://cache/0")
-    assert (0, "the settings hold\n") == (unkeyed.returncode, unkeyed.stdout)
-    assert "EMOTAG_CACHE__KEY is not set" in unkeyed.stderr
+    assert (0, "the settings are valid\n") == (unkeyed.returncode, unkeyed.stdout)
+    assert "EMOTAG_CACHE__HASH_SECRET is not set" in unkeyed.stderr
 
 
 def test_the_model_says_what_it_is() -> None:
@@ -184,7 +203,7 @@ def test_the_demo_ends_with_its_figures_and_nothing_left_behind() -> None:
     names += ["seconds", "messages_per_s", "p50_ms", "p99_ms"]
     assert names == list(summary)
     assert (250, 250, 0, 0) == (summary["in"], summary["out"], summary["lost"], summary["duplicated"])
-    assert summary["cached"] <= 250 - len(sample_texts())
+    assert summary["cached"] <= 250 - len(read_sample_texts())
 
 
 @pytest.mark.timeout(240)
@@ -194,18 +213,45 @@ def test_the_demo_uses_servers_that_are_named(bootstrap_servers: str, redis_url:
     done = emotag("demo", "--messages", "20", "--no-input", **environment)
     assert 0 == done.returncode, done.stderr
     assert "starting Apache Kafka" not in done.stderr
-    assert "every text came out exactly once" in done.stdout
+    assert "21 records in: 20 results, 1 dead letter, 0 lost, 0 duplicated" in done.stdout
+    assert "✓ Every text has exactly one result" in done.stdout
+    assert re.search(r"✗ .*NotJson", done.stdout)
+    assert re.search(r"\nNext\n.* tag .*\n.* local ", done.stdout)
 
 
-def test_local_prints_addresses_and_ends_at_ctrl_c() -> None:
-    process = subprocess.Popen([sys.executable, "-m", "worker.cli", "local"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    lines = [process.stdout.readline(), process.stdout.readline()]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_local_prints_lines_to_paste_and_ends_with_0_when_it_is_stopped(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "emotag_worker", "local"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        notes = ""
+        while "Ctrl-C in this terminal" not in notes:  # the last note
+            notes += process.stderr.readline()
+        process.send_signal(number)
+        assert 0 == process.wait(30)
+        assert "" == process.stderr.read()
     assert lines[0].startswith("export EMOTAG_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:")
     assert lines[1].startswith("export EMOTAG_CACHE__URL=redis://127.0.0.1:")
-    process.send_signal(signal.SIGINT)
-    assert 130 == process.wait(30)
-    process.stdout.close()
+    assert "In a second terminal, paste these lines:" in notes
+    assert re.search(r"-m emotag_worker topics create --partitions 1 && .* -m emotag_worker run\n", notes)
+
+
+def test_local_ends_with_1_when_one_of_its_servers_ends() -> None:
+    """It names the server, and stops the other one."""
+    command = [sys.executable, "-m", "emotag_worker", "local"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        url = process.stdout.readline().strip().partition("=")[2]
+        while "Ctrl-C in this terminal" not in process.stderr.readline():
+            pass
+        redis.Redis.from_url(url).shutdown(nosave=True)
+        assert 1 == process.wait(30)
+        message = process.stderr.read()
+    assert re.fullmatch(r"emotag: valkey ended unexpectedly with code 0\. .* again with: emotag local\n", message)
 
 
 def test_logs_carry_no_text_and_metrics_count_what_was_done(
@@ -227,5 +273,5 @@ def test_logs_carry_no_text_and_metrics_count_what_was_done(
     assert "hunter2" not in log + metrics
     events = [json.loads(line)["event"] for line in log.splitlines()]
     assert "worker_started" in events
-    assert "step_committed" in events
+    assert "records_committed" in events
     assert "worker_stopped" == events[-1]

@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
+from emotag_worker.local.demo_records import read_sample_texts
 from tests.conftest import Topics
 from tests.mixture import BAD, OTHER_BAD, mixture
-from tests.stream import Reader, Sent, headers_of, send, text
-from worker.demo import sample_texts
+from tests.stream import Reader, Sent, headers_of, read_until, send, text
 
 from .conftest import StartWorker
 
@@ -26,7 +26,7 @@ def test_every_record_is_answered_once_though_the_worker_is_killed_five_times(
     environment = {
         **topics.environment(bootstrap_servers),
         "EMOTAG_CACHE__URL": redis_url,
-        # An identity lets the restarted worker take its partitions back, and end what it left open, without waiting.
+        # With a static identity, the restarted worker gets its partitions back and ends its open transaction at once.
         "EMOTAG_KAFKA__PROPERTIES": '{"group.instance.id": "one"}',
         "EMOTAG_BATCH__MAX_RECORDS": "64",
     }
@@ -63,12 +63,13 @@ def test_a_second_run_of_the_same_texts_computes_nothing_and_says_the_same(
 ) -> None:
     """500 texts twice, the worker restarted in between: the second time every result comes from the cache."""
     texts = [
-        text(f"{words} {number}") for number, words in zip(range(500), itertools.cycle(sample_texts()), strict=False)
+        text(f"{words} {number}")
+        for number, words in zip(range(500), itertools.cycle(read_sample_texts()), strict=False)
     ]
     environment = {
         **topics.environment(bootstrap_servers),
         "EMOTAG_CACHE__URL": redis_url,
-        "EMOTAG_CACHE__KEY": topics.group,  # entries of other tests are not ours
+        "EMOTAG_CACHE__HASH_SECRET": topics.group,  # ignore the entries of other tests
     }
     first_places = send(bootstrap_servers, topics.input, texts)
     reader = Reader(bootstrap_servers, topics)
@@ -86,8 +87,28 @@ def test_a_second_run_of_the_same_texts_computes_nothing_and_says_the_same(
     assert {second_places[place].value: parsed[place].emotions for place in second_places} == said
     status, metrics = worker.get("/metrics")
     assert 200 == status
-    assert 'emotag_results_total{origin="cache"} 500.0' in metrics
-    assert 'emotag_results_total{origin="computed"} 0.0' in metrics
+    assert 'emotag_results_total{source="cache"} 500.0' in metrics
+    assert 'emotag_results_total{source="computed"} 0.0' in metrics
+
+
+@pytest.mark.timeout(240)
+def test_a_text_that_comes_again_is_not_computed_again_without_redis(
+    bootstrap_servers: str, topics: Topics, start_worker: StartWorker
+) -> None:
+    """Each worker remembers the texts of its last batches."""
+    texts = [text(f"I am happy {number}") for number in range(100)]
+    reader = Reader(bootstrap_servers, topics)
+    worker = start_worker(topics.environment(bootstrap_servers))
+    first_places = send(bootstrap_servers, topics.input, texts)
+    reader.until(100, timeout_s=120)
+    second_places = send(bootstrap_servers, topics.input, texts)
+    parsed = reader.until(200, timeout_s=120).parsed()
+    reader.close()
+    assert [False] * 100 == [parsed[place].cached for place in first_places]
+    assert [True] * 100 == [parsed[place].cached for place in second_places]
+    said = {first_places[place].value: parsed[place].emotions for place in first_places}
+    assert {second_places[place].value: parsed[place].emotions for place in second_places} == said
+    assert 'emotag_cache_lookups_total{outcome="memory"} 100.0' in worker.get("/metrics")[1]
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
@@ -120,7 +141,7 @@ def test_a_signal_drains_and_the_next_worker_goes_on_where_it_ended(
 def test_a_result_carries_key_headers_timestamp_and_metadata_of_its_record(
     bootstrap_servers: str, topics: Topics, start_worker: StartWorker
 ) -> None:
-    """What the contract says of the output topic, on one record that has everything."""
+    """All promises about the output topic, on one record that has every part."""
     traceparent = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     sent = Sent(
         b'{"text": "What a wonderful day, thank you!", "id": "m-1", "metadata": {"b": [1.5, null], "a": "\xc3\xa9"}}',
@@ -129,9 +150,7 @@ def test_a_result_carries_key_headers_timestamp_and_metadata_of_its_record(
     )
     send(bootstrap_servers, topics.input, [sent])
     start_worker({**topics.environment(bootstrap_servers), "EMOTAG_OUTPUT__ALL_SCORES": "true"})
-    reader = Reader(bootstrap_servers, topics)
-    read = reader.until(1, timeout_s=30)
-    reader.close()
+    read = read_until(bootstrap_servers, topics, 1, timeout_s=30)
 
     ((place, messages),) = read.results.items()
     message, result = messages[0], read.parsed()[place]
@@ -153,14 +172,12 @@ def test_a_result_carries_key_headers_timestamp_and_metadata_of_its_record(
 def test_a_dead_letter_carries_its_record_unchanged_and_says_why(
     bootstrap_servers: str, topics: Topics, start_worker: StartWorker
 ) -> None:
-    """Every kind of bad record: byte for byte the original, its own headers first, then the reason; no text in it."""
+    """Every kind of bad record: the original bytes and headers, then headers with the reason, which contain no text."""
     own = [("tenant", b"a"), ("tenant", b"b"), ("none", None)]
-    sent = [Sent(bad.value, key=reason.encode(), headers=own) for reason, bad in BAD.items()]
+    sent = [Sent(bad.value, key=reason.encode(), headers=[*own, *bad.headers]) for reason, bad in BAD.items()]
     send(bootstrap_servers, topics.input, sent)
     start_worker(topics.environment(bootstrap_servers))
-    reader = Reader(bootstrap_servers, topics)
-    read = reader.until(len(BAD), timeout_s=30)
-    reader.close()
+    read = read_until(bootstrap_servers, topics, len(BAD), timeout_s=30)
 
     found = {messages[0].key(): messages[0] for messages in read.dead.values()}
     assert {reason.encode() for reason in BAD} == set(found)
@@ -169,8 +186,9 @@ def test_a_dead_letter_carries_its_record_unchanged_and_says_why(
         headers = headers_of(dead)
         assert record.value == dead.value()
         assert record.timestamp_ms == dead.timestamp()[1]
-        assert own == list(headers[:3])
-        reasons = dict(headers[3:])
+        kept = len(record.headers)
+        assert record.headers == list(headers[:kept])
+        reasons = dict(headers[kept:])
         assert record.key == reasons["__connect.errors.exception.class.name"]
         assert topics.group.encode() == reasons["emotag.errors.consumer.group"]
         assert b"unfinished" not in (reasons["__connect.errors.exception.message"] or b"")

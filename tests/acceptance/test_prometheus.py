@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes running workers: every query of the dashboard has an answer, and alerts fire under their
+"""A real Prometheus scrapes running workers: every query of the dashboard has a result, and alerts fire under their
 faults.
 """
 
@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from model import artifact
-from model.reference import Reference
-from model.tagger import EmotionTagger
+from emotag_model import artifact
+from emotag_model.reference_stats import ReferenceStats
+from emotag_model.tagger import EmotionTagger
+from emotag_worker.local import LocalValkey
+from emotag_worker.local.demo_records import read_sample_texts
 from tests.chaos.test_device import RiggedWorker
 from tests.conftest import Topics, create_topics
+from tests.prometheus import OBSERVE, WINDOW, Prometheus
 from tests.stream import Sent, send, text
-from worker.demo import sample_texts
-from worker.local import LocalValkey
 
 from .conftest import StartWorker
-from .prometheus import OBSERVE, WINDOW, Prometheus
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACED = (("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01".encode()),)
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="need
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """(panel, query) of the dashboard, as Grafana would ask them."""
+    """Return (panel, query) of the dashboard, as Grafana would send them."""
     for panel in json.loads((OBSERVE / "dashboard.json").read_text(encoding="utf-8"))["panels"]:
         for target in panel.get("targets", ()):
             query = target["expr"].replace("$__rate_interval", WINDOW)
@@ -39,22 +39,49 @@ def queries() -> Iterator[tuple[str, str]]:
 
 
 def strange(number: int) -> Sent:
-    """Nothing that the model has met: two words in three are unknown to it."""
+    """Return texts unlike the training texts: two words in three are unknown tokens."""
     return text(" ".join(["☃☃ ⛄"] * 30) + f" {number % 7}")
 
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Path:
-    """A copy of the shipped artifact that has a reference: the sample texts."""
+    """A copy of the shipped artifact whose drift reference is the sample texts."""
     folder = tmp_path / "watched"
     shutil.copytree(artifact.DEFAULT, folder)
     tagger = EmotionTagger.load(folder, on="cpu", engine="openvino", precision="fp32")
-    tokens = tagger.tokenise(sample_texts())
+    tokens = tagger.tokenize(read_sample_texts())
     rates = dict.fromkeys(tagger.labels, 0.1)
-    reference = Reference.of(tagger.probabilities(tokens), tokens, rates)
-    (folder / artifact.REFERENCE).write_text(json.dumps(reference.written()), encoding="utf-8")
+    reference = ReferenceStats.of(tagger.probabilities(tokens), tokens, rates)
+    (folder / artifact.REFERENCE).write_text(json.dumps(reference.to_json()), encoding="utf-8")
     artifact._write_sums(folder)
     return folder
+
+
+EXPECTED = {
+    ("EmotagCacheDown", "emotag"),
+    ("EmotagDeadLetters", "emotag"),
+    ("EmotagScoreDrift", "emotag"),
+    ("EmotagLengthDrift", "emotag"),
+    ("EmotagUnknownTokens", "emotag"),
+    ("EmotagNoProgress", "stuck"),
+    ("EmotagLagGrowing", "stuck"),
+}
+"""Alerts that must fire, and the job of each."""
+
+
+def read_exemplars(prometheus: Prometheus) -> set[str]:
+    """Return the trace ids of the exemplars of the last two minutes."""
+    now = time.time()
+    query = {"query": "emotag_end_to_end_seconds_bucket", "start": str(now - 120), "end": str(now)}
+    shown = prometheus.ask("query_exemplars", **query)
+    return {each["labels"]["trace_id"] for series in shown for each in series["exemplars"]}
+
+
+def assert_every_panel_has_values(prometheus: Prometheus) -> None:
+    for panel, query in queries():
+        found = prometheus.values(query)
+        assert found, f"{panel}: nothing for {query}"
+        assert not any(value != value for value in found), f"{panel}: no number for {query}"
 
 
 def test_prometheus_has_an_answer_to_every_panel_and_alerts_fire_under_their_faults(
@@ -66,11 +93,12 @@ def test_prometheus_has_an_answer_to_every_panel_and_alerts_fire_under_their_fau
     watched: Path,
     tmp_path: Path,
 ) -> None:
-    """One worker that is well and then is sent nonsense and loses its cache; one whose device does not come back."""
+    """One healthy worker that then gets nonsense and loses its cache; one whose device hangs."""
     worker = start_worker(
         {
             **topics.environment(bootstrap_servers),
             "EMOTAG_CACHE__URL": own_valkey.url,
+            "EMOTAG_CACHE__MEMORY_ENTRIES": "0",
             "EMOTAG_MODEL__PATH": str(watched),
             "EMOTAG_MODEL__ENGINE": "openvino",
         }
@@ -81,54 +109,36 @@ def test_prometheus_has_an_answer_to_every_panel_and_alerts_fire_under_their_fau
         Prometheus(tmp_path, {"emotag": [worker.admin_port], "stuck": [stuck.admin_port]}) as prometheus,
     ):
         stuck.start()
-        fresh = (text(f"{words} {number}") for number, words in enumerate(itertools.cycle(sample_texts())))
+        fresh = (text(f"{words} {number}") for number, words in enumerate(itertools.cycle(read_sample_texts())))
 
         def until(what: Callable[[], bool], *records: Sent, within_s: float = 40) -> None:
-            """Send something every half second until it is so."""
+            """Send texts every half second until the condition holds."""
             give_up_at = time.monotonic() + within_s
             while not what():
                 assert time.monotonic() < give_up_at, prometheus.firing()
                 send(bootstrap_servers, topics.input, [next(fresh), *records])
                 send(bootstrap_servers, others.input, list(itertools.islice(fresh, 50)))
-                time.sleep(0.5)  # Prometheus itself looks once a second
+                time.sleep(0.5)  # Prometheus itself scrapes once a second
 
-        normal = [Sent(text(words).value, headers=TRACED) for words in sample_texts()]
+        normal = [Sent(text(words).value, headers=TRACED) for words in read_sample_texts()]
         send(bootstrap_servers, topics.input, normal * 6)
         until(lambda: prometheus.values('emotag_drift_window_texts{job="emotag"} > 1000') != [])
         until(lambda: prometheus.values('rate(emotag_commits_total{job="emotag"}[10s]) > 0') != [])
         assert set() == {alert for alert, job in prometheus.firing() if job == "emotag"}
-        shown = prometheus.ask(
-            "query_exemplars",
-            query="emotag_text_to_tag_seconds_bucket",
-            start=str(time.time() - 120),
-            end=str(time.time()),
-        )
-        assert {TRACE} == {each["labels"]["trace_id"] for series in shown for each in series["exemplars"]}
+        assert {TRACE} == read_exemplars(prometheus)
 
         send(bootstrap_servers, topics.input, [strange(number) for number in range(1500)])
         send(bootstrap_servers, others.input, list(itertools.islice(fresh, 1200)))
         own_valkey.pause()
-        expected = {
-            ("EmotagCacheDown", "emotag"),
-            ("EmotagDeadLetters", "emotag"),
-            ("EmotagScoreDrift", "emotag"),
-            ("EmotagLengthDrift", "emotag"),
-            ("EmotagUnknownTokens", "emotag"),
-            ("EmotagNoProgress", "stuck"),
-            ("EmotagLagGrowing", "stuck"),
-        }
         seen: set[tuple[str, str]] = set()
 
         def all_seen() -> bool:
             seen.update(prometheus.firing())
-            return expected <= seen
+            return seen >= EXPECTED
 
         until(all_seen, Sent(b"{"), strange(0))
-        for panel, query in queries():
-            found = prometheus.values(query)
-            assert found, f"{panel}: nothing for {query}"
-            assert not any(value != value for value in found), f"{panel}: no number for {query}"
-        assert expected == {each for each in seen if each[0] != "EmotagNoWorker"}
+        assert_every_panel_has_values(prometheus)
+        assert EXPECTED == {each for each in seen if each[0] != "EmotagNoWorker"}
         worker.kill()
         stuck.kill()
         until(lambda: ("EmotagNoWorker", "") in prometheus.firing())

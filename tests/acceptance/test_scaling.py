@@ -1,4 +1,4 @@
-"""Replicas that an autoscaler adds and takes away, by the lag that it sees."""
+"""Replicas that an autoscaler adds and removes by lag."""
 
 import itertools
 import json
@@ -12,26 +12,26 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from emotag_worker.local import LocalWorker
+from emotag_worker.local.demo_records import read_sample_texts
+from emotag_worker.local.server import LocalServer
 from tests.conftest import QUIET, Topics, create_topics
 from tests.stream import Reader, new_producer, produce, text
-from worker.demo import sample_texts
-from worker.local import LocalWorker
-from worker.local.server import LocalServer
 
 from .conftest import StartWorker
 
 PARTITIONS = 8
 MESSAGES = 900
 LAG_THRESHOLD = 150
-"""Of lag, for one replica: as a ScaledObject's `lagThreshold`."""
+"""Lag per replica, like a ScaledObject's `lagThreshold`."""
 
 MOST = 3
 HANDOVER_S = 3.0
-"""From SIGTERM until its partitions are read by another: the promise."""
+"""The promised time from SIGTERM until another worker reads its partitions."""
 
 
 class Lag:
-    """What an autoscaler looks at: records that the group has not committed."""
+    """The lag that an autoscaler sees: records that the group has not committed."""
 
     def __init__(self, bootstrap_servers: str, topics: Topics) -> None:
         self._admin = AdminClient({"bootstrap.servers": bootstrap_servers}, logger=QUIET)
@@ -39,7 +39,7 @@ class Lag:
         self._topics = topics
 
     def records(self) -> int:
-        """Over all partitions."""
+        """Return the lag of all partitions."""
         places = [TopicPartition(self._topics.input, partition) for partition in range(self._topics.partitions)]
         asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self._topics.group, places)])
         committed = asked[self._topics.group].result().topic_partitions
@@ -47,7 +47,7 @@ class Lag:
         return sum(end - max(0, place.offset) for end, place in zip(ends, committed, strict=True))
 
     def close(self) -> None:
-        """Let its client go."""
+        """Close its client."""
         self._ends.close()
 
 
@@ -55,9 +55,9 @@ class Lag:
 def test_replicas_come_and_go_with_the_lag_and_each_record_is_answered_once(
     bootstrap_servers: str, admin: AdminClient, shown_on_failure: Callable[[LocalServer], None]
 ) -> None:
-    """A backlog brings replicas, its end takes them away; whoever leaves hands over within three seconds."""
+    """A backlog adds replicas, its end removes them. A worker that leaves hands over within three seconds."""
     topics = create_topics(admin, partitions=PARTITIONS)
-    words = sample_texts()
+    words = read_sample_texts()
     producer = new_producer(bootstrap_servers)
     lag, reader = Lag(bootstrap_servers, topics), Reader(bootstrap_servers, topics)
     running: list[LocalWorker] = []
@@ -99,7 +99,7 @@ def test_replicas_come_and_go_with_the_lag_and_each_record_is_answered_once(
 def test_a_worker_beyond_the_partitions_is_ready_too(
     bootstrap_servers: str, admin: AdminClient, start_worker: StartWorker, properties: dict[str, str]
 ) -> None:
-    """Else a rollout, which starts new workers before old ones leave, would never end where each partition has one."""
+    """Otherwise a rollout, which starts new workers first, would never end if each partition has a worker."""
     topics = create_topics(admin, partitions=1)
     environment = topics.environment(bootstrap_servers) | {
         "EMOTAG_KAFKA__PROPERTIES": json.dumps(properties),
@@ -122,7 +122,7 @@ def _replica(bootstrap_servers: str, topics: Topics) -> LocalWorker:
 
 
 def _hand_over(leaver: LocalWorker, others: list[LocalWorker]) -> float:
-    """Seconds from SIGTERM until the *others* have every partition between them."""
+    """Return the seconds from SIGTERM until the *others* have all partitions."""
     began = time.monotonic()
     os.kill(leaver.pid, signal.SIGTERM)
     _await_partitions(others)
@@ -132,14 +132,14 @@ def _hand_over(leaver: LocalWorker, others: list[LocalWorker]) -> float:
 
 
 def _await_partitions(workers: list[LocalWorker]) -> None:
-    """Until every partition has a reader among *workers*, and each of them has some."""
+    """Wait until *workers* have all partitions, and each of them has some."""
     give_up_at = time.monotonic() + 60
     while True:
         held = [_assigned(worker) for worker in workers]
         if sum(held) == PARTITIONS and all(held):
             return
         assert time.monotonic() < give_up_at, f"the workers hold {held} of {PARTITIONS} partitions"
-        time.sleep(0.02)  # there is nothing to await but the workers' own word
+        time.sleep(0.02)  # only the workers' own metrics show it
 
 
 def _assigned(worker: LocalWorker) -> int:

@@ -1,5 +1,5 @@
-"""A trace goes on through a worker, and a receiver of OTLP is told of it: a small one of ours, and OpenTelemetry's
-collector where it is on PATH.
+"""A trace continues through a worker and is sent to an OTLP receiver: a small one here, and OpenTelemetry's
+collector if it is on PATH.
 """
 
 import json
@@ -16,9 +16,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.semconv._incubating.attributes import messaging_attributes
 
+from emotag_worker.local.server import find_free_ports
 from tests.conftest import Topics
-from tests.stream import Reader, Sent, header_map, send
-from worker.local.server import free_ports
+from tests.stream import Sent, header_map, read_until, send
 
 from .conftest import StartWorker
 
@@ -28,7 +28,7 @@ SECRET = "what nobody is to read"
 
 Span = Mapping[str, Any]
 Receiver = tuple[str, Callable[[], list[Span]]]
-"""Its address, and the spans that came so far, ids in hexadecimal."""
+"""Its address, and the spans received so far, with hexadecimal ids."""
 
 COLLECTOR = """
 receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{port}"}}}}}}}}
@@ -40,7 +40,7 @@ service:
 
 
 def small_receiver() -> Iterator[Receiver]:
-    """Takes OTLP over HTTP, in protobuf, and keeps the spans."""
+    """A server that receives OTLP over HTTP, in protobuf, and keeps the spans."""
     spans: list[Span] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -63,11 +63,11 @@ def small_receiver() -> Iterator[Receiver]:
 
 
 def collector(folder: Path) -> Iterator[Receiver]:
-    """OpenTelemetry's own, writing what it takes into a file."""
+    """OpenTelemetry's collector, which writes spans to a file."""
     binary = shutil.which("otelcol-contrib") or shutil.which("otelcol")
     if binary is None:
         pytest.skip("needs otelcol on PATH")
-    (port,) = free_ports(1)
+    (port,) = find_free_ports(1)
     file = folder / "spans.jsonl"
     (folder / "config.yaml").write_text(COLLECTOR.format(port=port, file=file), encoding="utf-8")
     with subprocess.Popen([binary, "--config", str(folder / "config.yaml")], stderr=subprocess.DEVNULL) as process:
@@ -107,7 +107,7 @@ def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Receive
 def test_a_trace_goes_on_from_input_to_output_and_its_spans_are_sent(
     start_worker: StartWorker, bootstrap_servers: str, topics: Topics, receiver: Receiver
 ) -> None:
-    """One span a step, linked with its records'; one for each record whose trace is recorded, its result's parent."""
+    """One span per batch with links to its records, and one per sampled record, which is the parent of its result."""
     endpoint, spans = receiver
     worker = start_worker({**topics.environment(bootstrap_servers), "EMOTAG_TRACES__ENDPOINT": endpoint})
     traced = (("traceparent", f"00-{TRACE}-{SPAN}-01".encode()), ("tracestate", b"vendor=1"), ("own", b"x"))
@@ -123,9 +123,7 @@ def test_a_trace_goes_on_from_input_to_output_and_its_spans_are_sent(
             Sent(b"{", headers=traced),
         ],
     )
-    reader = Reader(bootstrap_servers, topics)
-    read = reader.until(4, timeout_s=60)
-    reader.close()
+    read = read_until(bootstrap_servers, topics, 4, timeout_s=60)
     worker.stop()
     assert 0 == worker.wait(30)
 
@@ -146,12 +144,12 @@ def test_a_trace_goes_on_from_input_to_output_and_its_spans_are_sent(
     assert "kafka" == sent["attributes"]["messaging.system"]
     assert topics.output == sent["attributes"]["messaging.destination.name"]
 
-    steps = [span for span in spans() if span["kind"] == 5]
-    assert 4 == sum(int(step["attributes"]["messaging.batch.message_count"]) for step in steps)
-    assert {topics.group} == {step["attributes"]["messaging.consumer.group.name"] for step in steps}
-    linked = [(link["traceId"], link["spanId"]) for step in steps for link in step["links"]]
+    batches = [span for span in spans() if span["kind"] == 5]
+    assert 4 == sum(int(batch["attributes"]["messaging.batch.message_count"]) for batch in batches)
+    assert {topics.group} == {batch["attributes"]["messaging.consumer.group.name"] for batch in batches}
+    linked = [(link["traceId"], link["spanId"]) for batch in batches for link in batch["links"]]
     assert sorted([(TRACE, SPAN), (TRACE, SPAN), (OTHER, SPAN)]) == sorted(linked)
-    assert sent["links"][0]["spanId"] in {step["spanId"] for step in steps}
+    assert sent["links"][0]["spanId"] in {batch["spanId"] for batch in batches}
     names = {name for span in spans() for name in span["attributes"] if name.startswith("messaging.")}
     assert names <= {value for value in vars(messaging_attributes).values() if isinstance(value, str)}
     told = json.dumps(spans())

@@ -1,6 +1,6 @@
-"""`make soak`: a million messages with members coming and going and a cache that is emptied; what grows is told.
+"""`make soak`: a million messages while members join and leave and the cache is emptied; report growth.
 
-Ends with one line, and with 1 where memory, descriptors, threads or latency grew by more than is allowed.
+Prints one line, and exits with 1 if memory, descriptors, threads or latency grew by more than is allowed.
 """
 
 import argparse
@@ -16,21 +16,21 @@ from pathlib import Path
 import redis
 from confluent_kafka.admin import AdminClient
 
+from emotag_worker.local import LocalKafka, LocalValkey, LocalWorker, run_kafka, run_valkey
+from emotag_worker.local.demo_records import read_sample_texts
 from tests.conftest import QUIET, Topics, create_topics
 from tests.stream import Reader, new_producer, produce, text
-from worker.demo import sample_texts
-from worker.local import LocalKafka, LocalValkey, LocalWorker, kafka, valkey
 
-STEP = 10_000
-"""Messages between two looks."""
+BATCH = 10_000
+"""Messages between two measurements."""
 
 MEMORY, LATENCY = 1.02, 1.10
-"""How much resident memory and p99 may have grown from the second tenth to the last, by their medians."""
+"""Allowed growth of resident memory and of p99 from the second tenth to the last, by their medians."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """At the worker that stays, after so many messages."""
+    """One measurement of the worker that stays, after a number of messages."""
 
     messages: int
     resident_mb: float
@@ -40,14 +40,14 @@ class Look:
 
 
 def main() -> int:
-    """Run; 1 where something grew."""
+    """Run the soak test; return 1 if something grew."""
     parser = argparse.ArgumentParser(description="A long run, and what grows in it.")
     parser.add_argument("--messages", type=int, default=1_000_000)
     asked = parser.parse_args()
-    with kafka() as broker, valkey() as cache:
+    with run_kafka() as broker, run_valkey() as cache:
         looks = list(_looks(broker, cache, asked.messages))
     tenth = max(1, len(looks) // 10)
-    # The first tenth is warming up: steps grow, and every shape of a batch is new. One look is a moment's luck.
+    # The first tenth warms up: batches grow, and each batch has a new shape. A single measurement is too noisy.
     early, last = looks[tenth : 2 * tenth] or looks[:1], looks[-tenth:]
     found = {
         "messages": looks[-1].messages,
@@ -73,30 +73,31 @@ def _looks(broker: LocalKafka, cache: LocalValkey, messages: int) -> Iterator[Lo
     environment = {
         **topics.environment(broker.bootstrap_servers),
         "EMOTAG_CACHE__URL": cache.url,
+        "EMOTAG_CACHE__MEMORY_ENTRIES": "1000",  # full before memory is compared
         "EMOTAG_MODEL__PRECISION": "fp32",
         "EMOTAG_MODEL__ENGINE": "openvino",
     }
     producer = new_producer(broker.bootstrap_servers)
-    words = sample_texts()
+    words = read_sample_texts()
     draw = random.Random(1)
     with LocalWorker(environment) as stays, LocalWorker(environment) as comes:
         stays.start()
         done = 0
         while done < messages:
-            _churn(comes, cache, turn=done // STEP)
+            _churn(comes, cache, turn=done // BATCH)
             reader = _tail(broker, topics)
             began = time.monotonic()
-            for number in range(STEP):
+            for number in range(BATCH):
                 fresh = f" {done + number}" if number % 100 == 0 else ""
                 produce(producer, topics.input, text(draw.choice(words) + fresh), None)
                 producer.poll(0)
                 if number % 100 == 99:
                     reader.take_for(0.0)
             producer.flush()
-            read = reader.until(STEP, timeout_s=120)
-            if read.answered != STEP or set(read.times().values()) != {1}:
-                sys.exit(f"{read.answered} of {STEP} messages answered, some more than once or never")
-            done += STEP
+            read = reader.until(BATCH, timeout_s=120)
+            if read.answered != BATCH or set(read.times().values()) != {1}:
+                sys.exit(f"{read.answered} of {BATCH} messages answered, some more than once or never")
+            done += BATCH
             arrivals = [at - began for at in reader.read.arrivals_s]
             reader.close()
             look = Look(done, *_resources(stays.pid), p99_ms=round(1e3 * statistics.quantiles(arrivals, n=100)[98]))
@@ -105,7 +106,7 @@ def _looks(broker: LocalKafka, cache: LocalValkey, messages: int) -> Iterator[Lo
 
 
 def _churn(comes: LocalWorker, cache: LocalValkey, *, turn: int) -> None:
-    """A second member joins and leaves by turns; now and then the cache is emptied."""
+    """Let a second member join and leave in turn, and empty the cache now and then."""
     if turn % 2:
         comes.stop()
     else:
@@ -115,12 +116,12 @@ def _churn(comes: LocalWorker, cache: LocalValkey, *, turn: int) -> None:
 
 
 def _tail(broker: LocalKafka, topics: Topics) -> Reader:
-    """A reader of what comes from now on."""
+    """Return a reader of new results."""
     return Reader(broker.bootstrap_servers, topics, at_end=True)
 
 
 def _resources(pid: int) -> tuple[float, int, int]:
-    """Resident memory in MB, open descriptors, threads."""
+    """Return resident memory in MB, open descriptors and threads."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     return round(int(status["VmRSS"].split()[0]) / 1e3, 1), descriptors, int(status["Threads"])

@@ -1,4 +1,4 @@
-"""Brokers that restart, freeze, and are hard to reach, under a worker that goes on when they are back."""
+"""Brokers that restart, freeze or are hard to reach, under a worker that continues when they are back."""
 
 import random
 import time
@@ -8,28 +8,28 @@ from typing import Self
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from emotag_worker.local import LocalKafka
+from emotag_worker.local.server import LocalServer, find_free_ports
 from tests.conftest import QUIET, create_topics
 from tests.stream import Place, Reader, send, text
-from worker.local import LocalKafka
-from worker.local.server import LocalServer, free_ports
 
-from .fleet import Fleet
-from .proxy import Proxy
+from .rig.fleet import Fleet
+from .rig.proxy import Proxy
 
 COUNT = 400
-UNAVAILABLE_S = 60
-"""The default of how long brokers may be gone."""
+BROKER_TIMEOUT_S = 60
+"""The default of `EMOTAG_KAFKA__BROKER_TIMEOUT_S`."""
 
 HELD_S = 7.0
-"""How long a connection says nothing: longer than a session lasts."""
+"""Time without a byte on a connection, longer than a session."""
 
 
 class Work:
-    """A supervised worker in the middle of its work.
+    """A supervised worker under load.
 
     Args:
         address: of the brokers, as the worker reaches them.
-        transaction_timeout_s: after which the broker undoes what it left open.
+        transaction_timeout_s: after this time the broker aborts an open transaction.
     """
 
     def __init__(self, broker: LocalKafka, address: str, *, transaction_timeout_s: int = 15) -> None:
@@ -58,17 +58,17 @@ class Work:
         self.fleet.__exit__()
 
     def send(self) -> None:
-        """So many texts more."""
+        """Send `COUNT` more texts."""
         texts = [text(f"so sad {len(self._placed) + number}") for number in range(COUNT)]
         self._placed |= send(self._broker.bootstrap_servers, self._topics.input, texts).keys()
 
     def go_on(self, seconds: float) -> None:
-        """Read; a worker that has ended is started again, as a supervisor does."""
+        """Read results; restart the worker if it has ended, like a supervisor."""
         self._reader.take_for(seconds)
         self.fleet.tend()
 
     def finish(self) -> None:
-        """All is answered once, by what the topics hold: read anew, as a consumer that met the fault may be stuck."""
+        """Check that each record has one result, with a new consumer: the old one may be stuck after the fault."""
         self._reader.close()
         self._reader = Reader(self._broker.bootstrap_servers, self._topics)
         give_up_at = time.monotonic() + 90
@@ -80,9 +80,9 @@ class Work:
 
 @pytest.mark.timeout(240)
 def test_a_broker_that_restarts_in_order_is_waited_for(own_kafka: LocalKafka) -> None:
-    """By the worker itself, or, where its client is stuck, soon by the next: not only after the deadline.
+    """The worker continues, or, if its client is stuck, its successor does, long before the deadline.
 
-    With nothing in flight: a single broker that is told to stop may forget the markers of a transaction that it has
+    No records are in flight: a single broker that stops may forget the markers of a transaction that it has
     just accepted (docs/guarantees.md). Three do not, and are stopped under load in test_storm.py.
     """
     with Work(own_kafka, own_kafka.bootstrap_servers) as work:
@@ -93,12 +93,12 @@ def test_a_broker_that_restarts_in_order_is_waited_for(own_kafka: LocalKafka) ->
         began = time.monotonic()
         work.send()
         work.finish()
-        assert time.monotonic() - began < UNAVAILABLE_S / 2, work.fleet.log_tails()
+        assert time.monotonic() - began < BROKER_TIMEOUT_S / 2, work.fleet.log_tails()
 
 
 @pytest.mark.timeout(240)
 def test_a_broker_that_freezes_past_every_time_out_loses_and_repeats_nothing(own_kafka: LocalKafka) -> None:
-    """Longer than the session and the transaction may last: the open transaction is undone, and done again."""
+    """The freeze is longer than the session and transaction timeouts: the open transaction is aborted and repeated."""
     with Work(own_kafka, own_kafka.bootstrap_servers, transaction_timeout_s=3) as work:
         own_kafka.pause()
         time.sleep(9.0)  # the fault itself
@@ -108,8 +108,8 @@ def test_a_broker_that_freezes_past_every_time_out_loses_and_repeats_nothing(own
 
 @pytest.fixture
 def far_kafka(shown_on_failure: Callable[[LocalServer], None]) -> Iterator[tuple[LocalKafka, Proxy]]:
-    """A broker, and the proxy by which a worker reaches it."""
-    (inner,) = free_ports(1)
+    """A broker, and the proxy through which a worker reaches it."""
+    (inner,) = find_free_ports(1)
     with Proxy(inner) as proxy:
         broker = LocalKafka()
         direct, controller = broker.bootstrap_servers, f"CONTROLLER://127.0.0.1:{broker.controller_port}"

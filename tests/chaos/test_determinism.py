@@ -1,4 +1,4 @@
-"""The same messages give the same results, whatever tags them."""
+"""The same messages give the same results, whichever workers tag them."""
 
 import uuid
 from collections.abc import Callable
@@ -6,19 +6,19 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from tests.acceptance.conftest import StartWorker, start_worker  # noqa: F401  (a fixture)
+from emotag_worker.local import LocalWorker
+from tests.acceptance.conftest import StartWorker, create_worker, start_worker  # noqa: F401  (fixtures)
 from tests.conftest import Topics, create_topics
 from tests.mixture import mixture
 from tests.stream import Place, Reader, Sent, send
-from worker.local import LocalWorker
 
 Said = dict[bytes, tuple[tuple[str, ...], dict[str, float]] | str]
-"""By the record's value: its labels and scores, or that it was refused."""
+"""Map the value of a record to its labels and scores, or to the fact that it was refused."""
 
 WAYS: dict[str, tuple[int, dict[str, str]]] = {
-    "one worker, small steps": (1, {"EMOTAG_BATCH__MAX_RECORDS": "7"}),
+    "one worker, small batches": (1, {"EMOTAG_BATCH__MAX_RECORDS": "7"}),
     "two workers, a cache": (2, {"EMOTAG_BATCH__MAX_RECORDS": "64"}),
-    "four workers, large steps": (4, {}),
+    "four workers, large batches, their own memory": (4, {}),
 }
 
 
@@ -29,12 +29,14 @@ def test_one_two_or_four_workers_with_and_without_a_cache_say_the_same(
     admin: AdminClient,
     start_worker: Callable[[dict[str, str]], LocalWorker],  # noqa: F811
 ) -> None:
-    """Emotions equal, scores within 1e-3, whatever the steps; one of the runs is restarted half-way."""
+    """Emotions are equal and scores within 1e-3, whatever the batches; one run restarts half-way."""
     records = [sent for sent in mixture(400, seed=11) if sent.value and len(sent.value) < 100_000]
     said = {}
     for way, (count, settings) in WAYS.items():
         topics = create_topics(admin)
-        cached = {"EMOTAG_CACHE__URL": redis_url, "EMOTAG_CACHE__KEY": uuid.uuid4().hex} if "cache" in way else {}
+        cached = {"EMOTAG_CACHE__MEMORY_ENTRIES": "100" if "memory" in way else "0"}
+        if "a cache" in way:
+            cached |= {"EMOTAG_CACHE__URL": redis_url, "EMOTAG_CACHE__HASH_SECRET": uuid.uuid4().hex}
         environment = {**topics.environment(bootstrap_servers), **settings, **cached, "EMOTAG_OUTPUT__ALL_SCORES": "1"}
         said[way] = _run(bootstrap_servers, topics, records, [environment] * count, start_worker)
     first, *others = said.values()

@@ -1,35 +1,193 @@
-"""`pip install ./schemas` is all a consumer needs."""
+"""The built wheels: their contents, their dependencies, and that they run next to files with the names of ours."""
 
-import shutil
+import json
+import os
+import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import zipfile
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import Parser
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("emotag_model", "emotag_training", "emotag_worker")
+RAISES = "raise RuntimeError(f'{__file__} was imported')\n"
+
+USERS_OWN = ("model.py", "worker/__init__.py", "training/__init__.py", "schemas.py", "benchmarks.py")
+"""Files of a user that must not collide with emotag's packages."""
+LIBRARIES = ("typer.py", "redis.py", "numpy.py", "structlog.py")
+"""Files with the names of libraries: no command may import from the folder that it is started in."""
 
 
-def version(path: Path) -> str:
-    return str(tomllib.loads(path.read_text(encoding="utf-8"))["project"]["version"])
+@dataclass(frozen=True)
+class Installed:
+    """An environment with the built wheels, in which the checkout cannot be imported."""
+
+    python: Path
+    packages: Path
+
+    def run(self, *command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of this environment in *folder*."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        return subprocess.run(
+            [str(self.python.with_name(command[0])), *command[1:]],
+            cwd=folder,
+            env={**inherited, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
 
 
-def test_both_distributions_carry_the_same_version() -> None:
-    assert version(ROOT / "pyproject.toml") == version(ROOT / "schemas" / "pyproject.toml")
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """{distribution: its wheel}, built from the checkout without leaving anything in it."""
+    target = tmp_path_factory.mktemp("wheels")
+    for folder in (ROOT, ROOT / "schemas"):
+        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)]
+        subprocess.run(build, cwd=folder, check=True, capture_output=True, timeout=120)
+    return {path.name.partition("-")[0].replace("_", "-"): path for path in target.glob("*.whl")}
 
 
-def test_the_small_distribution_installs_and_needs_pydantic_alone(tmp_path: Path) -> None:
-    """Built from a copy, so that nothing is left in the tree; imported where the project itself is not."""
-    source, target = tmp_path / "schemas", tmp_path / "site"
-    shutil.copytree(ROOT / "schemas", source, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*install, "--target", str(target), str(source)], check=True, timeout=120)
+@pytest.fixture(scope="module")
+def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Install both wheels; take the libraries from the environment that runs the tests.
+
+    A .pth file adds that environment's libraries after the installed wheels. Python does not read the .pth files in an
+    added folder, so the editable installation of the checkout stays invisible.
+    """
+    home = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True, timeout=60)
+    python = home / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*install, *map(str, wheels.values())], check=True, timeout=120)
+    (packages,) = home.glob("lib/python3*/site-packages")
+    libraries = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    (packages / "libraries.pth").write_text("\n".join(libraries) + "\n")
+    return Installed(python, packages)
+
+
+def hostile(folder: Path, *names: str) -> Path:
+    """Fill *folder* with files that raise when they are imported."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(RAISES)
+    return folder
+
+
+def project(folder: Path) -> dict[str, str]:
+    """Return the `[project]` table of a folder's pyproject.toml."""
+    found: dict[str, str] = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
+
+
+def files(wheel: Path) -> set[str]:
+    """Return the paths in a wheel, without its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+def metadata(wheel: Path) -> Message:
+    """Return a wheel's METADATA."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return Parser().parsestr(archive.read(name).decode())
+
+
+def test_both_distributions_have_the_same_version_and_emotag_pins_it(wheels: dict[str, Path]) -> None:
+    version = project(ROOT)["version"]
+    assert version == project(ROOT / "schemas")["version"]
+    assert {"emotag", "emotag-schemas"} == set(wheels)
+    required = metadata(wheels["emotag"]).get_all("Requires-Dist", [])
+    assert [f"emotag-schemas=={version}"] == [line for line in required if line.startswith("emotag-schemas")]
+
+
+def test_emotag_contains_three_packages_with_their_data(wheels: dict[str, Path]) -> None:
+    found = files(wheels["emotag"])
+    assert set(PACKAGES) == {name.partition("/")[0] for name in found}
+    source = {
+        path.relative_to(ROOT / package.removeprefix("emotag_")).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package.removeprefix("emotag_") / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert source == found
+    needed = {f"{package}/py.typed" for package in PACKAGES}
+    needed |= {f"emotag_model/artifacts/emotag-mini/{name}" for name in ("model.safetensors", "SHA256SUMS")}
+    needed |= {"emotag_worker/samples.txt", "emotag_training/recipes/emotag-mini.toml"}
+    assert needed <= found
+    assert [name for name in found if re.fullmatch(r"emotag_training/recipes/.*teacher\.safetensors", name)]
+
+
+def test_emotag_schemas_contains_one_package_and_needs_pydantic_alone(wheels: dict[str, Path]) -> None:
+    found = files(wheels["emotag-schemas"])
+    assert {"emotag_schemas"} == {name.partition("/")[0] for name in found}
+    assert {"emotag_schemas/__init__.py", "emotag_schemas/py.typed"} <= found
+    (required,) = metadata(wheels["emotag-schemas"]).get_all("Requires-Dist", [])
+    assert required.startswith("pydantic>=")
+
+
+def test_the_schemas_import_nothing_but_pydantic(installed: Installed, tmp_path: Path) -> None:
     program = (
-        "import sys; import emotag_schemas as s, emotag_schemas.documents\n"
+        "import sys; before = set(sys.modules)\n"
+        "import emotag_schemas as s, emotag_schemas.documents\n"
         "assert s.TextMessage(text='a').to_json() == b'{\"text\":\"a\"}'\n"
-        "assert not {'torch', 'confluent_kafka', 'schemas', 'worker'} & set(sys.modules)\n"
+        "paths = {n.partition('.')[0]: m.__file__ or '' for n, m in sys.modules.items()"
+        " if n not in before and getattr(m, '__file__', None)}\n"
+        "print(*sorted(name for name, path in paths.items() if 'site-packages' in path))\n"
     )
-    environment = {"PYTHONPATH": str(target)}
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    done = installed.run("python", "-c", program, folder=tmp_path)
     assert 0 == done.returncode, done.stderr
+    of_pydantic = {"pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
+    assert {"emotag_schemas"} == set(done.stdout.split()) - of_pydantic
+
+
+def test_the_environment_of_these_tests_imports_the_wheels(installed: Installed, tmp_path: Path) -> None:
+    names = (*PACKAGES, "emotag_schemas")
+    program = f"import {', '.join(names)}\nfor each in ({', '.join(names)}): print(each.__file__)"
+    done = installed.run("python", "-c", program, folder=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert [str(installed.packages / name / "__init__.py") for name in names] == done.stdout.split()
+
+
+def test_a_text_is_tagged_in_a_folder_of_files_named_like_ours(installed: Installed, tmp_path: Path) -> None:
+    named = ("--engine", "openvino", "--precision", "fp32")
+    folder = hostile(tmp_path, *USERS_OWN, *LIBRARIES)
+    done = installed.run("emotag", "tag", "Thank you so much!", "--json", *named, folder=folder)
+    assert 0 == done.returncode, done.stderr
+    assert "gratitude" == json.loads(done.stdout)["emotions"][0]["label"]
+
+
+def test_the_training_command_starts_in_a_folder_of_files_named_like_ours(installed: Installed, tmp_path: Path) -> None:
+    done = installed.run("emotag-train", "--help", folder=hostile(tmp_path, *USERS_OWN, *LIBRARIES))
+    assert 0 == done.returncode, done.stderr
+    assert "evaluate" in done.stdout
+
+
+def test_the_readmes_python_example_runs_in_a_folder_of_files_named_like_ours(
+    installed: Installed, tmp_path: Path
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = [block for block in blocks if "EmotionTagger" in block]
+    (hostile(tmp_path, *USERS_OWN) / "example.py").write_text(example)
+    done = installed.run("python", "example.py", folder=tmp_path)
+    assert 0 == done.returncode, done.stderr
+    assert "gratitude" in done.stdout
+
+
+def test_every_python_that_we_start_ignores_the_current_folder() -> None:
+    """`python -m` looks for modules in the current folder first, unless it is given -P (or -I)."""
+    found = []
+    for package in (*PACKAGES, "emotag_schemas"):
+        for path in (ROOT / package.removeprefix("emotag_") / package).rglob("*.py"):
+            found += re.findall(r"sys\.executable,\s*(\S+)", path.read_text(encoding="utf-8"))
+    assert len(found) >= 3
+    assert {'"-P",', '"-IS",'} >= set(found)

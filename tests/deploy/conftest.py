@@ -1,4 +1,4 @@
-"""The tree of manifests, rendered once, and copies of it to spoil."""
+"""The manifests, rendered once, and copies with a defect."""
 
 import copy
 import shutil
@@ -7,33 +7,33 @@ from pathlib import Path
 
 import pytest
 
-from .__main__ import ROOT, SHARED, TOOLS
-from .manifests import Object, Skipped, Tree
-from .programs import Programs
+from deploy.check.__main__ import ROOT, SHARED, TOOLS
+from deploy.check.manifests import Object, Skipped, Tree
+from deploy.check.programs import Programs
 
 Spoil = Callable[[Object], None]
 
 
 @pytest.fixture(scope="session")
 def programs() -> Programs:
-    """What `make deploy-check` runs; `make test` has installed it."""
+    """Return the programs of `make deploy-check`, which `make test` installs."""
     return Programs(tools=TOOLS, shared=SHARED)
 
 
 @pytest.fixture(scope="session")
 def tree() -> Tree:
-    """The project's own, all of it."""
+    """Return the project's own manifests."""
     tree = Tree(ROOT)
     try:
         assert tree.rendered
-    except Skipped as why:
-        pytest.skip(str(why))
+    except Skipped as reason:
+        pytest.skip(str(reason))
     return tree
 
 
 @pytest.fixture
 def spoilt(tree: Tree) -> Callable[[str, Spoil], Tree]:
-    """The tree after the first object of a kind was changed, in overlays/cpu or kafka."""
+    """Return a function that changes the first object of a kind in a copy of overlays/cpu and kafka."""
 
     def spoil(kind: str, change: Spoil) -> Tree:
         changed = Tree(ROOT)
@@ -47,7 +47,7 @@ def spoilt(tree: Tree) -> Callable[[str, Spoil], Tree]:
 
 @pytest.fixture
 def own_deploy(tmp_path: Path) -> Path:
-    """A folder with a copy of `deploy/` in it."""
+    """Return a folder that contains a copy of `deploy/`."""
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     (tmp_path / "deploy" / "observe").mkdir(exist_ok=True)
     for name in (".yamllint.yaml", ".gitignore"):

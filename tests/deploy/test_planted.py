@@ -1,4 +1,4 @@
-"""`make deploy-check` notices: ten mistakes, each made in a copy of `deploy/`."""
+"""The checks find mistakes that are made in a copy of `deploy/`."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from . import policies, queries, rules, scaling
-from .__main__ import main
-from .manifests import Skipped, Tree
-from .programs import Programs
+from deploy.check import policies, rules
+from deploy.check.__main__ import main
+from deploy.check.manifests import Skipped, Tree
+from deploy.check.programs import Programs
 
 WORKER = "kubernetes/base/deployment.yaml"
 SCALED = "kubernetes/components/keda/scaledobject.yaml"
 ONLY = ("overlays/cpu", "kafka")
-PANEL = '{"panels": [{"title": "lag", "targets": [{"expr": "%s"}]}]}'
 RULES = "groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]"
 RULE_TEST = """
 rule_files: [alerts_quiet.yaml]
@@ -28,13 +27,13 @@ Check = Callable[[Tree], Iterable[str]]
 
 @dataclass(frozen=True)
 class Mistake:
-    """One, and what is said of it.
+    """A mistake, and the check that must find it.
 
     Attributes:
-        file: within `deploy/`.
-        right, wrong: what stands there, once, and what it becomes.
-        check: the name of one of `Programs`, or one of our own.
-        said: a part of what the check must say.
+        file: a file in `deploy/`.
+        right, wrong: text that occurs once in the file, and its replacement.
+        check: the name of a check of `Programs`, or a function.
+        message: a part of the problem that the check must report.
     """
 
     name: str
@@ -42,127 +41,70 @@ class Mistake:
     right: str
     wrong: str
     check: str | Check
-    said: str
+    message: str
 
 
-MISTAKES = (
-    Mistake(
-        "a typo in a field",
-        WORKER,
-        "enableServiceLinks: false",
-        "enableServiceLink: false",
-        "schemas",
-        "enableServiceLink",
-    ),
-    Mistake("a wrong type", WORKER, "failureThreshold: 90", 'failureThreshold: "90"', "schemas", "90"),
-    Mistake(
-        "a missing limit",
-        WORKER,
-        '          limits:\n            cpu: "2"\n            memory: 1Gi\n',
-        '          limits:\n            cpu: "2"\n',
-        policies.problems,
-        "resources.limits.memory is missing",
-    ),
-    Mistake(
-        "a writable root",
-        WORKER,
-        "readOnlyRootFilesystem: true",
-        "readOnlyRootFilesystem: false",
-        policies.problems,
-        "readOnlyRootFilesystem is not true",
-    ),
-    Mistake(
-        "broken PromQL",
-        "observe/dashboard.json",
-        "",
-        PANEL % "sum(rate(emotag_records_total[5m])",
-        queries.problems,
-        "is no PromQL",
-    ),
-    Mistake(
-        "an unknown metric in a panel",
-        "observe/dashboard.json",
-        "",
-        PANEL % "sum(rate(emotag_recrods_total[5m]))",
-        queries.problems,
-        "no worker exposes emotag_recrods_total",
-    ),
-    Mistake(
-        "replicas over partitions",
-        SCALED,
-        "maxReplicaCount: 16",
-        "maxReplicaCount: 17",
-        scaling.problems,
-        "maxReplicaCount (17) is over the 16 partitions of texts",
-    ),
-    Mistake(
-        "a grace shorter than the drain",
-        WORKER,
-        "terminationGracePeriodSeconds: 40",
-        "terminationGracePeriodSeconds: 20",
-        policies.problems,
-        "terminationGracePeriodSeconds (20) is not 5 above EMOTAG_DRAIN_S (25)",
-    ),
-    Mistake(
-        "an unknown trigger key",
-        SCALED,
-        "lagThreshold:",
-        "lagTreshold:",
-        scaling.problems,
-        "lagTreshold is none of its keys",
-    ),
-    Mistake(
-        "a latest tag",
-        "kubernetes/overlays/cpu/kustomization.yaml",
-        "newTag: 0.1.0-cpu",
-        "newTag: latest",
-        policies.problems,
-        "has no tag that says what runs",
-    ),
+TYPO = Mistake("a typo", WORKER, "enableServiceLinks: false", "enableServiceLink: false", "check_schemas", "Link")
+LATEST = Mistake(
+    "a latest tag",
+    "kubernetes/overlays/cpu/kustomization.yaml",
+    "newTag: 0.1.0-cpu",
+    "newTag: latest",
+    policies.find_problems,
+    "has no version tag",
 )
 
-BESIDES = (
-    Mistake("a typo in a custom resource", SCALED, "pollingInterval:", "pollInterval:", "schemas", "pollInterval"),
+MISTAKES = (
+    LATEST,
+    Mistake("a hasty rollout", WORKER, "minReadySeconds: 45", "minReadySeconds: 5", policies.find_problems, "below 45"),
+    Mistake(
+        "a volume that keeps its node",
+        WORKER,
+        "safe-to-evict-local-volumes: scratch",
+        "safe-to-evict-local-volumes: other",
+        policies.find_problems,
+        "volume scratch is not in the annotation",
+    ),
+    TYPO,
+    Mistake("a wrong type", WORKER, "failureThreshold: 90", 'failureThreshold: "90"', "check_schemas", "90"),
+    Mistake(
+        "a typo in a custom resource", SCALED, "pollingInterval:", "pollInterval:", "check_schemas", "pollInterval"
+    ),
     Mistake(
         "broken PromQL in an alert rule",
         "observe/alerts.yaml",
         "",
         "groups: [{name: g, rules: [{alert: A, expr: sum(up}]}]",
-        "promtool",
+        "check_rules",
         "could not parse expression",
     ),
     Mistake(
-        "an alert rule that does not fire where its test says",
-        "observe/alerts_test.yaml",
-        "",
-        RULE_TEST,
-        "promtool",
-        "FAILED",
+        "an alert that does not fire in its test", "observe/alerts_test.yaml", "", RULE_TEST, "check_rules", "FAILED"
     ),
     Mistake(
-        "an alert rule that the operator is not given",
-        "observe/alerts.yaml",
-        "",
-        RULES,
-        rules.problems,
-        "is not what observe/alerts.yaml says",
+        "an alert that the operator is not given", "observe/alerts.yaml", "", RULES, rules.find_problems, "differs from"
     ),
     Mistake(
-        "a shell for an entry point", "Dockerfile", 'ENTRYPOINT ["emotag"]', "ENTRYPOINT emotag", "hadolint", "DL3025"
+        "a shell for an entry point",
+        "Dockerfile",
+        'ENTRYPOINT ["emotag"]',
+        "ENTRYPOINT emotag",
+        "check_dockerfile",
+        "DL3025",
     ),
     Mistake(
         "a key that is given twice",
         WORKER,
         "  revisionHistoryLimit: 5\n",
         "  revisionHistoryLimit: 5\n" * 2,
-        "yamllint",
+        "check_yaml",
         "key",
     ),
 )
 
 
 def make(mistake: Mistake, root: Path) -> None:
-    """Change the file that it is in, or write it where nothing stood."""
+    """Change the file, or write it if it does not exist."""
     file = root / "deploy" / mistake.file
     if mistake.right:
         text = file.read_text(encoding="utf-8")
@@ -172,7 +114,7 @@ def make(mistake: Mistake, root: Path) -> None:
         file.write_text(mistake.wrong, encoding="utf-8")
 
 
-@pytest.mark.parametrize("mistake", [*MISTAKES, *BESIDES], ids=lambda mistake: mistake.name)
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 def test_a_mistake_is_noticed(mistake: Mistake, own_deploy: Path, programs: Programs) -> None:
     (own_deploy / "deploy" / "observe" / "alerts_quiet.yaml").write_text(RULES, encoding="utf-8")
     make(mistake, own_deploy)
@@ -180,32 +122,32 @@ def test_a_mistake_is_noticed(mistake: Mistake, own_deploy: Path, programs: Prog
     found: list[str] = []
     try:
         found.extend(check(Tree(own_deploy, only=ONLY)))
-    except Skipped as why:
+    except Skipped as reason:
         if not found:
-            pytest.skip(str(why))
-    assert mistake.said in "\n".join(found)
+            pytest.skip(str(reason))
+    assert mistake.message in "\n".join(found)
 
 
 @pytest.mark.usefixtures("tree")
-def test_a_typo_is_noticed_without_the_strict_checker_too_and_what_was_not_checked_is_said(
+def test_a_typo_is_found_without_the_strict_checker_too_and_skipped_checks_are_reported(
     own_deploy: Path, programs: Programs
 ) -> None:
-    make(MISTAKES[0], own_deploy)
+    make(TYPO, own_deploy)
     found: list[str] = []
     alone = Programs(tools=programs.tools, shared=own_deploy / "nowhere")
-    with pytest.raises(Skipped, match="custom resources were not held against their definitions"):
-        found.extend(alone.schemas(Tree(own_deploy, only=("base",))))
-    assert MISTAKES[0].said in "\n".join(found)
+    with pytest.raises(Skipped, match="custom resources were not checked"):
+        found.extend(alone.check_schemas(Tree(own_deploy, only=("base",))))
+    assert TYPO.message in "\n".join(found)
 
 
 @pytest.mark.usefixtures("tree")
-def test_make_deploy_check_ends_with_0_and_with_a_mistake_with_1_and_says_where(
+def test_the_exit_code_is_0_and_with_a_mistake_1_with_its_place(
     own_deploy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--root", str(own_deploy), "--only", *ONLY]
     code = main(arguments)
     assert 0 == code, capsys.readouterr().out
-    make(MISTAKES[-1], own_deploy)
+    make(LATEST, own_deploy)
     assert 1 == main(arguments)
     assert "overlays/cpu: Deployment/emotag: container worker: image" in capsys.readouterr().out
 
@@ -213,17 +155,17 @@ def test_make_deploy_check_ends_with_0_and_with_a_mistake_with_1_and_says_where(
 @pytest.mark.usefixtures("tree")
 def test_a_folder_that_cannot_be_rendered_is_a_problem(own_deploy: Path) -> None:
     (own_deploy / "deploy/kubernetes/base/network.yaml").unlink()
-    assert Tree(own_deploy, only=("base",)).complaints
+    assert Tree(own_deploy, only=("base",)).errors
 
 
 def test_a_program_that_is_not_installed_is_a_problem_not_a_pass(own_deploy: Path, programs: Programs) -> None:
     missing = Programs(tools=own_deploy, shared=programs.shared)
-    (said,) = missing.hadolint(Tree(own_deploy))
-    assert "make deploy-check installs it" in said
+    (message,) = missing.check_dockerfile(Tree(own_deploy))
+    assert "run make deploy-check to install it" in message
 
 
 @pytest.mark.usefixtures("tree")
-def test_the_operators_rules_are_made_of_prometheus_own(own_deploy: Path) -> None:
+def test_the_operators_rules_are_generated_from_prometheus_rules(own_deploy: Path) -> None:
     (own_deploy / "deploy" / "observe" / "alerts.yaml").write_text(RULES, encoding="utf-8")
     assert 0 == main(["--root", str(own_deploy), "--write-rules"])
-    assert [] == list(rules.problems(Tree(own_deploy, only=ONLY)))
+    assert [] == list(rules.find_problems(Tree(own_deploy, only=ONLY)))

@@ -1,4 +1,4 @@
-"""Which metrics a query asks for."""
+"""The metrics of a query are found, and compared with those of a worker."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import parser
 
-from worker.metrics import StepCounts
-from worker.telemetry import Telemetry
-
-from . import queries
-from .manifests import Skipped, Tree
+from deploy.check import queries
+from deploy.check.manifests import Skipped, Tree
+from emotag_worker.observability.telemetry import Telemetry
+from tests.unit.worker.observability.test_instruments import batch
 
 
 @pytest.mark.parametrize(
@@ -26,46 +25,34 @@ from .manifests import Skipped, Tree
     ],
 )  # fmt: skip
 def test_the_metrics_of_a_query_are_found_and_nothing_else(query: str, names: list[str]) -> None:
-    assert names == queries.metrics(query)
+    assert names == queries.find_metrics(query)
 
 
 @pytest.mark.parametrize("query", ["sum(a", "rate(a[5x])", "a b", "", "nosuchfunction(a)"])
-def test_what_is_no_promql_is_refused(query: str) -> None:
+def test_invalid_promql_is_refused(query: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        queries.metrics(query)
+        queries.find_metrics(query)
 
 
-def test_the_names_that_are_known_are_those_that_are_scraped() -> None:
+def test_the_known_names_are_the_scraped_names() -> None:
     telemetry = Telemetry()
-    telemetry.step_committed(
-        StepCounts(
-            records=[],
-            origins={"computed": 1},
-            dead_letters={"NotJson": 1},
-            truncated=0,
-            texts=1,
-            tokens=5,
-            computed_tokens=8,
-            seconds=0.1,
-            stages={"device": 0.1},
-            device_seconds=0.1,
-            polled_at=0.0,
-            committed_at=0.1,
-        )
-    )
-    telemetry.started(version="", model="", model_version="", thresholds="", engine="", device="", precision="")
+    telemetry.report_commit([batch([], dead_letters={"NotJson": 1})])
+    telemetry.report_start(version="", model="", model_version="", thresholds="", engine="", device="", precision="")
     scraped = {
         sample.name
-        for family in parser.text_string_to_metric_families(telemetry.exposition("")[0].decode())
+        for family in parser.text_string_to_metric_families(telemetry.render_metrics("")[0].decode())
         for sample in family.samples
     }
-    assert {"emotag_records_total", "emotag_step_seconds_bucket", "emotag_info"} <= scraped
-    assert scraped <= queries.exposed()
+    assert {"emotag_records_total", "emotag_batch_seconds_bucket", "emotag_info"} <= scraped
+    assert scraped <= queries.list_exposed()
 
 
-def test_panels_in_rows_and_variables_are_looked_at_too(tmp_path: Path) -> None:
+def test_panels_in_rows_and_variables_are_checked_too(tmp_path: Path) -> None:
     dashboard = {
-        "panels": [{"type": "row", "panels": [{"title": "deep", "targets": [{"expr": "emotag_gone"}]}]}],
+        "panels": [
+            {"type": "row", "panels": [{"title": "deep", "targets": [{"expr": "emotag_gone"}]}]},
+            {"title": "broken", "targets": [{"expr": "sum(up"}]},
+        ],
         "templating": {
             "list": [
                 {"name": "pod", "type": "query", "query": {"query": "label_values(emotag_lost, pod)"}},
@@ -76,13 +63,13 @@ def test_panels_in_rows_and_variables_are_looked_at_too(tmp_path: Path) -> None:
     }
     (tmp_path / "deploy" / "observe").mkdir(parents=True)
     (tmp_path / "deploy" / "observe" / "dashboard.json").write_text(json.dumps(dashboard), encoding="utf-8")
-    assert [
-        "dashboard.json: panel deep: no worker exposes emotag_gone",
-        "dashboard.json: variable pod: no worker exposes emotag_lost",
-    ] == list(queries.problems(Tree(tmp_path)))
+    deep, broken, variable = queries.find_problems(Tree(tmp_path))
+    assert "dashboard.json: panel deep: no worker exposes emotag_gone" == deep
+    assert broken.startswith("dashboard.json: panel broken: 'sum(up' is not valid PromQL")
+    assert "dashboard.json: variable pod: no worker exposes emotag_lost" == variable
 
 
-def test_a_name_of_nobody_is_noticed_and_a_recorded_one_is_known(tmp_path: Path) -> None:
+def test_an_unknown_name_is_found_and_a_recorded_one_is_known(tmp_path: Path) -> None:
     rules = """
 groups:
 - name: g
@@ -94,10 +81,10 @@ groups:
 """
     (tmp_path / "deploy" / "observe").mkdir(parents=True)
     (tmp_path / "deploy" / "observe" / "alerts.yaml").write_text(rules, encoding="utf-8")
-    assert ["alerts.yaml: A: no worker exposes emotga_lag_records"] == list(queries.problems(Tree(tmp_path)))
+    assert ["alerts.yaml: A: no worker exposes emotga_lag_records"] == list(queries.find_problems(Tree(tmp_path)))
 
 
-def test_without_queries_nothing_is_said_to_have_been_checked(tmp_path: Path) -> None:
+def test_without_queries_the_check_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "deploy").mkdir()
     with pytest.raises(Skipped):
-        list(queries.problems(Tree(tmp_path)))
+        list(queries.find_problems(Tree(tmp_path)))

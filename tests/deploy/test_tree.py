@@ -1,79 +1,89 @@
-"""The project's own `deploy/` passes each check, and holds what is promised of it."""
+"""The project's own `deploy/` passes each check, and has the promised properties."""
 
+import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
-from . import environment, kafka, policies, queries, rules, scaling
-from .__main__ import ROOT
-from .manifests import Skipped, Tree
-from .programs import Programs
+from deploy.check import environment, kafka, policies, rules, scaling
+from deploy.check.__main__ import ROOT
+from deploy.check.manifests import Skipped, Tree
+from deploy.check.programs import Programs
 
 OVERLAYS = {"overlays/cpu", "overlays/gpu", "overlays/local", "overlays/static", "overlays/next"}
 
 
 def test_everything_that_can_be_applied_is_rendered(tree: Tree) -> None:
-    assert [] == tree.complaints
+    assert [] == tree.errors
     assert OVERLAYS | {"base", "kafka", "kafka-local"} == set(tree.rendered)
 
 
 @pytest.mark.parametrize(
     "check",
-    [policies.problems, environment.problems, scaling.problems, kafka.problems, queries.problems, rules.problems],
+    [
+        policies.find_problems,
+        environment.find_problems,
+        scaling.find_problems,
+        kafka.find_problems,
+        rules.find_problems,
+    ],
     ids=lambda check: check.__module__.rpartition(".")[2],
 )
-def test_our_own_checks_find_nothing(check: Callable[[Tree], Iterable[str]], tree: Tree) -> None:
+def test_the_checks_find_no_problems(check: Callable[[Tree], Iterable[str]], tree: Tree) -> None:
     try:
         assert [] == list(check(tree))
-    except Skipped as why:
-        pytest.skip(str(why))
+    except Skipped as reason:
+        pytest.skip(str(reason))
 
 
-@pytest.mark.parametrize("program", ["schemas", "hadolint", "yamllint", "promtool"])
-def test_other_peoples_programs_find_nothing(program: str, tree: Tree, programs: Programs) -> None:
+@pytest.mark.parametrize("program", ["check_schemas", "check_dockerfile", "check_yaml", "check_rules"])
+def test_external_programs_find_no_problems(program: str, tree: Tree, programs: Programs) -> None:
     try:
         assert [] == list(getattr(programs, program)(tree))
-    except Skipped as why:
-        pytest.skip(str(why))
+    except Skipped as reason:
+        pytest.skip(str(reason))
 
 
-def test_a_commit_ends_before_the_drain_does_and_the_drain_before_the_kill(tree: Tree) -> None:
-    """flush < drain < terminationGracePeriodSeconds, in whatever is applied."""
-    workloads = list(tree.workloads())
+def test_a_commit_ends_before_the_shutdown_timeout_and_this_before_the_kill(tree: Tree) -> None:
+    """Transaction timeout < shutdown timeout < terminationGracePeriodSeconds, in every overlay."""
+    workloads = list(tree.iterate_workloads())
     assert len(workloads) >= len(OVERLAYS)
     for workload in workloads:
-        settings = environment.settings_of(workload)
-        step_s = min(settings.latency_slo_ms / 1000, settings.drain_s / 2)
+        settings = environment.load_settings(workload)
+        batch_s = min(settings.latency_slo_ms / 1000, settings.shutdown_timeout_s / 2)
         flush_s = settings.kafka.transaction_timeout_s
         grace_s = workload.pod["terminationGracePeriodSeconds"]
-        assert step_s + flush_s < settings.drain_s < grace_s, workload.where
+        assert batch_s + flush_s < settings.shutdown_timeout_s < grace_s, workload.where
 
 
 def test_a_scaled_worker_never_has_more_replicas_than_its_topic_has_partitions(tree: Tree) -> None:
     (partitions,) = {
-        topic["spec"]["partitions"] for _, topic in tree.of_kind("KafkaTopic") if topic["metadata"]["name"] == "texts"
+        topic["spec"]["partitions"]
+        for _, topic in tree.iterate_kind("KafkaTopic")
+        if topic["metadata"]["name"] == "texts"
     }
-    found = [scaled["spec"]["maxReplicaCount"] for _, scaled in tree.of_kind("ScaledObject")]
+    found = [scaled["spec"]["maxReplicaCount"] for _, scaled in tree.iterate_kind("ScaledObject")]
     assert found
     assert max(found) <= partitions
 
 
-def test_the_one_to_try_needs_neither_keda_nor_the_prometheus_operator_nor_a_password(tree: Tree) -> None:
+def test_the_local_overlay_needs_neither_keda_nor_the_prometheus_operator_nor_a_password(tree: Tree) -> None:
     groups = {each["apiVersion"].partition("/")[0] for each in tree.objects["overlays/local"]}
     assert not groups & {"keda.sh", "monitoring.coreos.com"}
-    (workload,) = [each for each in tree.workloads() if each.where.startswith("overlays/local")]
+    (workload,) = [each for each in tree.iterate_workloads() if each.where.startswith("overlays/local")]
     assert 1 == workload.object["spec"]["replicas"]
-    assert {} == environment.settings_of(workload).kafka.properties
+    assert {} == environment.load_settings(workload).kafka.properties
 
 
 def test_with_static_membership_each_pod_is_a_member_by_its_own_name(tree: Tree) -> None:
-    (workload,) = [each for each in tree.workloads() if each.where.startswith("overlays/static")]
+    (workload,) = [each for each in tree.iterate_workloads() if each.where.startswith("overlays/static")]
     assert "StatefulSet" == workload.object["kind"]
     named = {variable["name"]: variable for variable in workload.containers[0]["env"]}
-    identity = named["EMOTAG_KAFKA__PROPERTIES__group.instance.id"]
+    identity = named["EMOTAG_KAFKA__IDENTITY"]
     assert "metadata.name" == identity["valueFrom"]["fieldRef"]["fieldPath"]
-    assert "emotag-0" == environment.settings_of(workload).kafka.properties["group.instance.id"]
-    services = {each["metadata"]["name"] for each in workload.beside if each["kind"] == "Service"}
+    assert "emotag-0" == environment.load_settings(workload).kafka.identity
+    services = {each["metadata"]["name"] for each in workload.siblings if each["kind"] == "Service"}
     assert {workload.object["spec"]["serviceName"]} == services
 
 
@@ -82,21 +92,21 @@ def test_a_second_version_shares_the_group_and_nothing_else_that_is_deleted_with
     names = [{(each["kind"], each["metadata"]["name"]) for each in objects} for objects in (ours, others)]
     assert not names[0] & names[1]
     first, second = (
-        next(each for each in tree.workloads() if each.where.startswith(f"overlays/{name}:"))
+        next(each for each in tree.iterate_workloads() if each.where.startswith(f"overlays/{name}:"))
         for name in ("cpu", "next")
     )
-    assert environment.settings_of(first) == environment.settings_of(second)
+    assert environment.load_settings(first) == environment.load_settings(second)
     assert first.object["spec"]["selector"] != second.object["spec"]["selector"]
 
 
-def test_a_gpu_is_asked_for_where_the_worker_is_to_use_one(tree: Tree) -> None:
-    for workload in tree.workloads():
+def test_a_gpu_is_requested_if_the_worker_uses_one(tree: Tree) -> None:
+    for workload in tree.iterate_workloads():
         gpus = workload.containers[0]["resources"]["limits"].get("nvidia.com/gpu")
-        assert environment.settings_of(workload).model.device == ("cuda" if gpus else "cpu"), workload.where
+        assert environment.load_settings(workload).model.device == ("cuda" if gpus else "cpu"), workload.where
 
 
-def test_out_of_a_pod_goes_what_is_for_kafka_redis_and_dns_and_in_comes_prometheus(tree: Tree) -> None:
-    policies_ = [policy["spec"] for where, policy in tree.of_kind("NetworkPolicy")]
+def test_network_policies_allow_kafka_redis_dns_and_prometheus_only(tree: Tree) -> None:
+    policies_ = [policy["spec"] for where, policy in tree.iterate_kind("NetworkPolicy")]
     assert policies_
     for policy in policies_:
         assert {"Ingress", "Egress"} == set(policy["policyTypes"])
@@ -108,11 +118,11 @@ def test_out_of_a_pod_goes_what_is_for_kafka_redis_and_dns_and_in_comes_promethe
         assert [8080] == [port["port"] for rule in policy["ingress"] for port in rule["ports"]]
 
 
-def test_the_readme_explains_every_setting_that_is_deployed(tree: Tree) -> None:
-    readme = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
-    rows = "\n".join(line.split("|")[1] for line in readme.splitlines() if line.startswith("| `"))
-    for workload in tree.workloads():
-        for name in environment.environment(workload):
+def test_every_setting_that_is_deployed_has_a_row(tree: Tree) -> None:
+    page = (ROOT / "deploy" / "settings.md").read_text(encoding="utf-8")
+    rows = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    for workload in tree.iterate_workloads():
+        for name in environment.read_environment(workload):
             explained = "EMOTAG_KAFKA__PROPERTIES__…" if "PROPERTIES__" in name else name
             assert f"`{explained}`" in rows, name
 
@@ -122,3 +132,21 @@ def test_the_readme_names_every_folder_of_manifests() -> None:
     kubernetes = ROOT / "deploy" / "kubernetes"
     for file in kubernetes.rglob("kustomization.yaml"):
         assert f"`{file.parent.relative_to(kubernetes).as_posix()}`" in readme
+
+
+@pytest.mark.parametrize("page", ["README.md", "upgrade.md"])
+def test_the_overlay_that_a_guide_shows_renders_and_has_no_example_image(page: str, own_deploy: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "deploy" / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    (overlay,) = [block for block in blocks if "kind: Kustomization" in block]
+    folder = own_deploy / "deploy" / "kubernetes" / "overlays" / "mine"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(overlay, encoding="utf-8")
+    rendered = Tree(own_deploy, only=["overlays/mine", "kafka"])
+    try:
+        assert [] == rendered.errors
+    except Skipped as reason:
+        pytest.skip(str(reason))
+    assert [] == [*policies.find_problems(rendered), *environment.find_problems(rendered)]
+    (workload,) = rendered.iterate_workloads()
+    assert workload.containers[0]["image"].startswith("registry.mine.org/emotag:")
+    assert "feelings" == workload.object["metadata"]["namespace"]

@@ -1,4 +1,4 @@
-"""`make fuzz`: coverage-guided fuzzing of what strangers' bytes reach first, each target for a bounded time.
+"""`make fuzz`: coverage-guided fuzzing of the code that parses bytes of strangers, each target for a limited time.
 
 python -m tests.fuzz decode --seconds 60
 """
@@ -17,9 +17,9 @@ SEEDS = 200
 
 
 def main() -> int:
-    """Each target in a process of its own, a line for each; 1 where one crashed."""
+    """Run each target in a separate process, print a line for each, and return 1 if one crashed."""
     parser = argparse.ArgumentParser(description="Fuzz decode, cache entries and artifacts.")
-    parser.add_argument("target", nargs="?", choices=TARGETS, help="one, in this process; all where none is given")
+    parser.add_argument("target", nargs="?", choices=TARGETS, help="one target, in this process; default: all")
     parser.add_argument("--seconds", type=int, default=60)
     asked = parser.parse_args()
     if asked.target:
@@ -41,7 +41,7 @@ def _fuzz(target: str, seconds: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["worker", "model", "schemas"]):
-        # What takes long is loaded here, under instrumentation, and not by name at the top.
+        # Slow imports are here, under instrumentation, instead of at the top.
         one, seeds = {"decode": _decode, "entry": _entry, "artifact": _artifact}[target]()
     folder = Path(tempfile.mkdtemp(prefix="emotag-fuzz-"))
     for number, seed in enumerate(seeds[:SEEDS]):
@@ -57,17 +57,17 @@ def _decode() -> Target:
     """A value is decoded and written, or refused; nothing else comes out."""
     from datetime import UTC, datetime
 
+    from emotag_worker.cache.fingerprint import Fingerprint
+    from emotag_worker.errors import BadRecord
+    from emotag_worker.settings import InputSettings
+    from emotag_worker.wire.decode import decode
+    from emotag_worker.wire.encode import RecordEncoder, TextResult
+    from emotag_worker.wire.record import Record
     from tests.mixture import mixture
-    from worker.decode import decode
-    from worker.encode import Answer, Encoder
-    from worker.errors import BadRecord
-    from worker.fingerprint import Fingerprint
-    from worker.record import Record
-    from worker.settings import InputSettings
 
     kinds = [InputSettings(), InputSettings(format="text"), InputSettings(text_path="a.b")]
-    encoder = Encoder({"name": "one"}, "emotions", "dead", "group", "0")
-    fingerprint = Fingerprint(model="m", key="k")
+    encoder = RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0")
+    fingerprint = Fingerprint(model="m", secret="k")
     now = datetime.now(UTC)
 
     def one(value: bytes) -> None:
@@ -76,36 +76,39 @@ def _decode() -> Target:
             try:
                 decoded = decode(record, kind)
             except BadRecord as error:
-                encoder.dead_letter(record, error, now)
+                encoder.encode_dead_letter(record, error, now)
                 continue
             fingerprint(decoded.text)
-            written = encoder.result(record, decoded, Answer((), None, truncated=False, cached=False), now)
+            written = encoder.encode_result(record, decoded, TextResult((), None, truncated=False, cached=False), now)
             json.loads(written.value or b"")
 
     return one, [sent.value for sent in mixture(300, seed=1) if sent.value and len(sent.value) < 8_000]
 
 
 def _entry() -> Target:
-    """What a cache holds is an entry of that many labels, or nothing."""
+    """Bytes of the cache are decoded to an entry with the right number of labels, or to nothing."""
     import numpy as np
 
-    from worker.entry import Entry, pack, quantise, unpack
+    from emotag_worker.cache.entry import Codec, Entry, Seal, quantize, unpack
 
-    good = pack(Entry(quantise(np.linspace(0, 1, 28, dtype=np.float32)), truncated=True))
+    codec, seal = Codec(28), Seal()
+    entry = Entry(quantize(np.linspace(0, 1, 28, dtype=np.float32)), truncated=True)
+    (good,) = seal.seal(["k"], codec.encode([entry]))
 
     def one(value: bytes) -> None:
-        (found,) = unpack([value], labels=28)
-        assert found is None or (len(found.probabilities_K) == 28 and np.isfinite(found.probabilities_K).all())
+        for found in unpack({"k": value}, seal=seal, codec=codec).values():
+            assert len(found.probabilities_K) == 28
+            assert np.isfinite(found.probabilities_K).all()
 
-    return one, [good, good[:-1], b"", bytes(66)]
+    return one, [good, good[:-1], b"", bytes(len(good))]
 
 
 def _artifact() -> Target:
-    """A folder is an artifact or is refused, whatever stands in its small files and in the head of its weights."""
+    """A folder is an artifact or is refused, whatever its small files and the head of its weights contain."""
     import shutil
 
-    from model import artifact
-    from model.artifact import ArtifactError
+    from emotag_model import artifact
+    from emotag_model.errors import ArtifactError
 
     folder = Path(tempfile.mkdtemp(prefix="emotag-fuzz-artifact-"))
     names = (artifact.CONFIG, artifact.THRESHOLDS, artifact.METRICS, artifact.SUMS, artifact.WEIGHTS)
@@ -128,7 +131,7 @@ def _artifact() -> Target:
 
 
 def _sign(folder: Path) -> None:
-    """Make the checksums right, so that what is behind them is reached."""
+    """Correct the checksums, so that the code behind them is reached."""
     import hashlib
 
     names = [path.name for path in sorted(folder.iterdir()) if path.name != "SHA256SUMS"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.integration.conftest import folder
+from tests.integration.training.conftest import folder
 
 __all__ = ["folder"]
 HERE = Path(__file__).parent

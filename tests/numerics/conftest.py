@@ -7,12 +7,12 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from model import artifact
-from model.artifact import Artifact
-from model.config import ModelConfig
-from model.distilbert_cnn import DistilBertCNN
-from model.tagger import EmotionTagger
-from model.thresholds import Thresholds
+from emotag_model import artifact
+from emotag_model.artifact import Artifact
+from emotag_model.config import ModelConfig
+from emotag_model.distilbert_cnn import DistilBertCNN
+from emotag_model.tagger import EmotionTagger
+from emotag_model.thresholds import Thresholds
 
 LABELS = ("anger", "joy", "neutral")
 
@@ -47,7 +47,7 @@ def tiny_config(**changes: object) -> ModelConfig:
 
 @pytest.fixture
 def tiny_artifact() -> Callable[[], Artifact]:
-    """Makes artifacts of a tiny model with random weights, always the same."""
+    """Return a function that makes artifacts of a tiny model with fixed random weights."""
 
     def make() -> Artifact:
         torch.manual_seed(0)
@@ -59,7 +59,7 @@ def tiny_artifact() -> Callable[[], Artifact]:
 
 @pytest.fixture(scope="session")
 def shipped() -> Artifact:
-    """The artifact that ships, as loaded."""
+    """The shipped artifact, loaded."""
     return artifact.load(artifact.DEFAULT)
 
 

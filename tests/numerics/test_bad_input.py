@@ -1,4 +1,4 @@
-"""Whatever a record is made of: one result or one dead letter, and no neighbour is harmed."""
+"""Each record, whatever its bytes, gets one result or one dead letter, and its neighbors are unharmed."""
 
 import json
 import re
@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from model.tagger import EmotionTagger
-from tests.fuzz.step import Step
+from emotag_model.tagger import EmotionTagger
+from emotag_worker.wire.record import Headers, Outgoing, Record
+from tests.fuzz.batch import Batch
 from tests.mixture import BAD, OTHER_BAD
-from worker.record import Headers, Outgoing, Record
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 TIMES = re.compile(rb'"tagged_at":"[^"]*"')
@@ -60,7 +60,7 @@ RAW = [
 
 
 def message(fields: Mapping[str, Any]) -> bytes:
-    """As JSON, with whatever `json` writes for what is none."""
+    """Encode as JSON, also values that are not valid JSON."""
     return json.dumps(fields).encode()
 
 
@@ -93,12 +93,12 @@ GOOD = [
 
 
 @pytest.fixture(scope="module")
-def step(tagger: EmotionTagger) -> Step:
-    return Step(tagger)
+def batch(tagger: EmotionTagger) -> Batch:
+    return Batch(tagger)
 
 
 def timeless(written: Sequence[Outgoing]) -> list[tuple[object, ...]]:
-    """What was written, but for the moment."""
+    """Return the written records without their times."""
     return [
         (
             out.topic,
@@ -113,10 +113,10 @@ def timeless(written: Sequence[Outgoing]) -> list[tuple[object, ...]]:
 
 @given(RECORDS)
 @settings(max_examples=150)
-def test_any_record_gets_one_answer_and_its_neighbours_theirs(step: Step, record: Record) -> None:
-    """The neighbours' results are the same bytes as without it; a dead letter is the original's."""
-    alone = timeless(step.write(GOOD))
-    first, odd, last = step.write([GOOD[0], record, GOOD[1]])
+def test_any_record_gets_one_answer_and_its_neighbours_theirs(batch: Batch, record: Record) -> None:
+    """The neighbors' results have the same bytes as without it; a dead letter has the bytes of the original."""
+    alone = timeless(batch.write(GOOD))
+    first, odd, last = batch.write([GOOD[0], record, GOOD[1]])
     assert alone == timeless([first, last])
     assert odd.key == record.key
     if odd.topic == "dead":
@@ -130,14 +130,14 @@ def test_any_record_gets_one_answer_and_its_neighbours_theirs(step: Step, record
 
 @given(TEXTS)
 @example("not a JSON ")
-def test_no_refusal_repeats_what_was_written(step: Step, text: str) -> None:
-    """Not in the reason's own headers, which logs and dashboards show; ten characters are no coincidence.
+def test_no_refusal_repeats_what_was_written(batch: Batch, text: str) -> None:
+    """Not in the headers with the reason, which logs and dashboards show. Ten equal characters are no coincidence.
 
-    Unless they are the reason's own words, which stand there whatever was written.
+    Unless they are words of the reason itself.
     """
 
     def reasons(value: bytes) -> bytes:
-        (written,) = step.write([Record("texts", 0, 1, None, value, [], 5)])
+        (written,) = batch.write([Record("texts", 0, 1, None, value, [], 5)])
         return b" ".join(content or b"" for _, content in written.headers) if written.topic == "dead" else b""
 
     bad: tuple[Callable[[str], bytes], ...] = (

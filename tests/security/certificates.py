@@ -1,4 +1,4 @@
-"""Certificates for one run of the tests, as the PEM files that clients and servers take."""
+"""Certificates for one run of the tests, as PEM files for clients and servers."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,8 +22,8 @@ class Certificate:
     """A certificate and its private key.
 
     Attributes:
-        chain, key: each in a file of its own.
-        both: key and certificate in one file, as a PEM keystore of Kafka's is.
+        chain, key: in separate files.
+        both: key and certificate in one file, like a PEM keystore of Kafka.
     """
 
     chain: Path
@@ -35,10 +35,10 @@ class Authority:
     """A certificate authority.
 
     Args:
-        folder: where its files lie, and those of what it signs.
+        folder: contains its files, and those of the certificates that it signs.
 
     Attributes:
-        pem: its own certificate, for those who are to trust it.
+        pem: its own certificate, for clients and servers that trust it.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -50,11 +50,11 @@ class Authority:
     def sign(
         self, name: str, *hosts: str, common_name: str | None = None, expired: bool = False, password: str | None = None
     ) -> Certificate:
-        """A certificate for *hosts*; one at least, since Java takes none that is for nobody.
+        """Sign a certificate for *hosts*; at least one, because Java rejects a certificate without hosts.
 
         Args:
             name: of its files.
-            expired: it was good until a year ago.
+            expired: it was valid until a year ago.
             password: its key is encrypted with it.
         """
         now = datetime.now(UTC)
@@ -65,7 +65,7 @@ class Authority:
             not_after=now - YEAR if expired else None,
         )
         lock: KeySerializationEncryption = BestAvailableEncryption(password.encode()) if password else NoEncryption()
-        # Kafka reads keys as PKCS #8 alone, which is not how they come.
+        # Kafka reads only keys in PKCS #8, so they are converted.
         key = load_pem_private_key(made.private_key_pem.bytes(), None).private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, lock
         )

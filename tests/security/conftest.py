@@ -1,4 +1,4 @@
-"""Servers that ask who is there, and the workers that can say."""
+"""Servers that require authentication, and workers that have credentials."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from tests.acceptance.conftest import StartWorker, start_worker
+from emotag_worker.local.server import run_server
+from tests.acceptance.conftest import StartWorker, create_worker, start_worker
 from tests.conftest import RUNNING, Topics, create_topics
-from worker.local.server import running
 
 from .certificates import Authority
 from .secured import SecuredKafka, add_user, administrator, allow
 
-__all__ = ["StartWorker", "start_worker"]
+__all__ = ["StartWorker", "create_worker", "start_worker"]
 
 USER, PASSWORD = "emotag", "correct-horse-battery-staple"
-"""Who may do what a worker does, by either way of proving it."""
+"""The users that may do what a worker does, by SCRAM and by certificate."""
 
 
 @dataclass(frozen=True)
 class Trust:
-    """Whom the servers trust, and somebody else of whom they have never heard."""
+    """The authority that the servers trust, and one that they do not know."""
 
     folder: Path
     authority: Authority
@@ -41,27 +41,27 @@ def secured_kafka(
 ) -> Iterator[SecuredKafka]:
     """A broker that no test harms."""
     server = SecuredKafka(tmp_path_factory.mktemp("secured-kafka"), trust.authority)
-    with running(server):
+    with run_server(server):
         pytestconfig.stash[RUNNING].append(server)
         add_user(administrator(server), USER, PASSWORD)
         yield server
-        server.kill()  # nobody needs what it would still write
+        server.kill()  # an orderly shutdown would only save data that nobody reads
 
 
 @pytest.fixture
 def secured_admin(secured_kafka: SecuredKafka) -> AdminClient:
-    """May do all."""
+    """A client of a user that may do everything."""
     return administrator(secured_kafka)
 
 
 @pytest.fixture
 def own_topics(secured_admin: AdminClient) -> Topics:
-    """Topics of this test alone, which only the tests may touch yet."""
+    """Topics of this test alone, which only the tests can access so far."""
     return create_topics(secured_admin)
 
 
 @pytest.fixture
 def secured_topics(secured_admin: AdminClient, own_topics: Topics) -> Topics:
-    """Topics of this test alone, which `USER` may use as a worker does."""
+    """Topics of this test alone, which `USER` can access like a worker."""
     allow(secured_admin, USER, own_topics)
     return own_topics

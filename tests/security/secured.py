@@ -1,4 +1,4 @@
-"""One Kafka node that asks who is there: SCRAM on TLS, mutual TLS, and ACLs for both."""
+"""One Kafka node with authentication: SCRAM over TLS, mutual TLS, and ACLs for both."""
 
 from pathlib import Path
 
@@ -14,32 +14,32 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     UserScramCredentialUpsertion,
 )
 
+from emotag_worker.local import LocalKafka
+from emotag_worker.local.server import find_free_ports
 from tests.conftest import QUIET, Topics
-from worker.local import LocalKafka
-from worker.local.server import free_ports
 
 from .certificates import Authority, Certificate
 
 SCRAM, MUTUAL, EXPIRED = "SCRAM", "MUTUAL", "EXPIRED"
-"""Its secured listeners: SASL/SCRAM-SHA-512 on TLS, mutual TLS, and the first with a certificate of last year."""
+"""Its secured listeners: SASL/SCRAM-SHA-512 over TLS, mutual TLS, and the first one with an expired certificate."""
 
 
 class SecuredKafka(LocalKafka):
-    """A broker with a plain listener for the tests themselves, whose user may do all, and secured ones beside it.
+    """A broker with secured listeners, and a plain one for the tests, whose user may do everything.
 
     Args:
-        authority: signs the broker's certificates, and those of clients that it lets in.
+        authority: signs the certificates of the broker and of its clients.
     """
 
     def __init__(self, folder: Path, authority: Authority) -> None:
         self._authority = authority
-        self._good = authority.sign("broker", "127.0.0.1")  # and not localhost
+        self._good = authority.sign("broker", "127.0.0.1")  # not localhost
         self._expired = authority.sign("broker-expired", "127.0.0.1", expired=True)
         super().__init__(folder, {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer"})
         self._take_ports()
 
     def at(self, listener: str) -> str:
-        """Where clients of a secured listener connect."""
+        """Return the address of a secured listener."""
         return f"127.0.0.1:{self._ports[listener]}"
 
     def move(self) -> None:
@@ -47,10 +47,13 @@ class SecuredKafka(LocalKafka):
         self._take_ports()
 
     def _take_ports(self) -> None:
-        self._ports = dict(zip((SCRAM, MUTUAL, EXPIRED), free_ports(3), strict=True))
+        # The ports of the plain listeners are still free, so the system may offer them again.
+        plain = {self._port, self.controller_port}
+        free = [port for port in find_free_ports(3 + len(plain)) if port not in plain]
+        self._ports = dict(zip((SCRAM, MUTUAL, EXPIRED), free[:3], strict=True))
 
-    def _all_properties(self) -> dict[str, str]:
-        plain = super()._all_properties()
+    def _build_properties(self) -> dict[str, str]:
+        plain = super()._build_properties()
         listeners = [f"{name}://{self.at(name)}" for name in self._ports]
         protocols = f"{SCRAM}:SASL_SSL,{MUTUAL}:SSL,{EXPIRED}:SASL_SSL"
         return {
@@ -74,7 +77,7 @@ class SecuredKafka(LocalKafka):
         }
 
     def _tls(self, listener: str, certificate: Certificate) -> dict[str, str]:
-        """The broker's own certificate on a listener, and whose clients' it trusts there."""
+        """Return the TLS properties of a listener: the broker's certificate, and the authority of its clients."""
         prefix = f"listener.name.{listener.lower()}.ssl"
         return {
             f"{prefix}.keystore.type": "PEM",
@@ -85,7 +88,7 @@ class SecuredKafka(LocalKafka):
 
 
 def add_user(admin: AdminClient, name: str, password: str) -> None:
-    """Somebody who may log in with SCRAM-SHA-512, and do nothing yet."""
+    """Add a user who can log in with SCRAM-SHA-512, without any permission."""
     info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
     upsertion = UserScramCredentialUpsertion(name, info, password.encode())
     for future in admin.alter_user_scram_credentials([upsertion]).values():
@@ -93,7 +96,7 @@ def add_user(admin: AdminClient, name: str, password: str) -> None:
 
 
 def acls(user: str, topics: Topics) -> dict[str, AclBinding]:
-    """What docs/security.md says that a worker needs to be allowed, by what it needs it for."""
+    """Return the ACLs of a worker from docs/security.md, by their purpose."""
     literal, prefixed = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
     read, write = AclOperation.READ, AclOperation.WRITE
     wanted = {
@@ -110,7 +113,7 @@ def acls(user: str, topics: Topics) -> dict[str, AclBinding]:
 
 
 def operator_acls(user: str, topics: Topics) -> list[AclBinding]:
-    """What docs/security.md says that `emotag dlq` and `emotag lag` need to be allowed besides."""
+    """Return the additional ACLs of `emotag dlq` and `emotag lag` from docs/security.md."""
     wanted = [
         (ResourceType.TOPIC, topics.dlq, AclOperation.READ),
         (ResourceType.TOPIC, topics.input, AclOperation.WRITE),
@@ -123,12 +126,12 @@ def operator_acls(user: str, topics: Topics) -> list[AclBinding]:
 
 
 def allow(admin: AdminClient, user: str, topics: Topics, *, but: str = "") -> None:
-    """Allow a user what a worker needs, but for one thing where it is named."""
+    """Give a user the ACLs of a worker, except the one that is named, if any."""
     bindings = [binding for need, binding in acls(user, topics).items() if need != but]
     for future in admin.create_acls(bindings).values():
         future.result()
 
 
 def administrator(kafka: LocalKafka) -> AdminClient:
-    """A client on the plain listener."""
+    """Return a client of the plain listener."""
     return AdminClient({"bootstrap.servers": kafka.bootstrap_servers}, logger=QUIET)

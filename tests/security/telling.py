@@ -1,4 +1,4 @@
-"""`emotag run` on a device that fails on some texts, and tells them in its error. Only tests start it.
+"""`emotag run` on a device that fails on some texts and quotes them in its error. Only tests start it.
 
 TELLS="some text" python -m tests.security.telling        fails on every text with "hello" in it
 """
@@ -10,24 +10,24 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from worker.local import LocalWorker
+from emotag_worker.local import LocalWorker
 
 VARIABLE = "TELLS"
 HELLO = 7592
-"""The token of it."""
+"""The token of "hello"."""
 
 
 class TellingWorker(LocalWorker):
-    """A worker on such a device."""
+    """A worker with this device."""
 
-    def _command(self) -> Sequence[str]:
+    def _build_command(self) -> Sequence[str]:
         return [sys.executable, "-m", "tests.security.telling"]
 
 
 def main() -> None:
-    """Rig the device, then run as the command does."""
-    from model.openvino_engine import OpenVinoEngine
-    from worker.cli import main as run
+    """Make the device fail, then run the command."""
+    from emotag_model.engines.openvino_engine import OpenVinoEngine
+    from emotag_worker.cli import main as run
 
     inner = OpenVinoEngine.probabilities
 

@@ -1,4 +1,4 @@
-"""Kafka that asks who is there: the real process, let in and not let in."""
+"""Kafka with authentication: the real process, accepted and rejected."""
 
 import json
 import os
@@ -7,14 +7,21 @@ import sys
 import time
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
+from emotag_worker.errors import NotJson
+from emotag_worker.local import LocalWorker
 from tests.acceptance.test_commands import emotag
 from tests.acceptance.test_dead_letters import letters
 from tests.conftest import Topics
 from tests.stream import Reader, Sent, send, text
-from worker.errors import NotJson
-from worker.local import LocalWorker
 
 from .conftest import PASSWORD, USER, StartWorker, Trust
 from .secured import EXPIRED, MUTUAL, SCRAM, SecuredKafka, acls, allow, operator_acls
@@ -22,8 +29,8 @@ from .secured import EXPIRED, MUTUAL, SCRAM, SecuredKafka, acls, allow, operator
 Properties = dict[str, str]
 
 SECONDS = 15
-"""Longest from the start of a worker that is not let in to its end, on a machine that is busy with other things; the
-deadline for brokers that are gone is a minute."""
+"""The longest time from the start of a rejected worker to its end, on a busy machine. The deadline for unreachable
+brokers is a minute."""
 
 
 def scram(trust: Trust, **other: str) -> Properties:
@@ -39,7 +46,7 @@ def scram(trust: Trust, **other: str) -> Properties:
 
 
 def mutual(trust: Trust, how: str = "good") -> Properties:
-    """As docs/security.md has it, with a certificate that is good, encrypted, expired, or signed by a stranger."""
+    """As in docs/security.md, with a certificate that is good, encrypted, expired, or from an unknown authority."""
     authority = trust.stranger if how == "strange" else trust.authority
     password = PASSWORD if how == "encrypted" else None
     mine = authority.sign(how, "worker", common_name=USER, expired=how == "expired", password=password)
@@ -57,7 +64,7 @@ def environment(kafka: SecuredKafka, listener: str, topics: Topics, properties: 
 
 
 def tagged(kafka: SecuredKafka, topics: Topics) -> None:
-    """Send what is good and what is not; each is answered once."""
+    """Send good and bad records, and check that each gets one result."""
     records = [*(text(f"so happy {number}") for number in range(50)), Sent(b"not JSON")]
     placed = send(kafka.bootstrap_servers, topics.input, records)
     reader = Reader(kafka.bootstrap_servers, topics)
@@ -68,7 +75,7 @@ def tagged(kafka: SecuredKafka, topics: Topics) -> None:
 
 
 def last_words(environment: dict[str, str], *, code: int = 1) -> str:
-    """Why a worker ended that cannot work: the one line it ends with. Nothing crashed, and no secret was told."""
+    """Return the last line of a worker that cannot work. It has no traceback and no secret."""
     with LocalWorker(environment) as worker:
         began = time.monotonic()
         worker.launch()
@@ -79,14 +86,14 @@ def last_words(environment: dict[str, str], *, code: int = 1) -> str:
     assert PASSWORD not in log
     last = json.loads(log.splitlines()[-1])
     assert ("worker_stopped", code) == (last["event"], last["exit_code"])
-    return str(last["why"])
+    return str(last["reason"])
 
 
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 def test_records_are_tagged_over_scram_on_tls(
     secured_kafka: SecuredKafka, secured_topics: Topics, trust: Trust, start_worker: StartWorker, delivery: str
 ) -> None:
-    """By a user who may do no more than the documentation says it needs."""
+    """The user has only the permissions that the documentation lists."""
     wanted = environment(secured_kafka, SCRAM, secured_topics, scram(trust))
     start_worker({**wanted, "EMOTAG_DELIVERY": delivery})
     tagged(secured_kafka, secured_topics)
@@ -114,7 +121,7 @@ def test_a_wrong_password_ends_the_worker_with_what_to_check(
 def test_a_broker_that_cannot_be_trusted_ends_the_worker_with_what_to_check(
     secured_kafka: SecuredKafka, secured_topics: Topics, trust: Trust, what: str
 ) -> None:
-    """Its certificate is signed by a stranger; or was good until a year ago; or is for another host than was asked."""
+    """Its certificate is signed by an unknown authority, has expired, or is for another host."""
     pem = trust.stranger.pem if what == "strange" else trust.authority.pem
     at = secured_kafka.at(EXPIRED if what == "expired" else SCRAM)
     if what == "another host's":
@@ -130,11 +137,11 @@ def test_a_broker_that_cannot_be_trusted_ends_the_worker_with_what_to_check(
 def test_an_operators_commands_say_the_same(
     secured_kafka: SecuredKafka, own_topics: Topics, trust: Trust, command: str
 ) -> None:
-    """A wrong password is one line and an end within seconds there, too."""
+    """With a wrong password they also print one line and end within seconds."""
     wrong = environment(secured_kafka, SCRAM, own_topics, scram(trust, sasl_password=PASSWORD.upper()))
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "worker.cli", *command.split()],
+        [sys.executable, "-m", "emotag_worker", *command.split()],
         env=os.environ | wrong,
         input="so happy\n",
         capture_output=True,
@@ -152,7 +159,7 @@ def test_an_operators_commands_say_the_same(
 def test_dead_letters_are_put_back_with_what_the_documentation_asks_for_and_no_less(
     secured_kafka: SecuredKafka, secured_admin: AdminClient, secured_topics: Topics, trust: Trust, but: str
 ) -> None:
-    """Without any one of them a line says what was refused."""
+    """Without any one of them, a line names the refused operation."""
     needs = dict(zip(("dead letters", "input", "group"), operator_acls(USER, secured_topics), strict=True))
     allowed = [binding for need, binding in needs.items() if need != but]
     for future in secured_admin.create_acls(allowed).values():
@@ -160,7 +167,8 @@ def test_dead_letters_are_put_back_with_what_the_documentation_asks_for_and_no_l
     send(secured_kafka.bootstrap_servers, secured_topics.dlq, letters(secured_topics, [NotJson("why")] * 3))
     wanted = environment(secured_kafka, SCRAM, secured_topics, scram(trust))
     listed, put = emotag("dlq", "list", **wanted), emotag("dlq", "replay", "--yes", **wanted)
-    assert (1 if but == "dead letters" else 0) == listed.returncode, listed.stderr
+    assert (1 if but in ("dead letters", "group") else 0) == listed.returncode, listed.stderr
+    assert but != "group" or f"{secured_topics.group}-dlq-replay" in listed.stderr
     assert 0 == emotag("lag", **wanted).returncode
     if but:
         (line,) = put.stderr.splitlines()
@@ -168,7 +176,7 @@ def test_dead_letters_are_put_back_with_what_the_documentation_asks_for_and_no_l
         assert ("group" if but == "group" else "topic") + " authorization failed" in line.lower()
         assert "check the ACLs of its user" in line or "check the topic's settings and permissions" in line
     else:
-        assert (0, 3) == (put.returncode, len(listed.stdout.splitlines())), put.stderr
+        assert (0, 1 + 3) == (put.returncode, len(listed.stdout.splitlines())), put.stderr
         assert f"3 put back on {secured_topics.input}" in put.stdout
 
 
@@ -195,7 +203,7 @@ def test_a_client_that_is_not_trusted_ends_with_what_to_check(
 def test_a_file_that_cannot_be_used_is_a_mistake_in_the_settings(
     secured_kafka: SecuredKafka, own_topics: Topics, trust: Trust, change: Properties, name: str
 ) -> None:
-    """Found before any broker is asked, and so before anything is sent to one."""
+    """It is found before anything is sent to a broker."""
     properties = mutual(trust, "encrypted") | change
     why = last_words(environment(secured_kafka, MUTUAL, own_topics, properties), code=2)
     assert "EMOTAG_KAFKA__PROPERTIES" in why
@@ -206,7 +214,7 @@ def test_a_file_that_cannot_be_used_is_a_mistake_in_the_settings(
 def test_each_acl_that_the_documentation_asks_for_is_needed(
     secured_kafka: SecuredKafka, secured_admin: AdminClient, own_topics: Topics, trust: Trust, need: str
 ) -> None:
-    """Without any one of them the worker ends and says what it was refused."""
+    """Without any one of them, the worker ends and names the refused operation."""
     allow(secured_admin, USER, own_topics, but=need)
     send(secured_kafka.bootstrap_servers, own_topics.input, [text("so happy"), Sent(b"not JSON")])
     why = last_words(environment(secured_kafka, SCRAM, own_topics, scram(trust)))
@@ -219,3 +227,36 @@ def test_each_acl_that_the_documentation_asks_for_is_needed(
     }
     assert refused[need].lower() in why.lower()
     assert "check the ACLs of its user" in why
+
+
+@pytest.mark.parametrize(
+    ("command", "end", "operation"),
+    [("produce -", "input", AclOperation.WRITE), ("tail --from-beginning --idle-s 3", "output", AclOperation.READ)],
+)
+def test_produce_and_tail_need_one_permission_each(
+    secured_kafka: SecuredKafka,
+    secured_admin: AdminClient,
+    own_topics: Topics,
+    trust: Trust,
+    command: str,
+    end: str,
+    operation: AclOperation,
+) -> None:
+    wanted = environment(secured_kafka, SCRAM, own_topics, scram(trust))
+    topic = getattr(own_topics, end)
+    assert 0 != emotag(*command.split(), stdin="so happy\n", **wanted).returncode
+    allowed = AclBinding(
+        ResourceType.TOPIC,
+        topic,
+        ResourcePatternType.LITERAL,
+        f"User:{USER}",
+        "*",
+        operation,
+        AclPermissionType.ALLOW,
+    )
+    for future in secured_admin.create_acls([allowed]).values():
+        future.result()
+    send(secured_kafka.bootstrap_servers, topic, [Sent(b"{}")])
+    done = emotag(*command.split(), stdin="so happy\n", **wanted)
+    assert 0 == done.returncode, done.stderr
+    assert ("not a result of emotag" in done.stdout) == (end == "output")

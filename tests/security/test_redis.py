@@ -1,4 +1,4 @@
-"""Redis that asks who is there: the real process caches through it, and goes on without it where it is not let in."""
+"""Redis with authentication: the real process uses it as a cache, and continues without it if it is rejected."""
 
 import contextlib
 import json
@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from emotag_worker.local import LocalValkey
 from tests.conftest import Topics
 from tests.stream import Reader, send, text
-from worker.local import LocalValkey
 
 from .conftest import StartWorker, Trust
 from .tls_proxy import tls_in_front_of
 
 USER, PASSWORD, ADMIN_PASSWORD = "emotag", "p@ss/word:of?the#cache", "of the tests alone"
 RULES = ("on", f">{PASSWORD}", "resetchannels", "-@all", "~emotag:*", "+mget", "+set", "+client|setinfo")
-"""What docs/security.md says that a worker's user needs."""
+"""The permissions of a worker's user, from docs/security.md."""
 
 TEXTS = [text(f"so happy {number}") for number in range(30)]
 
@@ -29,8 +29,8 @@ class Cache:
     """A Valkey with a user for workers, behind TLS.
 
     Attributes:
-        url: what a worker is given, once a password and the authority's file are filled in.
-        admin: may do all, without TLS.
+        url: the worker's setting, without the password and the authority's file.
+        admin: a client that may do everything, without TLS.
     """
 
     url: str
@@ -42,13 +42,17 @@ class Cache:
             "pem": str(trust.authority.pem),
             "host": "localhost",
         } | changes
-        # TLS takes its time where a test and its servers share two cores.
-        return {"EMOTAG_CACHE__URL": self.url.format(**values), "EMOTAG_CACHE__TIMEOUT_MS": "1000"}
+        # TLS is slow if a test and its servers share two cores.
+        return {
+            "EMOTAG_CACHE__URL": self.url.format(**values),
+            "EMOTAG_CACHE__TIMEOUT_MS": "1000",
+            "EMOTAG_CACHE__MEMORY_ENTRIES": "0",
+        }
 
 
 @pytest.fixture
 def secured(own_valkey: LocalValkey, trust: Trust) -> Iterator[Callable[..., Cache]]:
-    """Makes it, with a certificate that is good or expired; the default user has a password then."""
+    """Return a function that starts it, with a good or expired certificate. The default user gets a password."""
     with contextlib.ExitStack() as stack:
 
         def make(*, expired: bool = False, rules: tuple[str, ...] = RULES) -> Cache:
@@ -66,7 +70,7 @@ def secured(own_valkey: LocalValkey, trust: Trust) -> Iterator[Callable[..., Cac
 
 
 def tagged(bootstrap_servers: str, topics: Topics, *, rounds: int) -> list[bool]:
-    """Send the same texts in so many rounds; whether each answer of the last came from the cache."""
+    """Send the same texts in several rounds, and return if each result of the last one came from the cache."""
     reader = Reader(bootstrap_servers, topics)
     for number in range(1, rounds + 1):
         placed = send(bootstrap_servers, topics.input, TEXTS)
@@ -83,14 +87,14 @@ def test_the_documentation_gives_these_rules() -> None:
     assert f"ACL SETUSER {USER} {rules}\n" in page.read_text(encoding="utf-8")
 
 
-def test_answers_are_kept_through_tls_by_a_user_who_may_do_no_more(
+def test_batch_results_are_kept_through_tls_by_a_user_who_may_do_no_more(
     bootstrap_servers: str,
     topics: Topics,
     secured: Callable[..., Cache],
     trust: Trust,
     start_worker: StartWorker,
 ) -> None:
-    """The second time all come from the cache, and the server had nothing to refuse."""
+    """The second time all results come from the cache, and the server has refused nothing."""
     cache = secured()
     start_worker({**topics.environment(bootstrap_servers), **cache.environment(trust)})
     assert [True] * len(TEXTS) == tagged(bootstrap_servers, topics, rounds=2)
@@ -99,12 +103,12 @@ def test_answers_are_kept_through_tls_by_a_user_who_may_do_no_more(
 
 
 @pytest.mark.parametrize(
-    ("made", "changes", "kind", "why"),
+    ("made", "changes", "kind", "reason"),
     [
         ({}, {"password": "wrong-password"}, "AuthenticationError", "password"),
         ({}, {"pem": "stranger"}, "SSLCertVerificationError", "ssl_ca_certs in EMOTAG_CACHE__URL"),
         ({"expired": True}, {}, "SSLCertVerificationError", "certificate has expired"),
-        ({}, {"host": "127.0.0.1"}, "SSLCertVerificationError", "valid and for that host"),
+        ({}, {"host": "127.0.0.1"}, "SSLCertVerificationError", "valid for this host"),
         ({"rules": (*RULES, "-mget")}, {}, "NoPermissionError", "docs/security.md"),
         ({"rules": (*RULES, "-set")}, {}, "NoPermissionError", "docs/security.md"),
     ],
@@ -119,7 +123,7 @@ def test_without_being_let_in_the_stream_goes_on_and_the_log_says_why(
     made: dict[str, object],
     changes: dict[str, str],
     kind: str,
-    why: str,
+    reason: str,
 ) -> None:
     if "pem" in changes:
         changes = {"pem": str(trust.stranger.pem)}
@@ -130,9 +134,9 @@ def test_without_being_let_in_the_stream_goes_on_and_the_log_says_why(
     worker.stop()
     log = worker.log_path.read_text(encoding="utf-8")
     lines = [json.loads(line) for line in log.splitlines()]
-    told = [line for line in lines if line["event"] in ("cache_failed", "cache_entries_refused")]
-    assert {kind} == {line["kind"] for line in told}
-    assert all(why in line["why"] for line in told)
+    reported = [line for line in lines if line["event"] in ("cache_failed", "cache_entries_refused")]
+    assert {kind} == {line["kind"] for line in reported}
+    assert all(reason in line["reason"] for line in reported)
     assert "Traceback" not in log
     for secret in (PASSWORD, changes.get("password", PASSWORD), cache.url.partition("{")[0]):
         assert secret not in log

@@ -1,4 +1,4 @@
-"""What a worker consists of is known. That bandit finds nothing in it is `make check`'s to see."""
+"""The list of a worker's packages is complete. `make check` runs bandit."""
 
 import json
 import re
@@ -11,7 +11,7 @@ LOCKED = ROOT / "requirements" / "dev.txt"
 
 
 def make(target: str, **variables: str) -> None:
-    """A target of the Makefile, in the environment that these tests run in."""
+    """Run a target of the Makefile in the environment of these tests."""
     given = [f"{name}={value}" for name, value in {"READY": "", "BIN": str(Path(sys.executable).parent)}.items()]
     given += [f"{name}={value}" for name, value in variables.items()]
     done = subprocess.run(
@@ -21,7 +21,7 @@ def make(target: str, **variables: str) -> None:
 
 
 def locked(name: str) -> str:
-    """The tested version of a package."""
+    """Return the tested version of a package."""
     found = re.search(rf"^{name}==([^ ;]+)", LOCKED.read_text(encoding="utf-8"), re.MULTILINE)
     assert found is not None
     return found.group(1)

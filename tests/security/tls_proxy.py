@@ -1,4 +1,4 @@
-"""TLS in front of a server that was built without it, as the Valkey from pip was."""
+"""TLS for a server that was built without it, such as the Valkey from pip."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from .certificates import Certificate
 
 @contextlib.contextmanager
 def tls_in_front_of(port: int, certificate: Certificate) -> Iterator[int]:
-    """A port of loopback that speaks TLS, and passes what it is told to another that does not."""
+    """Open a port on loopback that accepts TLS and forwards to a port without it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.chain, certificate.key)
 
@@ -26,7 +26,7 @@ def tls_in_front_of(port: int, certificate: Certificate) -> Iterator[int]:
             end.transport.abort()
 
     loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda *_: None)  # handshakes that fail are what some tests are about
+    loop.set_exception_handler(lambda *_: None)  # some tests make handshakes fail
     server = loop.run_until_complete(asyncio.start_server(converse, "127.0.0.1", 0, ssl=context))
     stop = asyncio.Event()
 

@@ -1,0 +1,1 @@
+"""The engine, compared with competitors and with the matrix-multiply roofline."""

@@ -1,0 +1,1 @@
+"""The engine and the host loop on a GPU: `python -m benchmarks.gpu`."""

@@ -1,0 +1,1 @@
+"""The worker, compared with other stream frameworks."""

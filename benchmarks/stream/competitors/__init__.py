@@ -1,0 +1,1 @@
+"""Stream frameworks that emotag is compared with, each as a program that `StreamCompetitor` starts."""

@@ -1,0 +1,1 @@
+"""The worker alone: stages, latency, growth, scaling, start."""

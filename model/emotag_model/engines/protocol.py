@@ -1,0 +1,146 @@
+"""The protocol of an engine, and the table of engines.
+
+`openvino` is for CPUs: it starts in a second and needs no torch. `torch` is for GPUs, and may be faster on some
+processors: `choice` measures that. `reference` runs any model, slowly, and serves those that no other engine supports.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+import numpy as np
+import numpy.typing as npt
+
+from emotag_model.artifact import Artifact
+from emotag_model.config import ModelConfig
+from emotag_model.errors import DeviceUnknown
+from emotag_model.install import explain_install
+
+from .device import is_installed
+from .precision import ENGINES, PRECISIONS, EngineName, PrecisionName
+
+
+class Engine(Protocol):
+    """A model's weights on one device, in one precision.
+
+    Attributes:
+        concurrency: the most simultaneous calls that raise its throughput; 1: a second call does not raise it.
+        computed_tokens: tokens that its linear layers have computed so far, filling included; it only grows.
+    """
+
+    name: str
+    device: str
+    precision: str
+    concurrency: int
+    computed_tokens: int
+
+    def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        """Return the probabilities [B, K] of texts given as their token ids, in order; any number of texts.
+
+        A text's row does not depend on the others. Raises whatever the device raises.
+        """
+
+    def recover(self) -> None:
+        """Release what the device still holds after a failure."""
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """The requirements of an engine and the models that it supports.
+
+    Attributes:
+        package: the package that has to be installed.
+        runs_on_gpu: it runs on CUDA devices too; every engine runs on a CPU.
+        supports_attention: it computes a head with attention.
+    """
+
+    package: str
+    runs_on_gpu: bool
+    supports_attention: bool
+
+    def supports(self, config: ModelConfig) -> bool:
+        """Return True if the engine computes every part of the model."""
+        return self.supports_attention or not config.attention_heads
+
+
+ENGINE_KINDS: Mapping[EngineName, EngineKind] = {
+    "openvino": EngineKind("openvino", runs_on_gpu=False, supports_attention=False),
+    "torch": EngineKind("torch", runs_on_gpu=True, supports_attention=False),
+    "reference": EngineKind("torch", runs_on_gpu=True, supports_attention=True),
+}
+
+
+def find_engines(device: str, config: ModelConfig) -> list[EngineName]:
+    """Return the installed engines for this model on *device*, the preferred one first.
+
+    The reference is among them only if no other engine supports the model.
+    """
+    supporting = [name for name in ENGINES if ENGINE_KINDS[name].supports(config)]
+    fast = [name for name in supporting if name != "reference"]
+    return [name for name in fast or supporting if is_installed(ENGINE_KINDS[name].package) and _runs_on(name, device)]
+
+
+def require_engine(engine: EngineName, device: str) -> None:
+    """Check that the engine is installed and runs on *device*.
+
+    Raises:
+        DeviceUnknown: the engine is not installed, or does not run on *device*.
+    """
+    kind = ENGINE_KINDS[engine]
+    if not is_installed(kind.package):
+        raise DeviceUnknown(f"engine {engine} needs {kind.package}, which is not installed; {explain_install('cuda')}")
+    if not _runs_on(engine, device):
+        raise DeviceUnknown(f"engine {engine!r} does not run on {device}; use auto or torch, or device cpu")
+
+
+def require_support(engine: EngineName, config: ModelConfig) -> None:
+    """Check that the engine computes every part of the model.
+
+    Raises:
+        DeviceUnknown: the engine does not.
+    """
+    if not ENGINE_KINDS[engine].supports(config):
+        raise DeviceUnknown(
+            f"engine {engine} cannot run this model: the engine does not compute the attention in the model's head "
+            f"(attention_heads {config.attention_heads}); set the engine to auto or reference"
+        )
+
+
+def is_possible(engine: EngineName, precision: PrecisionName) -> bool:
+    """Return True if an installed engine computes this precision on this CPU, fast or not."""
+    if engine == "openvino":
+        from .openvino_engine import is_exact
+
+        return is_exact(precision)
+    return engine in PRECISIONS[precision].engines
+
+
+def open_engine(trained: Artifact, *, engine: EngineName, device: str, precision: PrecisionName) -> Engine:
+    """Return the engine of that name, ready.
+
+    Raises:
+        DeviceUnknown: it is not installed, or does not support this model, precision or device.
+    """
+    require_engine(engine, device)
+    require_support(engine, trained.config)
+    match engine:
+        case "openvino":
+            from .openvino_engine import OpenVinoEngine
+
+            return OpenVinoEngine(trained, precision=precision)
+        case "torch":
+            from .torch_engine import TorchEngine
+
+            return TorchEngine(trained, device=device, precision=precision)
+        case "reference":
+            from .reference_engine import ReferenceEngine
+
+            if precision != ReferenceEngine.precision:
+                raise DeviceUnknown(f"precision {precision!r} is not available with engine reference; use auto or fp32")
+            return ReferenceEngine(trained, device=device)
+        case _:
+            assert_never(engine)
+
+
+def _runs_on(engine: EngineName, device: str) -> bool:
+    return device == "cpu" or ENGINE_KINDS[engine].runs_on_gpu

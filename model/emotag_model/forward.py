@@ -1,0 +1,54 @@
+"""The reference forward pass over many texts.
+
+The reference engine uses it for models that no fast engine supports, and training uses it to measure models.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from .config import ModelConfig
+from .distilbert_cnn import DistilBertCNN
+from .tokens import TokenIds, pad, round_width
+
+ROUND_TO = 8
+"""Widths are multiples of this: kernels are compiled per shape."""
+BATCH_SIZE = 64
+"""Texts of one forward pass."""
+
+
+@torch.inference_mode()
+def compute_probabilities(
+    model: DistilBertCNN, texts: Sequence[TokenIds], *, device: torch.device
+) -> npt.NDArray[np.float32]:
+    """Return the probabilities [N, K] of N texts in their order, float32."""
+    model.eval()
+    result_NK = np.empty((len(texts), len(model.config.labels)), dtype=np.float32)
+    for rows in group_by_length(texts):
+        ids_BL, mask_BL = pad_on_device([texts[row] for row in rows], model.config, device=device)
+        result_NK[rows] = torch.sigmoid(model(ids_BL, mask_BL)).cpu().numpy()
+    return result_NK
+
+
+def group_by_length(texts: Sequence[TokenIds]) -> Iterator[list[int]]:
+    """Yield the indices of texts of similar length together, `BATCH_SIZE` at a time: this keeps padding small."""
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row].ids))
+    for start in range(0, len(order), BATCH_SIZE):
+        yield order[start : start + BATCH_SIZE]
+
+
+def count_padded_tokens(texts: Sequence[TokenIds], config: ModelConfig) -> int:
+    """Return the tokens that `compute_probabilities` computes for these texts, padding included."""
+    longest = [(len(rows), max(len(texts[row].ids) for row in rows)) for rows in group_by_length(texts)]
+    most = config.max_position_embeddings
+    return sum(count * round_width(length, round_to=ROUND_TO, widest=most) for count, length in longest)
+
+
+def pad_on_device(texts: Sequence[TokenIds], config: ModelConfig, *, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return ids_BL and mask_BL of some texts on the device, never wider than the model has positions."""
+    rows, widest = [text.ids for text in texts], config.max_position_embeddings
+    ids_BL, mask_BL = pad(rows, pad_id=config.pad_token_id, round_to=ROUND_TO, widest=widest)
+    return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL).to(device)

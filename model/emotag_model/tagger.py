@@ -1,0 +1,236 @@
+"""EmotionTagger: the one class a Python user imports.
+
+>>> from emotag_model import EmotionTagger
+>>> tagger = EmotionTagger.load()
+>>> [emotion.label for emotion in tagger.tag(["I'm so excited about this new opportunity!"])[0].emotions]
+['excitement']
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from emotag_model.errors import DeviceFailed
+
+from . import artifact
+from .artifact import Artifact
+from .engines.choice import Choice, choose, ignore_measurement
+from .engines.device import choose_device, memory_bytes
+from .engines.protocol import Engine, open_engine
+from .thresholds import Thresholds
+from .tokens import TokenIds, Tokens
+
+TYPICAL_TOKENS, CALIBRATION_TEXTS = 24, 32
+"""The batch that `seconds_per_text` measures; a GoEmotions comment has 19 tokens on average."""
+
+CANARY = "the quick brown fox jumps over the lazy dog"
+"""A harmless text: if it fails too, the cause is the device and not another text."""
+
+
+class ScoredLabel(NamedTuple):
+    """One label and its probability in [0, 1]."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tagging:
+    """The result for one text.
+
+    Attributes:
+        emotions: the labels at or over their own threshold, best first; can be empty.
+        scores: the probability of every label, in the model's order.
+        truncated: the text was longer than the model's window, and only its beginning was read.
+    """
+
+    emotions: tuple[ScoredLabel, ...]
+    scores: Mapping[str, float]
+    truncated: bool
+
+    def top(self, k: int) -> tuple[ScoredLabel, ...]:
+        """Return the *k* strongest labels, regardless of thresholds."""
+        best = sorted(self.scores.items(), key=lambda item: -item[1])
+        return tuple(ScoredLabel(label, score) for label, score in best[:k])
+
+
+class EmotionTagger:
+    """A trained model on one device, ready to tag.
+
+    Use `EmotionTagger.load`. One instance serves `concurrency` threads at a time.
+
+    Attributes:
+        labels: label names, in the order of the probabilities' columns.
+        reference_stats: statistics of scores and lengths on held-out texts; None if the artifact has none.
+        engine, device, precision: the names of those that run the model; `choice` records how they were chosen.
+    """
+
+    def __init__(self, trained: Artifact, engine: Engine, choice: Choice) -> None:
+        self.name = trained.name
+        self.version = trained.version
+        self.thresholds_version = trained.thresholds_version
+        self.thresholds: Thresholds = trained.thresholds
+        self.labels = trained.config.labels
+        self.reference_stats = trained.reference_stats
+        self.engine = engine.name
+        self.device = engine.device
+        self.precision = engine.precision
+        self.concurrency = engine.concurrency
+        self.choice = choice
+        self._engine = engine
+        self._tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | None = None,
+        *,
+        on: str = "auto",
+        engine: str = "auto",
+        precision: str = "auto",
+        before_measuring: Callable[[], None] = ignore_measurement,
+    ) -> Self:
+        """Load an artifact, check it, open it on its device, and tag one text as a test.
+
+        Args:
+            path: the artifact's directory; without one, the model that ships with emotag.
+            on: `auto` (a CUDA GPU if there is one), `cpu`, `cuda`, `cuda:N`.
+            engine: `auto` (on a CPU measured once, and remembered), or one of `engines.precision.ENGINES`.
+            precision: `auto` (chosen with the engine), or one of `engines.precision.PRECISIONS`.
+            before_measuring: called before the measurement that chooses engine and precision, which takes up to 8 s and
+                happens once per machine and model.
+
+        Raises:
+            ArtifactError: the directory is not an artifact that can be trusted. The message names file and reason.
+            DeviceUnknown: this machine cannot run the model on that device, engine or precision.
+            DeviceFailed: the device cannot run the model at all.
+        """
+        trained = artifact.load(Path(path) if path is not None else artifact.DEFAULT)
+        device = choose_device(on)
+        choice = choose(trained, device=device, engine=engine, precision=precision, before_measuring=before_measuring)
+        opened = open_engine(trained, engine=choice.engine, device=device, precision=choice.precision)
+        tagger = cls(trained, opened, choice)
+        tagger.check_device()
+        return tagger
+
+    def tag(self, texts: Iterable[str]) -> list[Tagging]:
+        """Return the result of each text, in order; an empty list for no texts.
+
+        Args:
+            texts: strings: a list, a column of a data frame, an array, a generator. A text can be empty.
+
+        Raises:
+            TypeError: *texts* is one string or a table, or one of the texts is not a string.
+        """
+        if isinstance(texts, str):
+            raise TypeError("tag() takes a sequence of texts; for one text: tag([text])")
+        if getattr(texts, "ndim", 1) > 1:  # the iteration over a data frame yields the names of its columns
+            raise TypeError('tag() takes one column of texts, not a table: tag(frame["text"])')
+        given = list(texts)
+        for position, text in enumerate(given):
+            if not isinstance(text, str):
+                raise TypeError(
+                    f"text {position} (counted from 0) has the type {type(text).__name__} and is not a string: drop"
+                    " missing texts first"
+                )
+        tokens = self.tokenize(given)
+        probabilities_BK = self.probabilities(tokens)
+        return [
+            Tagging(emotions, dict(zip(self.labels, row_K.tolist(), strict=True)), text.truncated)
+            for emotions, row_K, text in zip(self.emotions(probabilities_BK), probabilities_BK, tokens, strict=True)
+        ]
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return the token ids of each text, in order; needs no device."""
+        return self._tokens(texts) if texts else []
+
+    def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[ScoredLabel, ...]]:
+        """Return the labels of each text at or over their own threshold, best first."""
+        found: list[list[ScoredLabel]] = [[] for _ in probabilities_BK]
+        texts, labels = np.nonzero(self.thresholds.decide(probabilities_BK))
+        scores = probabilities_BK[texts, labels]
+        best_first = np.lexsort((labels, -scores))
+        for b, k, score in zip(
+            texts[best_first].tolist(), labels[best_first].tolist(), scores[best_first].tolist(), strict=True
+        ):
+            found[b].append(ScoredLabel(self.labels[k], score))
+        return [tuple(emotions) for emotions in found]
+
+    def probabilities(self, texts: Sequence[TokenIds]) -> npt.NDArray[np.float32]:
+        """Return the probability of every label for each text, [B, K], in order; any number of texts."""
+        return self._engine.probabilities([text.ids for text in texts])
+
+    def probabilities_or_errors(
+        self, texts: Sequence[TokenIds]
+    ) -> tuple[npt.NDArray[np.float32], dict[int, Exception]]:
+        """Return probabilities even if the device fails on some of the texts.
+
+        A failing batch is halved until the failing text is alone: O(log n) more forwards for each of those texts.
+
+        Returns:
+            probabilities_BK, and the error of every failed text by its index. The row of a failed text is zero.
+
+        Raises:
+            DeviceFailed: the device fails on a harmless text too.
+        """
+        try:
+            probabilities_BK = self.probabilities(texts)
+        except Exception as error:  # whatever a kernel or a driver raises  # noqa: BLE001
+            failure: Exception = error
+        else:
+            finite_B = np.isfinite(probabilities_BK).all(axis=1)
+            if finite_B.all():
+                return probabilities_BK, {}
+            failure = ArithmeticError("the model's output is not a finite number")
+        self._engine.recover()
+        if len(texts) == 1:
+            self.check_device()
+            return np.zeros((1, len(self.labels)), dtype=np.float32), {0: failure}
+        middle = len(texts) // 2
+        left_BK, left_errors = self.probabilities_or_errors(texts[:middle])
+        right_BK, right_errors = self.probabilities_or_errors(texts[middle:])
+        right_errors = {middle + index: error for index, error in right_errors.items()}
+        return np.concatenate([left_BK, right_BK]), left_errors | right_errors
+
+    @property
+    def computed_tokens(self) -> int:
+        """Tokens that the device has computed since the start, filling and repeated batches included."""
+        return self._engine.computed_tokens
+
+    def memory_bytes(self) -> dict[str, int]:
+        """Return the device's memory that this process holds, by kind; see `device.memory_bytes`."""
+        return memory_bytes(self.device)
+
+    def seconds_per_text(self) -> float:
+        """Measure the time per typical text, in the second of two batches: the first one compiles kernels."""
+        texts = [TokenIds((1,) * TYPICAL_TOKENS, truncated=False)] * CALIBRATION_TEXTS
+        self.probabilities_or_errors(texts)  # too little memory for this many texts must not prevent the start
+        began = time.perf_counter()
+        self.probabilities_or_errors(texts)
+        return (time.perf_counter() - began) / len(texts)
+
+    def check_device(self) -> None:
+        """Tag the canary.
+
+        Raises:
+            DeviceFailed: the canary failed; the cause is the device's own error.
+        """
+        try:
+            probabilities_BK = self.probabilities(self.tokenize([CANARY]))
+        except Exception as error:
+            raise DeviceFailed(
+                f"{self._describe()} failed: {error}; try another device, engine or precision"
+            ) from error
+        if not np.isfinite(probabilities_BK).all():
+            raise DeviceFailed(
+                f"{self._describe()} computed values that are not finite; try another device, engine or precision"
+            )
+
+    def _describe(self) -> str:
+        """Return the device and the model in words, for an error."""
+        return f"{self.name} on device {self.device} with engine {self.engine} in {self.precision}"

@@ -1,0 +1,121 @@
+"""From texts to token ids, with the limit for long texts."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+MAX_CHARACTERS = 16_384
+"""Characters of a text that are read, so that one huge text costs milliseconds and not seconds.
+
+128 WordPiece tokens of running text are about 600 characters; only words of hundreds of letters reach this limit first.
+"""
+
+_SPACES = re.compile(r"[ \t\r\n]+")
+_UNEVEN = re.compile(r"[\t\r\n]|  ")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """The tokens of one text.
+
+    Attributes:
+        ids: token ids with the special tokens, 2 to `max_tokens` of them.
+        truncated: the text was longer than the model's window; ids covers its beginning.
+        unknown: the number of ids that are the vocabulary's unknown token.
+    """
+
+    ids: tuple[int, ...]
+    truncated: bool
+    unknown: int = 0
+
+
+def normalize(text: str) -> str:
+    """Return the text as the model reads it: runs of blanks and line breaks become one space, or nothing at the ends.
+
+    A lone surrogate, which is not a character, becomes the replacement character.
+
+    Two texts that are equal after this function always get equal tokens, so the cache's fingerprint uses it too.
+    Letters and accents stay unchanged: the tokenizer decides if they matter.
+    """
+    if not text.isascii():
+        text = _SURROGATES.sub("\ufffd", text)
+    if _UNEVEN.search(text):  # rare, so this search halves the time
+        text = _SPACES.sub(" ", text)
+    return text.strip(" ")
+
+
+class Tokens:
+    """A tokenizer, fixed to one window.
+
+    Args:
+        tokenizer: any `tokenizers.Tokenizer` whose post-processor adds one special token at each end.
+        max_tokens: the model's window, special tokens included.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int) -> None:
+        # Cut here and not in the tokenizer, which does not report a cut, and may pad.
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
+        # Byte-level tokenizers have no unknown token. No text has an id of -1.
+        unknown = getattr(tokenizer.model, "unk_token", None)
+        self._unknown_id: int = -1 if unknown is None else self.id_of(unknown)
+
+    def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return the token ids of each text, in order. A text beyond the window keeps its first tokens and the last."""
+        normalized = [normalize(text) for text in texts]
+        encodings = self._tokenizer.encode_batch_fast([text[:MAX_CHARACTERS] for text in normalized])
+        result = []
+        for text, encoding in zip(normalized, encodings, strict=True):
+            ids: list[int] = encoding.ids
+            too_long = len(ids) > self._max_tokens
+            if too_long:
+                ids = [*ids[: self._max_tokens - 1], ids[-1]]
+            result.append(TokenIds(tuple(ids), too_long or len(text) > MAX_CHARACTERS, ids.count(self._unknown_id)))
+        return result
+
+    def id_of(self, *tokens: str) -> int:
+        """Return the id of the first of these tokens that the vocabulary has.
+
+        Raises:
+            ValueError: the vocabulary has none of them.
+        """
+        for token in tokens:
+            found: int | None = self._tokenizer.token_to_id(token)
+            if found is not None:
+                return found
+        raise ValueError(f"the tokenizer has no token {' or '.join(tokens)}")
+
+
+def pad(
+    rows: Sequence[Sequence[int]], *, pad_id: int, round_to: int = 1, widest: int | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return rows of ids as one rectangle.
+
+    Args:
+        rows: token ids of each text.
+        pad_id: fills the ends of shorter rows.
+        round_to: the width is rounded up to a multiple of this: some devices compile kernels per shape.
+        widest: the width is not rounded up beyond this; no row may be longer.
+
+    Returns:
+        ids_BL and mask_BL, the mask true on real tokens.
+    """
+    lengths_B = np.array([len(row) for row in rows])
+    width = round_width(int(lengths_B.max()), round_to=round_to, widest=widest)
+    mask_BL = np.arange(width) < lengths_B[:, None]
+    ids_BL = np.full((len(rows), width), pad_id, dtype=np.int64)
+    ids_BL[mask_BL] = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
+    return ids_BL, mask_BL
+
+
+def round_width(length: int, *, round_to: int, widest: int | None) -> int:
+    """Return *length* rounded up to a multiple of *round_to*, but not beyond *widest*."""
+    width = -(-length // round_to) * round_to
+    return width if widest is None else min(width, widest)

@@ -1,0 +1,8 @@
+"""The messages of emotag's topics, and the emotion labels with their groups. Requires pydantic only."""
+
+from .dead_letter import DeadLetterHeaders
+from .labels import EKMAN, LABELS, SENTIMENT
+from .message import TextMessage
+from .result import Emotion, EmotionResult
+
+__all__ = ["EKMAN", "LABELS", "SENTIMENT", "DeadLetterHeaders", "Emotion", "EmotionResult", "TextMessage"]

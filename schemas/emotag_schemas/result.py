@@ -1,0 +1,148 @@
+"""EmotionResult: a record of the output topic."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Annotated, Final, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
+
+from .labels import LABELS, Ekman, Sentiment
+
+CE_SPECVERSION = "1.0"
+CE_TYPE = "emotag.text.tagged.v1"
+"""The type of the event; its number increases if consumers of the old type cannot read the new one."""
+CONTENT_TYPE = "application/json"
+
+CE_HEADERS: Final[Mapping[str, str | None]] = MappingProxyType(
+    {
+        "ce_specversion": CE_SPECVERSION,
+        "ce_id": None,
+        "ce_source": None,
+        "ce_type": CE_TYPE,
+        "ce_time": None,
+        "content-type": CONTENT_TYPE,
+    }
+)
+"""The CloudEvents headers of a result in their order, with their values; None if the value differs in each result."""
+
+_CE_BYTES = tuple((name, None if value is None else value.encode()) for name, value in CE_HEADERS.items())
+
+
+@lru_cache(maxsize=16)  # all results of a batch have the same time
+def format_rfc3339(time: datetime) -> str:
+    """Format a time in UTC as `2026-11-23T07:00:00.123Z`; digits after the milliseconds are cut off."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# Without this, the schema would describe a time as any string. The pattern is needed because validators may ignore a
+# format.
+_TIME_SCHEMA = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
+    "examples": ["2026-11-24T14:37:42.721Z"],
+}
+Time = Annotated[
+    AwareDatetime, PlainSerializer(format_rfc3339, when_used="json"), WithJsonSchema(_TIME_SCHEMA, mode="serialization")
+]
+Score = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Wire(BaseModel):
+    # Later versions may add fields; a consumer with this version ignores them.
+    # The worker always writes every field, so the schema requires all; when reading, those with a default are optional.
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
+
+
+class Emotion(_Wire):
+    """A label that a text has."""
+
+    # Not an enum: a model with other labels writes the same messages.
+    label: str = Field(
+        description="One of the model's labels. The shipped model, emotag-mini, has the 28 labels of GoEmotions.",
+        examples=list(LABELS),
+    )
+    score: Score = Field(description="The calibrated probability that the text has the label.", examples=[0.9766])
+
+
+class ModelVersion(_Wire):
+    """The model that tagged the text."""
+
+    name: str = Field(description="The name of the model.", examples=["emotag-mini"])
+    version: str = Field(description="The hash of the weights, `sha256:…`; changes with each new model.")
+    thresholds: str = Field(
+        description="The hash of the thresholds, `sha256:…`; changes if they are tuned again for the same weights."
+    )
+
+
+class SourceRecord(_Wire):
+    """The position of the text in the input topic: identifies the text."""
+
+    topic: str = Field(description="The topic that the text was read from.", examples=["texts"])
+    partition: Annotated[int, Field(ge=0)] = Field(description="The partition of the text.", examples=[3])
+    offset: Annotated[int, Field(ge=0)] = Field(description="The offset of the text.", examples=[1234])
+    timestamp: Time | None = Field(
+        default=None, description="The timestamp of the text's record, which the result's record has, too; or null."
+    )
+
+
+class EmotionResult(_Wire):
+    """The emotions of one text."""
+
+    id: str = Field(
+        description="The id of the message, a number as a string. Without one, the record's key; without either, "
+        "topic-partition-offset.",
+        examples=["42", "texts-3-1234"],
+    )
+    emotions: tuple[Emotion, ...] = Field(
+        description="The labels whose score reaches their own threshold, best first; can be empty."
+    )
+    sentiment: Sentiment = Field(
+        description="The group of labels with the largest sum of scores in `emotions`; neutral if `emotions` is empty."
+    )
+    ekman: tuple[Ekman, ...] = Field(
+        description="Ekman's basic emotions of `emotions`, largest sum of scores first. Empty for neutral alone."
+    )
+    scores: dict[str, Score] | None = Field(
+        default=None,
+        description="The score of every label; null unless the worker runs with EMOTAG_OUTPUT__ALL_SCORES=true.",
+    )
+    truncated: bool = Field(
+        description="True if the text is longer than the model's window, so that only its beginning was tagged."
+    )
+    cached: bool = Field(description="True if the emotions come from the cache. They are the same as computed ones.")
+    model: ModelVersion = Field(description="The model that tagged the text.")
+    source: SourceRecord = Field(description="The position of the text in the input topic: identifies the text.")
+    tagged_at: Time = Field(description="The time when the worker built the result.")
+    metadata: JsonValue = Field(
+        default=None,
+        description="The metadata of the message, unchanged; null without any.",
+        examples=[{"ticket": 17}, "web"],
+    )
+
+    @classmethod
+    def from_json(cls, value: bytes | str) -> Self:
+        """Parse the value of a record.
+
+        Raises:
+            pydantic.ValidationError: the value is not a result.
+        """
+        return cls.model_validate_json(value)
+
+    def to_json(self) -> bytes:
+        """Return the value of the record."""
+        return self.model_dump_json().encode()
+
+
+def build_cloudevents_headers(event_id: str, *, source: str, time: datetime) -> list[tuple[str, bytes]]:
+    """Return the headers of a CloudEvent in binary mode (CloudEvents 1.0, Kafka protocol binding).
+
+    Args:
+        event_id: unique together with *source*.
+        source: a URI reference.
+        time: the time when the text was tagged.
+    """
+    own = {"ce_id": event_id.encode(), "ce_source": source.encode(), "ce_time": format_rfc3339(time).encode()}
+    return [(name, own[name] if value is None else value) for name, value in _CE_BYTES]

@@ -1,0 +1,1 @@
+"""The cost of a stream that is not under load."""

@@ -1,0 +1,1 @@
+"""Records of one partition next to the backlog of another."""

@@ -1,0 +1,174 @@
+"""The tagger: other texts and their order never change a result, and a text that fails the device harms no other."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas
+import pytest
+import torch
+
+from emotag_model import artifact
+from emotag_model.artifact import Artifact
+from emotag_model.distilbert_cnn import DistilBertCNN
+from emotag_model.errors import DeviceFailed
+from emotag_model.tagger import EmotionTagger
+from emotag_model.tokens import TokenIds
+from emotag_worker.local.demo_records import read_sample_texts
+from tests.numerics.conftest import tiny_config
+
+TEXTS = read_sample_texts()[:24]
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_text_is_tagged_alike_alone_and_among_others(tagger: EmotionTagger) -> None:
+    """To 1e-3, as the contract requires, and in any order."""
+    together = tagger.tag(TEXTS)
+    backwards = tagger.tag(TEXTS[::-1])[::-1]
+    for text, first, second in zip(TEXTS, together, backwards, strict=True):
+        alone = tagger.tag([text])[0]
+        for label, score in alone.scores.items():
+            assert abs(score - first.scores[label]) < 1e-3
+            assert abs(score - second.scores[label]) < 1e-3
+
+
+def test_excitement_is_recognised(tagger: EmotionTagger) -> None:
+    tagging = tagger.tag(["I'm so excited about this new opportunity!"])[0]
+    assert "excitement" == tagging.top(5)[0].label
+    assert "excitement" == tagging.emotions[0].label
+    assert 5 == len(tagging.top(5))
+    assert 28 == len(tagging.scores)
+
+
+def test_no_texts_give_no_results_and_one_string_is_a_mistake(tagger: EmotionTagger) -> None:
+    assert [] == tagger.tag([])
+    with pytest.raises(TypeError, match="sequence"):
+        tagger.tag("a text")
+
+
+def test_texts_may_come_from_a_data_frame_an_array_or_a_generator(tagger: EmotionTagger) -> None:
+    texts = ["thank you so much", "I am furious"]
+    expected = tagger.tag(texts)
+    frame = pandas.DataFrame({"text": ["left out", *texts]})
+    for given in (frame["text"][1:], np.array(texts), np.array(texts, dtype=object), (text for text in texts)):
+        assert expected == tagger.tag(given)
+    assert [] == tagger.tag(frame["text"][:0])
+    assert [] == tagger.tag(np.array([], dtype=str))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), 7, b"a secret"])
+def test_what_is_no_string_is_named_by_its_position_and_type(tagger: EmotionTagger, missing: object) -> None:
+    pattern = f"text 1 .* has the type {type(missing).__name__} and is not a string: drop missing texts first"
+    for texts in (["a secret", missing], pandas.Series(["a secret", missing], dtype=object)):
+        with pytest.raises(TypeError, match=pattern) as caught:
+            tagger.tag(texts)  # type: ignore[arg-type]
+        assert "secret" not in str(caught.value)
+
+
+def test_a_table_is_a_mistake(tagger: EmotionTagger) -> None:
+    """Its columns' names would be tagged."""
+    with pytest.raises(TypeError, match="one column"):
+        tagger.tag(pandas.DataFrame({"text": ["a"]}))
+
+
+def test_a_text_beyond_the_window_is_judged_by_its_beginning(tagger: EmotionTagger) -> None:
+    """A text of 900 KB costs no more than a page."""
+    beginning = "thank you so much " * 40
+    short, long, single = tagger.tag(["thank you so much", beginning + "hate " * 180_000, "a" * 900_000])
+    assert not short.truncated
+    assert long.truncated
+    assert single.truncated
+    assert "gratitude" == long.top(1)[0].label
+
+
+def test_any_characters_at_all_get_a_result(tagger: EmotionTagger) -> None:
+    odd = ["\x00", "\u202e\u200b", "🙂" * 200, "日本語", "a\x00b", "\ud800", "\n\t", "", "e\u0301" * 50]
+    assert len(odd) == len(tagger.tag(odd))
+
+
+class Poisoned(EmotionTagger):
+    """A fault like a driver's: it fails if the batch contains a text with the token of "z"."""
+
+    broken = False
+
+    def probabilities(self, texts: Sequence[TokenIds]) -> npt.NDArray[np.float32]:
+        zebra = self.tokenize(["zebra"])[0].ids[1]
+        if self.broken or any(zebra in text.ids for text in texts):
+            raise RuntimeError("device-side assert triggered")
+        return super().probabilities(texts)
+
+
+def test_a_text_that_fails_the_device_harms_no_other() -> None:
+    """The batch is halved down to it."""
+    tagger = Poisoned.load(on="cpu", precision="fp32")
+    texts = [*TEXTS[:9], "a zebra", *TEXTS[9:20], "zebra again"]
+    found, errors = tagger.probabilities_or_errors(tagger.tokenize(texts))
+    assert {9, 21} == set(errors)
+    expected = EmotionTagger.load(on="cpu", precision="fp32").tag(texts)
+    for row, tagging in enumerate(expected):
+        if row not in errors:
+            assert abs(max(tagging.scores.values()) - float(found[row].max())) < 1e-3
+
+
+def test_finding_the_guilty_text_costs_a_forward_for_each_halving_and_its_other_half() -> None:
+    """Among 64 texts: the whole batch, two passes per halving, and the test text; not 64 passes."""
+    tagger = Poisoned.load(on="cpu", precision="fp32")
+    calls: list[int] = []
+    whole = tagger.probabilities
+
+    def counted(texts: Sequence[TokenIds]) -> npt.NDArray[np.float32]:
+        calls.append(len(texts))
+        return whole(texts)
+
+    tagger.probabilities = counted  # type: ignore[method-assign]
+    texts = ["a good day"] * 37 + ["a zebra"] + ["a good day"] * 26
+    _, errors = tagger.probabilities_or_errors(tagger.tokenize(texts))
+    assert {37} == set(errors)
+    assert 1 + 2 * 6 + 1 == len(calls)
+
+
+def test_a_device_that_fails_on_everything_is_the_devices_fault() -> None:
+    """No text is dead-lettered for it."""
+    tagger = Poisoned.load(on="cpu", precision="fp32")
+    tagger.broken = True
+    with pytest.raises(DeviceFailed, match="device-side assert"):
+        tagger.probabilities_or_errors(tagger.tokenize(TEXTS))
+
+
+def test_a_cpu_needs_no_torch() -> None:
+    """Tag a text, from an artifact's files to its emotions, without torch, transformers or a hub client."""
+    program = (
+        "import sys\n"
+        "from emotag_model import EmotionTagger\n"
+        "tagging = EmotionTagger.load(on='cpu', engine='openvino').tag(['thank you so much'])[0]\n"
+        "assert 'gratitude' == tagging.emotions[0].label\n"
+        "assert not {'huggingface_hub', 'torch', 'transformers'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+@pytest.fixture
+def with_attention(tiny_artifact: Callable[[], Artifact], tmp_path: Path) -> Path:
+    """A saved artifact with attention in its head."""
+    torch.manual_seed(0)
+    model = DistilBertCNN(tiny_config(attention_heads=4)).eval()
+    made = replace(tiny_artifact(), config=model.config, weights=model.weights())
+    artifact.save(made, tmp_path / "attention", card="", dtype="fp32")
+    return tmp_path / "attention"
+
+
+def test_a_model_with_attention_is_served_by_the_reference(with_attention: Path) -> None:
+    """Loaded from its directory, tagged, and equal to the network itself."""
+    tagger = EmotionTagger.load(with_attention, on="cpu")
+    assert ("reference", "fp32", "cpu") == (tagger.engine, tagger.precision, tagger.device)
+    tagging = tagger.tag(["abc def"])[0]
+    trained = artifact.load(with_attention)
+    assert 4 == trained.config.attention_heads
+    ids = torch.tensor([tagger.tokenize(["abc def"])[0].ids])
+    with torch.inference_mode():
+        logits_BK = DistilBertCNN.of(trained.config, trained.weights)(ids, torch.ones_like(ids, dtype=torch.bool))
+    assert np.allclose(torch.sigmoid(logits_BK)[0].numpy(), list(tagging.scores.values()), atol=1e-6)

@@ -1,0 +1,48 @@
+"""From texts to token ids."""
+
+import numpy as np
+import pytest
+
+from emotag_model.tokens import MAX_CHARACTERS, Tokens, normalize, pad, round_width
+from tests.numerics.conftest import tiny_tokenizer
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("  a \t b\r\n", "a b"), ("a  b", "a b"), ("a\ud800", "a\ufffd"), ("é É", "é É"), ("", "")],
+)
+def test_blanks_become_one_space_and_surrogates_are_replaced(text: str, expected: str) -> None:
+    assert expected == normalize(text)
+    assert expected == normalize(expected)
+
+
+def test_a_long_text_keeps_its_first_tokens_and_its_last() -> None:
+    tokens = Tokens(tiny_tokenizer(), max_tokens=5)
+    short, long = tokens(["a b c", "a b c d"])
+    assert (5, False) == (len(short.ids), short.truncated)
+    assert (5, True) == (len(long.ids), long.truncated)
+    assert short.ids == long.ids
+    assert 3 == long.ids[-1]  # [SEP]
+
+
+def test_a_huge_text_is_truncated_even_if_its_tokens_fit() -> None:
+    tokens = Tokens(tiny_tokenizer(), max_tokens=5)
+    assert tokens(["☃" * (MAX_CHARACTERS + 1)])[0].truncated
+
+
+def test_a_token_that_the_vocabulary_lacks_is_reported() -> None:
+    tokens = Tokens(tiny_tokenizer(), max_tokens=5)
+    assert 1 == tokens.id_of("[NONE]", "[UNK]")
+    with pytest.raises(ValueError, match=r"\[NONE\]"):
+        tokens.id_of("[NONE]")
+
+
+def test_rows_become_a_rectangle_with_a_mask() -> None:
+    ids_BL, mask_BL = pad([[1, 2, 3], [4]], pad_id=9, round_to=2)
+    assert [[1, 2, 3, 9], [4, 9, 9, 9]] == ids_BL.tolist()
+    assert [3, 1] == np.count_nonzero(mask_BL, axis=1).tolist()
+
+
+@pytest.mark.parametrize(("length", "widest", "width"), [(9, None, 16), (8, None, 8), (9, 12, 12), (3, 12, 8)])
+def test_a_width_is_rounded_up_but_not_beyond_the_widest(length: int, widest: int | None, width: int) -> None:
+    assert width == round_width(length, round_to=8, widest=widest)

@@ -1,0 +1,119 @@
+"""Results as lines and as JSON."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from emotag_worker.terminal.tables import (
+    escape_controls,
+    format_percent,
+    render_emotions,
+    render_result,
+    render_tagging_lines,
+    render_tagging_object,
+    shorten,
+)
+
+if TYPE_CHECKING:
+    from emotag_model.tagger import Tagging
+
+
+class Emotion:
+    def __init__(self, label: str, score: float) -> None:
+        self.label, self.score = label, score
+
+
+class Scored:
+    """A tagging with fear over its threshold, and joy with a higher score but below its own."""
+
+    emotions = (Emotion("fear", 0.61234),)
+    scores: Mapping[str, float] = {"joy": 0.7, "fear": 0.61234, "love": 0.00004}
+    truncated = False
+
+    def top(self, number: int) -> list[Emotion]:
+        return [Emotion(label, score) for label, score in list(self.scores.items())[:number]]
+
+
+TAGGING = cast("Tagging", Scored())
+
+
+def test_a_result_is_a_line() -> None:
+    emotions = [{"label": "joy", "score": 0.912}, {"label": "love", "score": 0.5}]
+    assert "42  joy 91.2 %, love 50.0 %" == render_result(json.dumps({"id": "42", "emotions": emotions}))
+
+
+@pytest.mark.parametrize("value", ["", "null", "[]", "3", "{}", "no JSON", '{"id": "1", "emotions": 3}'])
+def test_what_is_no_result_is_no_line_and_no_traceback(value: str) -> None:
+    """Anyone may write to a topic."""
+    assert "" == render_result(value)
+
+
+def test_a_result_without_emotions_says_so() -> None:
+    assert "no emotion over its threshold" == render_emotions([])
+
+
+def test_percentages_have_one_digit() -> None:
+    assert ["0.0 %", "44.7 %"] == [format_percent(0.0004), format_percent(0.447)]
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\u2066\r\x00"
+"""Sets the title of the terminal, clears it, colours it, and reverses the direction of text."""
+
+
+def test_the_id_of_a_result_controls_no_terminal() -> None:
+    line = render_result(json.dumps({"id": f"a{HOSTILE}z", "emotions": [{"label": HOSTILE, "score": 0.5}]}))
+    assert line.isprintable()
+    assert line.startswith("a ]0;owned")
+
+
+def test_a_result_as_json_controls_no_terminal_and_has_the_same_values() -> None:
+    """Also if somebody wrote it without the escapes of JSON."""
+    value = json.dumps({"id": f"a{HOSTILE}ä😀"}, ensure_ascii=False)
+    assert escape_controls(value).isprintable()
+    assert json.loads(value) == json.loads(escape_controls(value))
+    assert "\\u001b[2J" == escape_controls("\x1b[2J")
+    assert '{"id": "ä😀"}' == escape_controls('{"id": "ä😀"}')
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_a_value_cannot_forge_a_second_line(end: str) -> None:
+    """`--json` prints one object for each line; between two fields, JSON allows the end of a line."""
+    assert 1 == len(escape_controls(f'{{"id":"a"}}{end}{{"id":"forged"}}').splitlines())
+    assert {"id": "a"} == json.loads(escape_controls('{\n"id":\r\n"a"\n}'))
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    assert "a [31mb c" == shorten("a\x1b[31mb\nc", 20)
+
+
+def test_a_long_line_is_cut() -> None:
+    assert ["abc", "ab…"] == [shorten("abc", 3), shorten("abcd", 3)]
+
+
+def test_json_has_the_emotions_over_their_thresholds() -> None:
+    found = render_tagging_object("t", TAGGING, top=None, every=False)
+    assert [{"label": "fear", "score": 0.6123}] == found["emotions"]
+    assert ("t", "negative", ["fear"], False) == (
+        found["text"],
+        found["sentiment"],
+        found["ekman"],
+        found["truncated"],
+    )
+    assert "scores" not in found
+
+
+def test_the_strongest_labels_do_not_change_the_sentiment() -> None:
+    """The sentiment is the result's, whatever is shown of it."""
+    found = render_tagging_object("t", TAGGING, top=2, every=True)
+    assert ["joy", "fear"] == [emotion["label"] for emotion in found["emotions"]]
+    assert "negative" == found["sentiment"]
+    assert {"joy": 0.7, "fear": 0.6123, "love": 0.0} == found["scores"]
+
+
+def test_lines_are_the_text_and_its_emotions() -> None:
+    assert ["t", "fear 61.2 %"] == [
+        " ".join(li.split()) for li in render_tagging_lines("t", TAGGING, top=0).split("\n")
+    ]
+    assert 3 == len(render_tagging_lines("t", TAGGING, top=2).split("\n"))

@@ -1,0 +1,196 @@
+"""Probabilities to results and dead letters."""
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from emotag_model.thresholds import Thresholds
+from emotag_model.tokens import TokenIds
+from emotag_worker.batch import Batch, BatchOutput, StageTimes
+from emotag_worker.batch_results import compute_entries, encode_batch
+from emotag_worker.cache.entry import Entry, quantize
+from emotag_worker.errors import BadRecord, DeviceRejected, NoText, Tombstone
+from emotag_worker.observability.traces import NoTraces
+from emotag_worker.wire.decode import Decoded
+from emotag_worker.wire.encode import RecordEncoder, TombstoneAction
+from emotag_worker.wire.record import Outgoing, Record
+from tests.unit.worker.kafka.scripted import NoGroup
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+JOY, ANGER, BOTH = [0.9, 0.1], [0.2, 0.8], [0.7, 0.6]
+
+
+class TwoLabels:
+    """A tagger whose probabilities are the ids of a text in hundredths; it fails on texts that begin with 13."""
+
+    version, precision = "sha256:0", "fp32"
+    labels = ("joy", "anger")
+    thresholds = Thresholds.fixed(labels, 0.5)
+    concurrency = 1
+    computed_tokens = 0
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
+        raise AssertionError("tokens are given")
+
+    def probabilities_or_errors(
+        self, texts: Sequence[TokenIds]
+    ) -> tuple[npt.NDArray[np.float32], dict[int, Exception]]:
+        self.calls += 1
+        found = np.array([text.ids for text in texts], np.float32) / np.float32(100)
+        return found, {row: RuntimeError("broken") for row, text in enumerate(texts) if text.ids[0] == 13}
+
+    def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
+        rows = probabilities_BK.tolist()
+        return [tuple((label, p) for label, p in zip(self.labels, row, strict=True) if p >= 0.5) for row in rows]
+
+
+def entry(probabilities: Sequence[float], *, truncated: bool = False, tokens: int = 3, unknown: int = 0) -> Entry:
+    return Entry(np.array(probabilities, np.float32), truncated, tokens, unknown)
+
+
+def batch(texts: Sequence[str | BadRecord], known: Mapping[str, Entry] | None = None) -> Batch:
+    """A batch whose cache keys are its texts."""
+    return Batch(
+        [Record("texts", 0, offset, b"key", b"{}") for offset in range(len(texts))],
+        [text if isinstance(text, BadRecord) else Decoded(text, f"id-{n}") for n, text in enumerate(texts)],
+        ["" if isinstance(text, BadRecord) else text for text in texts],
+        known or {},
+        new=0,
+        tokens=0,
+        computing=Future(),
+        polled=0.0,
+        polled_at=0.0,
+        times=StageTimes(0.0),
+        member=NoGroup(),
+        trace=NoTraces(),
+    )
+
+
+def records_of(output: BatchOutput) -> list[Outgoing]:
+    return [answer.outgoing for answer in output.answers if answer.outgoing is not None]
+
+
+def encode(batch: Batch, computed: Mapping[str, Entry | BadRecord], *, all_scores: bool = False) -> BatchOutput:
+    encoder = RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0")
+    return encode_batch(batch, computed, tagger=TwoLabels(), encoder=encoder, all_scores=all_scores, now=NOW)
+
+
+def labels_of(output: BatchOutput) -> list[list[str] | None]:
+    """The labels of each result; None for a dead letter."""
+    return [
+        None
+        if record.topic == "dead"
+        else [emotion["label"] for emotion in json.loads(record.value or b"")["emotions"]]
+        for record in records_of(output)
+    ]
+
+
+def test_new_texts_become_entries_in_order() -> None:
+    tokens = [TokenIds((90, 10), truncated=True, unknown=1), TokenIds((20, 80), truncated=False)]
+    entries = compute_entries(TwoLabels(), ["a", "b"], tokens)
+    first, second = entries["a"], entries["b"]
+    assert isinstance(first, Entry)
+    assert isinstance(second, Entry)
+    assert (True, 2, 1) == (first.truncated, first.tokens, first.unknown)
+    assert (False, 2, 0) == (second.truncated, second.tokens, second.unknown)
+    expected_BK = quantize(np.array([JOY, ANGER], np.float32))
+    np.testing.assert_array_equal(expected_BK, [first.probabilities_K, second.probabilities_K])
+
+
+def test_a_text_that_the_device_rejects_leaves_the_others_their_entries() -> None:
+    tokens = [TokenIds((90, 10), False), TokenIds((13, 0), False), TokenIds((20, 80), False)]
+    entries = compute_entries(TwoLabels(), ["a", "b", "c"], tokens)
+    assert [Entry, DeviceRejected, Entry] == [type(entries[key]) for key in "abc"]
+
+
+def test_nothing_new_costs_the_device_nothing() -> None:
+    tagger = TwoLabels()
+    assert {} == compute_entries(tagger, [], [])
+    assert 0 == tagger.calls
+
+
+def test_records_are_answered_in_their_order_wherever_the_answer_came_from() -> None:
+    known = {"from the cache": entry(ANGER)}
+    computed: dict[str, Entry | BadRecord] = {"new": entry(JOY), "worse": DeviceRejected(RuntimeError())}
+    bad = NoText("text", "missing")
+    output = encode(batch(["new", bad, "from the cache", "new", "worse", "from the cache"], known), computed)
+    assert [["joy"], None, ["anger"], ["joy"], None, ["anger"]] == labels_of(output)
+    assert {"computed": 1, "repeat": 1, "cache": 2} == output.sources
+    assert {"NoText": 1, "DeviceRejected": 1} == output.dead_letters
+    results = [json.loads(record.value or b"") for record in records_of(output) if record.topic == "emotions"]
+    assert [False, True, False, True] == [result["cached"] for result in results]
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "topics", "tombstones", "dead"),
+    [
+        ("forward", b"k", ["emotions", "emotions"], {"forwarded": 1}, {}),
+        ("forward", None, ["dead", "emotions"], {}, {"Tombstone": 1}),
+        ("skip", None, ["emotions"], {"skipped": 1}, {}),
+        ("dead_letter", b"k", ["dead", "emotions"], {}, {"Tombstone": 1}),
+    ],
+)
+def test_a_tombstone_becomes_what_the_settings_say(
+    action: TombstoneAction, key: bytes | None, topics: list[str], tombstones: dict[str, int], dead: dict[str, int]
+) -> None:
+    """Forwarded, it has the key, the timestamp and the producer's headers, and no header of an event."""
+    given = batch([Tombstone(), "new"])
+    headers = [("ce_id", b"1"), ("a", b"2")]
+    given.records = [Record("texts", 0, 0, key, None, headers, 7), *given.records[1:]]
+    encoder = RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0", tombstones=action)
+    output = encode_batch(given, {"new": entry(JOY)}, tagger=TwoLabels(), encoder=encoder, all_scores=False, now=NOW)
+    written = [answer.outgoing for answer in output.answers if answer.outgoing]
+    assert topics == [record.topic for record in written]
+    assert (tombstones, dead) == (output.tombstones, output.dead_letters)
+    if tombstones.get("forwarded"):
+        assert Outgoing("emotions", b"k", None, [("a", b"2")], 7) == written[0]
+
+
+def test_a_repeat_of_a_rejected_text_is_rejected_too() -> None:
+    output = encode(batch(["worse", "worse"]), {"worse": DeviceRejected(RuntimeError())})
+    assert ({"DeviceRejected": 2}, {}, None) == (output.dead_letters, output.sources, output.tagged)
+
+
+@pytest.mark.parametrize(("all_scores", "expected"), [(True, {"joy": 0.7, "anger": 0.6}), (False, None)])
+def test_all_scores_are_written_if_the_settings_say_so(all_scores: bool, expected: dict[str, float] | None) -> None:
+    (record,) = records_of(encode(batch(["a"]), {"a": entry(BOTH)}, all_scores=all_scores))
+    assert expected == json.loads(record.value or b"")["scores"]
+
+
+def test_every_result_on_a_truncated_text_counts() -> None:
+    output = encode(batch(["long", "short", "long"]), {"long": entry(JOY, truncated=True), "short": entry(JOY)})
+    assert 2 == output.truncated
+
+
+def test_the_statistics_have_a_row_for_each_distinct_text_and_an_index_for_each_result() -> None:
+    known = {"known": entry(ANGER, tokens=7, unknown=2)}
+    texts: list[str | BadRecord] = ["new", "known", NoText("text", "empty"), "new"]
+    tagged = encode(batch(texts, known), {"new": entry(JOY, tokens=4)}).tagged
+    assert tagged is not None
+    np.testing.assert_array_equal(np.array([ANGER, JOY], np.float32), tagged.probabilities_BK)
+    np.testing.assert_array_equal([[False, True], [True, False]], tagged.given_BK)
+    assert [7, 4] == tagged.tokens_B.tolist()
+    assert [2, 0] == tagged.unknown_B.tolist()
+    assert [1, 0, 1] == tagged.rows_N.tolist()
+
+
+def test_a_result_continues_the_trace_of_its_record_and_a_dead_letter_keeps_its_headers() -> None:
+    class Renamed(NoTraces):
+        def continue_trace(self, record: Record) -> Record:
+            return msgspec.structs.replace(record, headers=(("traceparent", b"new"),))
+
+    given = batch(["a", NoText("text", "missing")])
+    given.records = [msgspec.structs.replace(record, headers=(("traceparent", b"old"),)) for record in given.records]
+    given.trace = Renamed()
+    result, dead_letter = records_of(encode(given, {"a": entry(JOY)}))
+    assert ("traceparent", b"new") in list(result.headers)
+    assert ("traceparent", b"old") in list(dead_letter.headers)

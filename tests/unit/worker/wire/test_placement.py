@@ -1,0 +1,41 @@
+"""The partition of a result, for each setting and each pair of topics."""
+
+import pytest
+
+from emotag_worker.errors import SettingsError
+from emotag_worker.wire.placement import BY_KEY, Choice, Placement, place_dead_letters, place_results
+
+
+@pytest.mark.parametrize(
+    ("choice", "inputs", "outputs", "expected"),
+    [
+        ("auto", 4, 4, Placement(4)),
+        ("auto", 4, 3, BY_KEY),
+        ("auto", 4, 8, BY_KEY),
+        ("input", 4, 4, Placement(4)),
+        ("input", 4, 8, Placement(8)),
+        ("key", 4, 4, BY_KEY),
+        ("key", 4, 3, BY_KEY),
+    ],
+)
+def test_the_setting_and_the_numbers_of_partitions_decide(
+    choice: Choice, inputs: int, outputs: int, expected: Placement
+) -> None:
+    assert expected == place_results(choice, inputs, outputs, topic="emotions")
+    assert expected == place_dead_letters(choice, inputs, outputs)
+
+
+def test_too_few_partitions_for_the_inputs_are_refused_with_both_remedies() -> None:
+    with pytest.raises(SettingsError, match=r"EMOTAG_OUTPUT__PARTITION.*emotions has 3.*input topic has 4.*=key"):
+        place_results("input", 4, 3, topic="emotions")
+
+
+def test_dead_letters_whose_topic_has_too_few_partitions_are_placed_by_key() -> None:
+    """Many dead-letter topics have one partition on purpose."""
+    assert place_dead_letters("input", 4, 1) == BY_KEY
+
+
+def test_records_of_one_partition_share_a_partition_also_if_it_was_added_later() -> None:
+    assert [0, 3, 0, 1] == [Placement(4).choose(partition) for partition in (0, 3, 4, 5)]
+    assert BY_KEY.choose(3) is None
+    assert ("input", "key") == (Placement(4).by, BY_KEY.by)

@@ -1,0 +1,76 @@
+"""Checks of paths and names before torch is imported: a typo is reported at once, not after seconds of loading."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emotag_training.recipe import Recipe
+
+
+def check_run(recipe: "Recipe", out: Path, trackers: Sequence[str]) -> None:
+    """Check everything that a run reads from disk, its output directory and its trackers.
+
+    Raises:
+        TrainingError: a file or folder is missing, --out is a file, or a tracker is unknown or not installed.
+    """
+    from emotag_training.errors import OutputError, TeacherError
+    from emotag_training.loop.trackers import require_trackers
+
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"--out {out}: it is a file; name a directory")
+    check_encoder(recipe.encoder.name)
+    teacher = recipe.distillation.teacher
+    if teacher and not Path(teacher).is_file():
+        raise TeacherError(f"distillation.teacher = {teacher!r}: file not found; write it with `emotag-train distill`")
+    require_trackers(trackers)
+    check_data_set(recipe.data.source)
+
+
+def check_data_set(data: str) -> None:
+    """Check that a folder has the files to train on and to measure on; other data sets are checked when they are read.
+
+    Raises:
+        DataError: the folder, or a file in it, is missing, or a split has several files.
+    """
+    from emotag_training.data.sources import find_local_files
+
+    if (local := find_local_files(data)) is not None:
+        for split in ("train", "dev"):
+            local.find(split)
+
+
+def check_encoder(name: str) -> None:
+    """Check that an encoder named by a path is a folder with an encoder; a short name never means a folder.
+
+    Raises:
+        EncoderError: the folder or its config.json is missing.
+    """
+    from emotag_training.encoders.names import ORIGINS
+    from emotag_training.errors import EncoderError
+
+    if name in ORIGINS:
+        return
+    folder = Path(name)
+    is_path = folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or folder.is_dir()
+    if is_path and not (folder / "config.json").is_file():
+        reason = "it has no config.json" if folder.is_dir() else "folder not found"
+        raise EncoderError(
+            f"--encoder {name}: {reason}; name a folder that transformers' save_pretrained wrote, `minilm`, or a hub id"
+            " such as distilbert-base-uncased"
+        )
+
+
+def check_teachers(paths: Sequence[Path]) -> None:
+    """Check that the models and predictions to distill from exist.
+
+    Raises:
+        TeacherError: a path does not exist.
+    """
+    from emotag_training.errors import TeacherError
+
+    for path in paths:
+        if not path.exists():
+            raise TeacherError(
+                f"{path}: not found; name a model's directory, or a file that `emotag-train distill` wrote"
+            )

@@ -1,0 +1,43 @@
+"""Read the model and the labelled texts that a command names."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emotag_model.artifact import Artifact
+    from emotag_training.data.sources import DataSet
+    from emotag_training.data.split import Split
+
+
+def load_model(model: Path | None) -> "Artifact":
+    """Load an artifact: the shipped model if *model* is None."""
+    from emotag_model import artifact
+
+    return artifact.load(model or artifact.DEFAULT)
+
+
+def read_labelled_texts(data: str, split: str, labels: tuple[str, ...]) -> "tuple[Split, Split | None]":
+    """Return the texts to measure on, and the training texts, or None if these are the same or not available."""
+    from emotag_training.data import sources
+    from emotag_training.data.table import FORMATS, load_split
+
+    if Path(data).is_file():
+        return load_split(Path(data), labels), None
+    found = sources.find_data_set(data)
+    if Path(split).suffix[1:] in FORMATS or (Path(split).suffix and Path(split).is_file()):
+        return load_split(Path(split), labels), read_train_split(found)
+    return found.read(split).split(labels), None if split == "train" else read_train_split(found)
+
+
+def read_train_split(found: "DataSet") -> "Split | None":
+    """Return the training texts; None if the data set has none."""
+    return found.read("train").split() if found.has("train") else None
+
+
+def use_all_cores() -> None:
+    """Let torch use every core that this process may use."""
+    import torch
+
+    from emotag_model.engines.device import count_usable_cores
+
+    torch.set_num_threads(count_usable_cores())

@@ -1,0 +1,79 @@
+"""The command `tune`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .app import GOEMOTIONS, Data, app, format_examples
+from .inputs import read_train_split, use_all_cores
+from .render import print_figures, warn_of_few_texts
+
+if TYPE_CHECKING:
+    from emotag_model.artifact import Artifact
+
+POLICY = (
+    "f1 (default): the threshold of each label with the best F1 on dev; precision@0.8: the smallest one with that"
+    " precision; fixed:0.5: the same for all labels. With --calibrate the default is the model's own policy."
+)
+
+
+@app.command(
+    epilog=format_examples(
+        "emotag-train tune --model runs/mine --data mine --policy precision@0.8",
+        "emotag-train tune --model runs/mine --data mine --calibrate",
+    )
+)
+def tune(
+    model: Annotated[Path, typer.Option("--model", metavar="DIR", help="Directory of the model to change.")],
+    data: Data = GOEMOTIONS,
+    policy: Annotated[str | None, typer.Option(metavar="POLICY", help=POLICY)] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Also fit Platt scaling on dev. This changes the weights.")
+    ] = False,
+) -> None:
+    """Choose new thresholds for a model, without training.
+
+    The directory is changed in place: thresholds, figures and card.
+    Without --calibrate the weights stay the same, so a cache of their results stays valid.
+    """
+    from emotag_model import artifact
+    from emotag_training.data import sources
+    from emotag_training.evaluation.thresholds import parse_policy
+
+    trained = artifact.load(model)
+    parse_policy(policy or "f1")
+    found = sources.find_data_set(data)
+    read = found.read("dev")
+
+    from rich.console import Console
+
+    from emotag_model.weights import DTYPES
+    from emotag_training.evaluation import tuning
+    from emotag_training.evaluation.evaluate import tokenize
+    from emotag_training.report.card import render_card
+
+    use_all_cores()
+    dev = tokenize(trained, read.split(trained.config.labels))
+    policy = policy or (trained.thresholds.policy if calibrate else "f1")
+    weighted = tuning.calibrate(trained, dev) if calibrate else trained
+    tuned = tuning.tune(weighted, dev, policy, shared_with=read_train_split(found))
+    if calibrate:
+        stored = next(short for short, dtype in DTYPES.items() if dtype == trained.weights_dtype)
+        artifact.save(tuned, model, card=render_card(tuned), dtype=stored)
+    else:
+        artifact.save_tuned(tuned, model, card=render_card(tuned))
+    figures = tuned.metrics["dev"]
+    print_figures(Console(stderr=True), figures)
+    warn_of_few_texts(figures["texts"], figures["left_out_of_ranking"])
+    _report(artifact.load(model), model, calibrated=calibrate)
+
+
+def _report(made: "Artifact", model: Path, *, calibrated: bool) -> None:
+    version = f" {made.version}," if calibrated else ""
+    typer.echo(f"{model}:{version} thresholds {made.thresholds_version} ({made.thresholds.policy})")
+    if made.thresholds.policy.startswith("precision@"):
+        pairs = zip(made.thresholds.labels, made.thresholds.values, strict=True)
+        never = [label for label, threshold in pairs if threshold == 1.0]
+        if never:
+            typer.echo(f"no threshold is that precise on dev, so the model never gives: {', '.join(never)}")

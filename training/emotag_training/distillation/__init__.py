@@ -1,0 +1,1 @@
+"""Teachers: soft labels of trained models for a student to learn from."""

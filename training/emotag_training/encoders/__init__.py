@@ -1,0 +1,1 @@
+"""Pretrained encoders that a training run starts from."""

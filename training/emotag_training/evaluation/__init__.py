@@ -1,0 +1,1 @@
+"""Measure a model on labelled texts: metrics, intervals, calibration, thresholds."""

@@ -1,0 +1,1 @@
+"""Write a trained model: artifact, ONNX."""

@@ -1,0 +1,1 @@
+"""Render figures: model card, HTML report, plots, tables."""

@@ -1,0 +1,336 @@
+"""One training run, from a recipe to an artifact.
+
+    read texts → load encoder, build model → fit → write the artifact
+
+Every process that torchrun started executes it; the first one writes and displays.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from emotag_model.artifact import CONFIG
+from emotag_model.distilbert_cnn import DistilBertCNN
+from emotag_model.engines.device import choose_device, count_usable_cores
+from emotag_model.forward import compute_probabilities
+from emotag_model.tokens import Tokens
+from emotag_training.errors import DataError, EncoderError, Interrupted, RecipeError
+
+from .data import sources
+from .data.split import Split, TokenizedSplit
+from .distillation.folds import mark_fold
+from .distillation.teacher import FILE as TEACHER
+from .distillation.teacher import Teacher, blend_targets, load_teacher
+from .encoders.pretrained import PretrainedEncoder, load_encoder
+from .evaluation.evaluate import compute_figures
+from .evaluation.metrics import find_ranked_labels
+from .evaluation.thresholds import choose_thresholds
+from .export.artifact_writer import export
+from .loop.checkpoint import Checkpoints
+from .loop.distributed import Ranks, count_local_processes, format_command, join_processes
+from .loop.fit import fit
+from .loop.interrupt import Interrupt
+from .loop.kernel_sizes import narrow_kernels, parse_kernel_sizes
+from .loop.precision import autocast, measure_fastest_precision
+from .loop.state import Run
+from .loop.trackers import open_watchers, require_trackers
+from .presets import apply_changes
+from .recipe import FILE as RECIPE
+from .recipe import DataSection, DistillationSection, Recipe
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of a run.
+
+    Attributes:
+        annotated: all training texts with the annotators' labels.
+        train: the texts to train on: with soft labels and without the fold, if the recipe names them.
+        dev: the texts to measure on.
+        teacher: the source of the soft labels, if any.
+    """
+
+    annotated: Split
+    train: Split
+    dev: Split
+    teacher: Teacher | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that is ready to fit.
+
+    Attributes:
+        recipe: with `auto` resolved.
+        dev: tokenized once for everything that measures on it.
+    """
+
+    recipe: Recipe
+    out: Path
+    texts: Texts
+    encoder: PretrainedEncoder
+    model: DistilBertCNN
+    tokens: Tokens
+    dev: TokenizedSplit
+    checkpoints: Checkpoints
+    ranks: Ranks
+    device: torch.device
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.recipe.run.name or self.out.resolve().name
+
+    @property
+    def writes_teacher(self) -> bool:
+        """True if the run writes predictions to distill from instead of an artifact."""
+        return _writes_teacher(self.encoder, self.recipe)
+
+    @property
+    def again(self) -> str:
+        """The command that continues the run, as the end of a message."""
+        return f"continue with: {format_command('fit', '--resume', '--out', str(self.out))}"
+
+
+def train(
+    recipe: Recipe, out: Path, *, resume: bool, trackers: Sequence[str], console: Console
+) -> dict[str, Any] | None:
+    """Train a model by *recipe* and write it to *out*: an artifact, or predictions to distill from.
+
+    Args:
+        resume: continue the unfinished run in *out*.
+        trackers: as for `open_watchers`.
+
+    Returns:
+        The figures on dev; None in all processes but the first.
+
+    Raises:
+        Interrupted: the run stopped on request; its checkpoint was written.
+        TrainingError, DeviceUnknown, OSError: the run cannot start or continue, or cannot write.
+    """
+    require_trackers(trackers)
+    recipe = apply_changes(recipe, {"run.device": choose_device(recipe.run.device)})
+    with join_processes(recipe.run.device) as (ranks, device):
+        job = prepare(recipe, out, resume=resume, ranks=ranks, device=device)
+        run = _fit(job, resume=resume, trackers=trackers, console=console)
+        if not ranks.leads:
+            return None
+        console.print(f"trained at {run.examples_per_s:.0f} texts/s in {job.recipe.run.precision}")
+        return _write_result(job, run)
+
+
+def prepare(recipe: Recipe, out: Path, *, resume: bool, ranks: Ranks, device: torch.device) -> Job:
+    """Read the texts, build the model, resolve `auto`, and begin a checkpoint.
+
+    Raises:
+        TrainingError, OSError: the run cannot start.
+    """
+    torch.set_num_threads(max(1, count_usable_cores() // count_local_processes()))
+    texts = read_texts(recipe.data, recipe.distillation)
+    if not resume:
+        Checkpoints(out, recipe, texts.train, texts.dev).refuse_unfinished()
+    encoder, model = build_model(recipe, texts.train.labels)
+    _check_output(recipe, encoder, out)
+    out.mkdir(parents=True, exist_ok=True)  # a wrong path must fail now, not after an hour of training
+    model.to(device)
+    # Measured before `fit` sets its seed: the measurement draws dropout, which must not change the run.
+    if recipe.run.precision == "auto":
+        bf16 = ranks.agree(0.0, measure_fastest_precision(model, device) == "bf16")[1]
+        recipe = apply_changes(recipe, {"run.precision": "bf16" if bf16 else "fp32"})
+    checkpoints = Checkpoints(out, recipe, texts.train, texts.dev, processes=ranks.world)
+    if ranks.leads:
+        checkpoints.begin(recipe, format_command(*sys.argv[1:]), again=resume)
+    tokens = Tokens(encoder.tokenizer, max_tokens=recipe.encoder.max_tokens)
+    dev = TokenizedSplit.of(texts.dev, tokens)
+    return Job(recipe, out, texts, encoder, model, tokens, dev, checkpoints, ranks, device)
+
+
+def _writes_teacher(encoder: PretrainedEncoder, recipe: Recipe) -> bool:
+    return encoder.only_teaches or bool(recipe.data.fold)
+
+
+def _check_output(recipe: Recipe, encoder: PretrainedEncoder, out: Path) -> None:
+    """Raise `RecipeError` if the run writes no artifact, but has to calibrate or replace one."""
+    if not _writes_teacher(encoder, recipe):
+        return
+    if recipe.run.calibrate:
+        raise RecipeError("run.calibrate = true: this run writes no artifact to calibrate; remove the key")
+    if (out / CONFIG).exists():
+        raise RecipeError(f"{out} contains an artifact, and this run writes none: choose another --out")
+
+
+def _fit(job: Job, *, resume: bool, trackers: Sequence[str], console: Console) -> Run:
+    """Fit the model; on request to stop, raise `Interrupted` with the command that continues."""
+    leads, mask_id = job.ranks.leads, _find_mask_id(job)
+    run, stopped = None, ""
+    try:
+        with (
+            open_watchers(
+                console if leads else Console(quiet=True),
+                trackers if leads else (),
+                out=job.out,
+                name=job.name,
+                parameters=job.recipe.flatten(),
+            ) as progress,
+            Interrupt() as stop,
+        ):
+            run = fit(
+                job.model,
+                TokenizedSplit.of(job.texts.train, job.tokens),
+                job.dev,
+                job.recipe,
+                progress=progress,
+                device=job.device,
+                mask_id=mask_id,
+                checkpoints=job.checkpoints,
+                resume=resume,
+                stop=stop,
+                ranks=job.ranks,
+            )
+    except Interrupted as interrupted:
+        stopped = str(interrupted)
+    # Raised outside the handler: there it would keep the frame of `fit` alive, and with it the process group.
+    if run is None:
+        raise Interrupted(f"{stopped}; {job.again}")
+    return run
+
+
+def _find_mask_id(job: Job) -> int:
+    """Return the id of the encoder's mask token; 0 if the recipe masks no tokens."""
+    if not job.recipe.encoder.token_masking:
+        return 0
+    try:
+        return job.tokens.id_of("[MASK]", "<mask>")
+    except ValueError as error:
+        raise EncoderError(
+            f"encoder {job.recipe.encoder.name!r} has no mask token: set encoder.token_masking=0"
+        ) from error
+
+
+def _write_result(job: Job, run: Run) -> dict[str, Any]:
+    """Write the artifact, or the predictions to distill from, and delete the checkpoint; return the figures on dev."""
+    try:
+        if job.writes_teacher:
+            (job.out / RECIPE).write_text(job.recipe.toml(), encoding="utf-8")
+            figures = _write_teacher(job, run)
+        else:
+            figures = export(
+                run.model,
+                job.encoder.tokenizer,
+                job.out,
+                train=job.texts.annotated,
+                dev=job.dev,
+                recipe=job.recipe,
+                name=job.name,
+                record=_describe(job, run),
+            )
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted after the last epoch; {job.again}") from None
+    job.checkpoints.remove()
+    return figures
+
+
+def _describe(job: Job, run: Run) -> dict[str, Any]:
+    """Return the record of a run, for training.json."""
+    return {
+        "command": job.checkpoints.command,
+        "encoder": job.encoder.origin,
+        "preset": job.recipe.preset,
+        "recipe": job.recipe.model_dump(),
+        "seed": job.recipe.run.seed,
+        "teachers": [] if job.texts.teacher is None else list(job.texts.teacher.versions),
+        "processes": job.ranks.world,
+        "minutes": round(run.total_s / 60, 1),
+        "examples_per_s": round(run.examples_per_s, 1),
+        "best_epoch": run.best_epoch,
+        "epochs": run.history,
+    }
+
+
+def _write_teacher(job: Job, run: Run) -> dict[str, Any]:
+    """Write the model's predictions for the training texts, and return its figures on dev, with thresholds tuned there.
+
+    The predictions cover all training texts; after a run that left a fold out, only that fold. They are computed in the
+    precision of the training, because a large model would be slow in another one.
+    """
+    split, fold = job.texts.annotated, job.recipe.data.fold
+    rows = np.flatnonzero(mark_fold(split, fold)) if fold else np.arange(len(split))
+    predicted = TokenizedSplit.of(split.take(rows), job.tokens)
+    with autocast(job.recipe.run.precision, job.device):
+        rows_NK, dev_MK = (
+            compute_probabilities(run.model, texts.token_ids, device=job.device) for texts in (predicted, job.dev)
+        )
+    of_train_NK = np.zeros((len(split), len(split.labels)), np.float32)
+    of_train_NK[rows] = rows_NK
+    models_N = np.zeros(len(split), np.int64)
+    models_N[rows] = 1
+    teacher = Teacher(
+        of_train_NK, split.labels, split.sha256, (run.version,), dev_MK=dev_MK, models_N=models_N if fold else None
+    )
+    teacher.save(job.out / TEACHER)
+    thresholds = choose_thresholds(dev_MK, job.texts.dev, job.recipe.run.threshold)
+    return compute_figures(dev_MK, thresholds, job.texts.dev, shared_with=split)
+
+
+def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedEncoder, DistilBertCNN]:
+    """Load the recipe's encoder, and build the untrained model on it.
+
+    Raises:
+        EncoderError: the encoder cannot be loaded.
+        RecipeError: the encoder does not fit the recipe.
+    """
+    encoder, head = recipe.encoder, recipe.head
+    start = load_encoder(encoder.name)
+    if start.only_teaches and encoder.cache_frozen:
+        raise RecipeError(f"encoder.cache_frozen = true: encoder {encoder.name!r} cannot be cached")
+    layers = start.dimensions["n_layers"]
+    if (encoder.trainable_layers or 0) > layers:
+        raise RecipeError(
+            f"encoder.trainable_layers = {encoder.trainable_layers}: encoder {encoder.name!r} has {layers}"
+        )
+    torch.manual_seed(recipe.run.seed)  # the head's first weights are drawn here
+    sizes = parse_kernel_sizes(head.kernel_sizes)
+    attention = {"attention_heads": head.attention_heads} if head.attention_heads else {}
+    try:
+        model = start.grow(
+            labels=labels,
+            max_tokens=encoder.max_tokens,
+            kernel_size=max(sizes),
+            head_dropout=head.dropout,
+            encoder_dropout=encoder.dropout,
+            **attention,
+        )
+    except ValueError as error:  # a shape that no model can have
+        raise RecipeError(f"encoder {encoder.name!r} does not fit the recipe: {error}") from error
+    narrow_kernels(model, sizes)
+    return start, model
+
+
+def read_texts(data: DataSection, distillation: DistillationSection) -> Texts:
+    """Read the texts of a run: annotated, soft-labelled, and without the fold that the recipe leaves out.
+
+    Raises:
+        DataError, TeacherError: the texts or the teacher cannot be used.
+    """
+    found = sources.find_data_set(data.source)
+    annotated, dev = sources.read_train_and_dev(found)
+    if data.limit is not None:
+        annotated, dev = (split.take(range(min(data.limit, len(split)))) for split in (annotated, dev))
+    teacher = load_teacher(Path(distillation.teacher)) if distillation.teacher else None
+    train_split = annotated if teacher is None else blend_targets(annotated, teacher, share=distillation.share)
+    if data.fold:
+        train_split = train_split.take(np.flatnonzero(~mark_fold(train_split, data.fold)))
+    if not find_ranked_labels(dev.targets_NK).any():
+        among_first = f"the first {data.limit} of " if data.limit else ""
+        raise DataError(
+            f"{found.read('dev').source}: {among_first}its texts all have the same labels, so no model can be"
+            " measured on them; for at least one label, dev needs texts with it and texts without it: split all texts"
+            f" at random{', or raise data.limit' if data.limit else ''}"
+        )
+    return Texts(annotated, train_split, dev, teacher)

@@ -1,0 +1,1 @@
+"""List dead letters and put them back on their input topic."""

@@ -1,0 +1,1 @@
+"""Read the input topic as a member of the consumer group."""

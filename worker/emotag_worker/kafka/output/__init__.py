@@ -1,0 +1,1 @@
+"""Write results and dead letters, and commit the offsets of their records."""

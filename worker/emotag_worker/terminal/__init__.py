@@ -1,0 +1,1 @@
+"""Commands that a person types and reads: produce, tail, tables."""

@@ -1,0 +1,1 @@
+"""From bytes to values and back, without any client: records, results, dead letters."""

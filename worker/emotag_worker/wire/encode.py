@@ -1,0 +1,201 @@
+"""Encode an answer as the bytes of a result, and a bad record as a dead letter."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+import msgspec
+from pydantic_core import to_json
+
+from emotag_schemas.dead_letter import NAMES, DeadLetterHeaders, StubHeaders, split_attempts
+from emotag_schemas.labels import derive_ekman, derive_sentiment
+from emotag_schemas.result import CE_HEADERS, build_cloudevents_headers, format_rfc3339
+from emotag_worker.errors import BadRecord
+
+from .decode import Decoded
+from .placement import BY_KEY, Placement
+from .record import Headers, Outgoing, Record
+
+REPLACED = frozenset(CE_HEADERS) | {
+    *("content-encoding", "__value_schema_id"),
+    *("ce_datacontenttype", "ce_datacontentencoding", "ce_dataschema", "ce_dataref", "ce_subject"),
+}
+"""Headers, in lower case, that describe the input's own event and value. The result has another event and value."""
+
+MAX_LETTER_BYTES = 32 * 1024 * 1024
+"""A dead letter with a larger value becomes a stub: librdkafka does not decompress zstd to more than 100 MB, so its
+consumers could not read the letter, and would stand still at it."""
+
+MAX_STUB_KEY_BYTES = 1024
+"""The largest key that a stub repeats: the key may be the reason why the brokers refuse the dead letter."""
+
+
+TombstoneAction = Literal["forward", "skip", "dead_letter"]
+"""The handling of a record without a value: the values of `input.tombstones` without `auto`."""
+
+
+class TextResult(msgspec.Struct, frozen=True):
+    """The emotions of one text.
+
+    Attributes:
+        emotions: label and score of the emotions over their thresholds, best first.
+        scores: of all labels, if the settings ask for them.
+        cached: the answer was read from the cache.
+    """
+
+    emotions: tuple[tuple[str, float], ...]
+    scores: Mapping[str, float] | None
+    truncated: bool
+    cached: bool
+
+
+@dataclass(frozen=True)
+class RecordEncoder:
+    """Encodes results and dead letters.
+
+    Attributes:
+        model: name, version and thresholds, as every result contains them.
+        results, dead_letters: the rules for their partitions.
+        input_timestamps: results have the timestamp of their input record; without it, the time of writing.
+        tombstones: the handling of records without a value.
+    """
+
+    model: Mapping[str, str]
+    output_topic: str
+    dlq_topic: str
+    group_id: str
+    worker_version: str
+    results: Placement = BY_KEY
+    dead_letters: Placement = BY_KEY
+    input_timestamps: bool = True
+    tombstones: TombstoneAction = "dead_letter"
+
+    @cached_property
+    def _model_json(self) -> bytes:
+        return to_json(self.model)
+
+    def encode_result(self, record: Record, decoded: Decoded, answer: TextResult, now: datetime) -> Outgoing:
+        """Encode the result of *record*: its key, its producer's headers, and the emotions."""
+        value = b'{"id":%b,%b,"model":%b,"source":{"topic":%b,"partition":%d,"offset":%d,"timestamp":%b},%b}' % (
+            to_json(decoded.id),
+            _encode_emotions(answer.emotions, truncated=answer.truncated, cached=answer.cached)
+            if answer.scores is None
+            else _encode_text_result(answer),
+            self._model_json,
+            to_json(record.topic),
+            record.partition,
+            record.offset,
+            to_json(None if record.timestamp_ms is None else format_timestamp(record.timestamp_ms)),
+            # The metadata's bytes are copied, not parsed again: a consumer gets exactly what the producer wrote.
+            b'"tagged_at":"%b","metadata":%b' % (format_rfc3339(now).encode(), decoded.metadata_json or b"null"),
+        )
+        place = f"/{record.topic}/{record.partition}/{record.offset}"
+        headers = [
+            *_copy_headers(record),
+            *build_cloudevents_headers(decoded.id, source=place, time=now),
+        ]
+        timestamp_ms = record.timestamp_ms if self.input_timestamps else None
+        partition = self.results.choose(record.partition)
+        return Outgoing(self.output_topic, record.key, value, headers, timestamp_ms, partition)
+
+    def encode_tombstone(self, record: Record) -> Outgoing:
+        """Encode the tombstone that deletes the results with the key of *record*, in their partition."""
+        timestamp_ms = record.timestamp_ms if self.input_timestamps else None
+        partition = self.results.choose(record.partition)
+        return Outgoing(self.output_topic, record.key, None, _copy_headers(record), timestamp_ms, partition)
+
+    def encode_dead_letter(self, record: Record, error: BadRecord, now: datetime) -> Outgoing:
+        """Encode *record* as a dead letter: unchanged, plus headers that say why the worker refused it."""
+        own, attempts_before = split_attempts(record.headers or ())
+        why = DeadLetterHeaders(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            class_name=f"emotag.worker.{error.stage}",
+            exception_class=type(error).__name__,
+            exception_message=str(error),
+            stage=error.stage,
+            # The worker refuses a record at the first failure: halving a batch for the device is no second attempt.
+            attempts=attempts_before + 1,
+            consumer_group=self.group_id,
+            failed_at=now,
+            worker_version=self.worker_version,
+        )
+        headers: Headers = [*own, *why.to_headers()]
+        partition = self.dead_letters.choose(record.partition)
+        letter = Outgoing(self.dlq_topic, record.key, record.value, headers, record.timestamp_ms, partition)
+        if len(record.value or b"") > MAX_LETTER_BYTES:
+            return self.encode_stub(letter, record, f"the value has more than {MAX_LETTER_BYTES} bytes")
+        return letter
+
+    def encode_stub(self, dead_letter: Outgoing, record: Record, refusal: str) -> Outgoing:
+        """Encode a dead letter that the brokers refuse without its record: the reason, and how to find the record.
+
+        Args:
+            refusal: the brokers' reason.
+        """
+        value = record.value or b""
+        stub = StubHeaders(value_bytes=len(value), value_sha256=hashlib.sha256(value).hexdigest(), refusal=refusal)
+        key = record.key
+        if key is None or len(key) > MAX_STUB_KEY_BYTES:
+            key = f"{record.topic}-{record.partition}-{record.offset}".encode()
+        headers: Headers = [*dead_letter.headers[-len(NAMES) :], *stub.to_headers()]
+        return Outgoing(self.dlq_topic, key, None, headers, dead_letter.timestamp_ms, dead_letter.partition)
+
+
+def _copy_headers(record: Record) -> list[tuple[str, bytes | None]]:
+    """Return the producer's headers for a record on the output topic."""
+    own, _ = split_attempts(record.headers or ())
+    return [(name, content) for name, content in own if name.lower() not in REPLACED]
+
+
+def list_emotions(emotions: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
+    """Return the emotions as the contract's JSON objects."""
+    return [{"label": label, "score": _round(score)} for label, score in emotions]
+
+
+def round_scores(scores: Mapping[str, float]) -> dict[str, float]:
+    """Return the score of each label with as many digits as a result has."""
+    return {label: _round(score) for label, score in scores.items()}
+
+
+def format_timestamp(timestamp_ms: int) -> str | None:
+    """Format a record's timestamp as RFC 3339; return None if its year is not one that a date can have."""
+    seconds, ms = divmod(timestamp_ms, 1000)
+    second = _format_second(seconds)
+    return second and f"{second}.{ms:03}Z"
+
+
+@lru_cache(maxsize=8192)  # a text that repeats often has the same emotions each time
+def _encode_emotions(emotions: tuple[tuple[str, float], ...], *, truncated: bool, cached: bool) -> bytes:
+    return _encode_text_result(TextResult(emotions, None, truncated=truncated, cached=cached))
+
+
+def _encode_text_result(answer: TextResult) -> bytes:
+    """Return the fields of a result that depend on its text alone, as the inside of a JSON object."""
+    emotions = dict(answer.emotions)
+    return to_json(
+        {
+            "emotions": list_emotions(answer.emotions),
+            "sentiment": derive_sentiment(emotions),
+            "ekman": derive_ekman(emotions),
+            "scores": None if answer.scores is None else round_scores(answer.scores),
+            "truncated": answer.truncated,
+            "cached": answer.cached,
+        }
+    )[1:-1]
+
+
+def _round(score: float) -> float:
+    return round(score, 4)
+
+
+@lru_cache(maxsize=1024)  # most records of a batch were written within a few seconds
+def _format_second(seconds: int) -> str | None:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
+    except (OverflowError, ValueError, OSError):
+        return None
