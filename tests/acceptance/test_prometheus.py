@@ -65,6 +65,7 @@ EXPECTED = {
     ("EmotagUnknownTokens", "emotag"),
     ("EmotagNoProgress", "stuck"),
     ("EmotagLagGrowing", "stuck"),
+    ("EmotagLagStays", "stuck"),
 }
 """Alerts that must fire, and the job of each."""
 

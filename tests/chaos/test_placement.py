@@ -5,9 +5,10 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
 from emotag_worker.local import LocalWorker
 from tests.conftest import Topics, create_topics
@@ -110,6 +111,30 @@ def _find_gaps(
         stream: max(after - before for before, after in itertools.pairwise([*times, ended]))
         for stream, times in arrivals_s.items()
     }
+
+
+@pytest.mark.timeout(180)
+def test_partitions_that_are_added_to_all_topics_get_their_own_results_without_a_restart(
+    bootstrap_servers: str, admin: AdminClient
+) -> None:
+    """Else the results of a new partition would move to another one at the restart of its worker."""
+    topics = create_topics(admin, partitions=2)
+    properties = json.dumps({"topic.metadata.refresh.interval.ms": 1000})
+    first = send(bootstrap_servers, topics.input, [text("thanks")])
+    with LocalWorker({**_describe(bootstrap_servers, topics), "EMOTAG_KAFKA__PROPERTIES": properties}) as worker:
+        worker.start()
+        read_until(bootstrap_servers, topics, 1, timeout_s=60)
+        for topic in (topics.output, topics.dlq, topics.input):
+            (growing,) = admin.create_partitions([NewPartitions(topic, 6)]).values()
+            growing.result()
+        producer, turns = new_producer(bootstrap_servers), itertools.cycle([b"bad", text("thanks").value])
+        for partition, value in zip([partition for partition in range(2, 6) for _ in "ab"], turns, strict=False):
+            producer.produce(topics.input, value=value, partition=partition)
+        assert 0 == producer.flush(30)
+        read = read_until(bootstrap_servers, replace(topics, partitions=6), 9, timeout_s=90)
+    assert len(first) + 8 == len(read.results) + len(read.dead)
+    for found in (read.results, read.dead):
+        assert all(partition == message.partition() for (partition, _), (message,) in found.items())
 
 
 def test_too_few_partitions_for_the_inputs_end_the_worker_before_it_reads(

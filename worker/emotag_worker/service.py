@@ -3,6 +3,9 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
+
+from confluent_kafka import Producer
 
 from emotag_model import artifact
 from emotag_model.engines.choice import find_candidates
@@ -28,6 +31,7 @@ from .kafka.offsets import OffsetReader, open_reader
 from .kafka.output.sink import DeliveryFailures, create_sink
 from .kafka.properties import is_eager
 from .kafka.retention import find_short_retentions
+from .kafka.topics import count_partitions
 from .lifecycle import Lifecycle
 from .liveness import compute_stuck_s
 from .observability.telemetry import Telemetry
@@ -66,7 +70,9 @@ def serve(
             return
         if backfill is not None:
             reader.repeat("finding the end of the range", backfill.find_ends)
-        placements = _choose_placements(settings, partitions, telemetry)
+        failures = DeliveryFailures()
+        producer = clients.create_producer(settings, source.note_error, failures)
+        placements = _choose_placements(settings, partitions, producer, telemetry)
         _warn_of_short_retentions(settings, reader, partitions[settings.input.topic], telemetry)
         tombstones, reason = choose_tombstone_action(settings)
         telemetry.report_tombstone_handling(tombstones, reason)
@@ -76,7 +82,8 @@ def serve(
         if lifecycle.stop.is_set():
             return
         # 3. Build the pipeline.
-        sink = _open_sink(settings, source)
+        sink = create_sink(settings, producer, failures)
+        sink.open()
         cache = _open_cache(settings, len(tagger.labels), telemetry)
         stack.callback(cache.close)
         encoder = _build_encoder(settings, tagger, placements, tombstones, version=version)
@@ -148,12 +155,17 @@ def open_source(
 
 
 def _choose_placements(
-    settings: Settings, partitions: Mapping[str, int], telemetry: Telemetry
+    settings: Settings, partitions: Mapping[str, int], producer: Producer, telemetry: Telemetry
 ) -> tuple[Placement, Placement]:
     """Return the placements of results and of dead letters, given the number of partitions of each topic."""
     choice, inputs = settings.output.partition, partitions[settings.input.topic]
-    results = place_results(choice, inputs, partitions[settings.output.topic], topic=settings.output.topic)
-    dead_letters = place_dead_letters(choice, inputs, partitions[settings.dlq.topic])
+    output, dlq = settings.output.topic, settings.dlq.topic
+
+    def recount(topic: str) -> int:
+        return count_partitions(producer, topic, within_s=settings.kafka.broker_timeout_s)
+
+    results = place_results(choice, inputs, partitions[output], topic=output, recount=partial(recount, output))
+    dead_letters = place_dead_letters(choice, inputs, partitions[dlq], recount=partial(recount, dlq))
     telemetry.report_placements(results.by, dead_letters.by, partitions)
     return results, dead_letters
 
@@ -195,13 +207,6 @@ def _report_engine(settings: Settings, tagger: EmotionTagger, telemetry: Telemet
     telemetry.report_engine_choice(tagger.engine, tagger.precision, choice.how, dict(choice.timings_ms), choice.reason)
     if settings.model.device == "auto" and not is_installed("torch") and (unused := count_gpus()):
         telemetry.report_unused_gpus(unused)
-
-
-def _open_sink(settings: Settings, source: KafkaSource) -> Sink:
-    failures = DeliveryFailures()
-    sink = create_sink(settings, clients.create_producer(settings, source.note_error, failures), failures)
-    sink.open()
-    return sink
 
 
 def _open_cache(settings: Settings, labels: int, telemetry: Telemetry) -> Cache:

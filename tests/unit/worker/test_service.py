@@ -22,7 +22,7 @@ from emotag_worker.settings import (
     Settings,
     TracesSettings,
 )
-from emotag_worker.wire.placement import BY_KEY, Placement
+from emotag_worker.wire.placement import Placement
 
 WITH_CACHE = Settings(cache=CacheSettings.model_validate({"url": "redis://r"}))
 
@@ -324,4 +324,4 @@ def test_results_and_dead_letters_get_the_partitions_of_their_input_as_far_as_to
     parts.partitions = {"texts": 4, "emotions": 4, "texts.dlq": 1}
     serve(lifecycle)
     encoder = parts.given["pipeline"]["encoder"]
-    assert (Placement(4), BY_KEY, True) == (encoder.results, encoder.dead_letters, encoder.input_timestamps)
+    assert (Placement(4), Placement(), True) == (encoder.results, encoder.dead_letters, encoder.input_timestamps)

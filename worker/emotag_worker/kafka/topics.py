@@ -6,7 +6,7 @@ from functools import partial
 from threading import Event
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic  # type: ignore[attr-defined]
 
 from emotag_worker.errors import RequestRefused
@@ -133,6 +133,20 @@ def await_topics(
     if missing and not stop.is_set():
         raise connection.explain_missing(missing, _list_names(client))
     return found
+
+
+def count_partitions(producer: Producer, topic: str, *, within_s: float) -> int:
+    """Return how many partitions a topic has now; *producer* can then write to all of them.
+
+    Raises:
+        BrokerUnavailable: no broker answered.
+    """
+    try:
+        found = producer.list_topics(topic, timeout=within_s)
+    except KafkaException as raised:
+        doing = f"counting the partitions of {topic}"
+        raise get_connection(producer).explain_outage(doing, within_s, raised.args[0]) from raised
+    return len(found.topics[topic].partitions)
 
 
 def request(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from emotag_schemas.result import CE_HEADERS, build_cloudevents_headers, format_
 from emotag_worker.errors import BadRecord
 
 from .decode import Decoded
-from .placement import BY_KEY, Placement
+from .placement import Placement
 from .record import Headers, Outgoing, Record
 
 REPLACED = frozenset(CE_HEADERS) | {
@@ -68,8 +68,8 @@ class RecordEncoder:
     dlq_topic: str
     group_id: str
     worker_version: str
-    results: Placement = BY_KEY
-    dead_letters: Placement = BY_KEY
+    results: Placement = field(default_factory=Placement)
+    dead_letters: Placement = field(default_factory=Placement)
     input_timestamps: bool = True
     tombstones: TombstoneAction = "dead_letter"
 

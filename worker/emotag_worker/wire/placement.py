@@ -1,6 +1,7 @@
 """Choose the partition of a result or a dead letter."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from emotag_worker.errors import SettingsError
@@ -8,15 +9,18 @@ from emotag_worker.errors import SettingsError
 Choice = Literal["auto", "input", "key"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Placement:
     """The rule by which the records of one topic get their partitions.
 
     Attributes:
         partitions: of the topic, if a record gets the partition of its input record; None if its key decides.
+        recount: asks the brokers for the number of partitions, because the topic may have grown.
     """
 
     partitions: int | None = None
+    recount: Callable[[], int] | None = field(default=None, compare=False)
+    _seen: set[int] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def by(self) -> Literal["input", "key"]:
@@ -26,19 +30,28 @@ class Placement:
     def choose(self, input_partition: int) -> int | None:
         """Return the partition for the answer to a record of *input_partition*; None if the key decides.
 
-        A partition that was added to the input meanwhile shares a partition with others: its order remains.
+        An input partition that was added meanwhile has a partition of its own if the topic has grown, too. Otherwise it
+        shares one with others: its order remains.
+
+        Raises:
+            BrokerUnavailable: the topic may have grown, but brokers do not answer.
         """
-        return None if self.partitions is None else input_partition % self.partitions
+        if self.partitions is None:
+            return None
+        if input_partition >= self.partitions and self.recount is not None and input_partition not in self._seen:
+            self.partitions = max(self.partitions, self.recount())
+            self._seen.add(input_partition)  # one question for each: the answer to the next record would be the same
+        return input_partition % self.partitions
 
 
-BY_KEY = Placement()
-
-
-def place_results(choice: Choice, inputs: int, outputs: int, *, topic: str) -> Placement:
+def place_results(
+    choice: Choice, inputs: int, outputs: int, *, topic: str, recount: Callable[[], int] | None = None
+) -> Placement:
     """Return the placement of the results.
 
     Args:
         inputs, outputs: the number of partitions of the input topic and of *topic*, the output topic.
+        recount: as for `Placement`.
 
     Raises:
         SettingsError: results shall have the partition of their input, but the output topic has too few.
@@ -48,15 +61,17 @@ def place_results(choice: Choice, inputs: int, outputs: int, *, topic: str) -> P
             f"output.partition is input (EMOTAG_OUTPUT__PARTITION), but {topic} has {outputs} partitions and the input "
             f"topic has {inputs}; add partitions to {topic}, or set EMOTAG_OUTPUT__PARTITION=key"
         )
-    return _follow_input(choice, inputs, outputs)
+    return _follow_input(choice, inputs, outputs, recount)
 
 
-def place_dead_letters(choice: Choice, inputs: int, outputs: int) -> Placement:
+def place_dead_letters(
+    choice: Choice, inputs: int, outputs: int, *, recount: Callable[[], int] | None = None
+) -> Placement:
     """Return the placement of the dead letters: that of results, but by key if their topic has too few partitions."""
-    return _follow_input(choice, inputs, outputs)
+    return _follow_input(choice, inputs, outputs, recount)
 
 
-def _follow_input(choice: Choice, inputs: int, outputs: int) -> Placement:
+def _follow_input(choice: Choice, inputs: int, outputs: int, recount: Callable[[], int] | None) -> Placement:
     """Return the placement by the input record's partition, where *choice* and the numbers of partitions permit it."""
     follows = outputs == inputs if choice == "auto" else choice == "input" and outputs >= inputs
-    return Placement(outputs) if follows else BY_KEY
+    return Placement(outputs, recount) if follows else Placement()

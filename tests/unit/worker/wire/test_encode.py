@@ -20,7 +20,7 @@ from emotag_worker.wire.encode import (
     list_emotions,
     round_scores,
 )
-from emotag_worker.wire.placement import BY_KEY, Placement
+from emotag_worker.wire.placement import Placement
 from emotag_worker.wire.record import Record
 
 ENCODER = RecordEncoder({"name": "one"}, "emotions", "dead", "group", "1.2")
@@ -115,7 +115,7 @@ def test_a_timestamp_is_formatted_in_utc_if_its_year_has_four_digits(timestamp_m
 
 def test_results_and_dead_letters_have_the_partition_that_their_placement_chooses() -> None:
     answer, error = TextResult((), None, truncated=False, cached=False), DeviceRejected(ValueError("x"))
-    for placement, expected in ((BY_KEY, None), (Placement(4), 1), (Placement(1), 0)):
+    for placement, expected in ((Placement(), None), (Placement(4), 1), (Placement(1), 0)):
         placed = replace(ENCODER, results=placement)
         assert expected == placed.encode_result(RECORD, Decoded("text", "id"), answer, NOW).partition
         placed = replace(ENCODER, dead_letters=placement)

@@ -3,19 +3,19 @@
 import pytest
 
 from emotag_worker.errors import SettingsError
-from emotag_worker.wire.placement import BY_KEY, Choice, Placement, place_dead_letters, place_results
+from emotag_worker.wire.placement import Choice, Placement, place_dead_letters, place_results
 
 
 @pytest.mark.parametrize(
     ("choice", "inputs", "outputs", "expected"),
     [
         ("auto", 4, 4, Placement(4)),
-        ("auto", 4, 3, BY_KEY),
-        ("auto", 4, 8, BY_KEY),
+        ("auto", 4, 3, Placement()),
+        ("auto", 4, 8, Placement()),
         ("input", 4, 4, Placement(4)),
         ("input", 4, 8, Placement(8)),
-        ("key", 4, 4, BY_KEY),
-        ("key", 4, 3, BY_KEY),
+        ("key", 4, 4, Placement()),
+        ("key", 4, 3, Placement()),
     ],
 )
 def test_the_setting_and_the_numbers_of_partitions_decide(
@@ -32,10 +32,22 @@ def test_too_few_partitions_for_the_inputs_are_refused_with_both_remedies() -> N
 
 def test_dead_letters_whose_topic_has_too_few_partitions_are_placed_by_key() -> None:
     """Many dead-letter topics have one partition on purpose."""
-    assert place_dead_letters("input", 4, 1) == BY_KEY
+    assert place_dead_letters("input", 4, 1) == Placement()
 
 
-def test_records_of_one_partition_share_a_partition_also_if_it_was_added_later() -> None:
-    assert [0, 3, 0, 1] == [Placement(4).choose(partition) for partition in (0, 3, 4, 5)]
-    assert BY_KEY.choose(3) is None
-    assert ("input", "key") == (Placement(4).by, BY_KEY.by)
+def test_an_input_partition_that_was_added_has_its_own_partition_if_the_topic_has_grown_too() -> None:
+    answers = iter([8])
+    placement = Placement(4, lambda: next(answers))
+    assert [0, 3, 4, 7, 4] == [placement.choose(partition) for partition in (0, 3, 4, 7, 4)]
+
+
+def test_an_input_partition_that_was_added_shares_a_partition_if_the_topic_is_as_small_as_before() -> None:
+    answers = iter([4, 4])
+    placement = Placement(4, lambda: next(answers))
+    assert [0, 1, 0, 1] == [placement.choose(partition) for partition in (4, 5, 4, 5)]
+    assert next(answers, None) is None
+
+
+def test_the_key_decides_without_a_number_of_partitions() -> None:
+    assert Placement().choose(3) is None
+    assert ("input", "key") == (Placement(4).by, Placement().by)

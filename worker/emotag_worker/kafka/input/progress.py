@@ -17,7 +17,7 @@ class ReadProgress:
         self._read: dict[Partition, int] = {}
         self._resumed: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
-        self._reached: set[Partition] = set()
+        self._empty: set[Partition] = set()
         self._committed: dict[Partition, int] = {}
         self._has_answered = False
 
@@ -30,7 +30,8 @@ class ReadProgress:
 
     def note_end(self, partition: Partition, offset: int) -> None:
         """The client has returned every record before *offset*, which was the end of the partition."""
-        self._reached.add(partition)
+        if partition not in self._read:
+            self._empty.add(partition)
         if self._read.get(partition, -1) <= offset:  # no record came after it
             self._ends[partition] = offset
 
@@ -58,7 +59,7 @@ class ReadProgress:
         for partition in partitions:
             for known in (self._read, self._resumed, self._ends, self._committed):
                 known.pop(partition, None)
-        self._reached -= partitions
+        self._empty -= partitions
 
     def find_committed(self, partition: Partition) -> int | None:
         """Return the offset that the group has committed; None if this worker does not know it."""
@@ -78,7 +79,7 @@ class ReadProgress:
 
     def is_proven(self, assigned: set[Partition]) -> bool:
         """Return True if this worker has committed records that it read, or had none to read in *assigned*."""
-        return self._has_answered or assigned <= self._reached.copy()
+        return self._has_answered or assigned <= self._empty.copy()
 
     def _is_drained(self, partition: Partition, end: int) -> bool:
         return self.is_committed(partition) and self._committed.get(partition, -1) < end

@@ -116,6 +116,7 @@ def test_a_worker_is_proven_by_a_committed_record_or_by_partitions_without_any()
     progress.forget({Q})
     assert not progress.is_proven({P, Q})
     progress.note_record(Q, 0)
+    progress.note_end(Q, 1)  # not an empty partition: the worker has read a record, which is not committed
     assert not progress.is_proven({P, Q})
     progress.note_committed({Q: 1})
     assert progress.is_proven({P, Q})
