@@ -184,6 +184,19 @@ def _take_all(take_turn: Function) -> Function:
     return lambda self, queue, taken, count, max_bytes: take_turn(self, queue, taken, len(queue.records), max_bytes)
 
 
+def _skip_all(_: Function) -> Function:
+    return lambda first, end, attempt: end
+
+
+def _count_once(_: Function) -> Function:
+    """Share the partitions that the topic had at the start."""
+    return lambda self, partition: None if self.partitions is None else partition % self.partitions
+
+
+def _always(_: Function) -> Function:
+    return lambda *args, **keywords: True
+
+
 def _never(_: Function) -> Function:
     return lambda *args, **keywords: False
 
@@ -271,6 +284,27 @@ MUTANTS = (
         "Placement.choose",
         _do_nothing,
         f"{PLACEMENT}::test_a_worker_killed_in_a_transaction_does_not_hold_up_the_results_of_others",
+    ),
+    Mutant(
+        "results of an added partition are placed by remainder until the restart",
+        "emotag_worker.wire.placement",
+        "Placement.choose",
+        _count_once,
+        f"{PLACEMENT}::test_partitions_that_are_added_to_all_topics_get_their_own_results_without_a_restart",
+    ),
+    Mutant(
+        "a worker is ready before its first commit",
+        "emotag_worker.kafka.input.progress",
+        "ReadProgress.is_proven",
+        _always,
+        "tests/unit/worker/kafka/input/test_progress.py",
+    ),
+    Mutant(
+        "records behind an unreadable batch are skipped with it",
+        "emotag_worker.kafka.input.unreadable",
+        "find_readable",
+        _skip_all,
+        "tests/unit/worker/kafka/input/test_unreadable.py",
     ),
     Mutant(
         "a worker gives up while the group waits for its last run",

@@ -70,19 +70,16 @@ def serve(
             return
         if backfill is not None:
             reader.repeat("finding the end of the range", backfill.find_ends)
-        failures = DeliveryFailures()
-        producer = clients.create_producer(settings, source.note_error, failures)
+        sink, producer = _build_sink(settings, source)
         placements = _choose_placements(settings, partitions, producer, telemetry)
         _warn_of_short_retentions(settings, reader, partitions[settings.input.topic], telemetry)
-        tombstones, reason = choose_tombstone_action(settings)
-        telemetry.report_tombstone_handling(tombstones, reason)
+        tombstones = _choose_tombstones(settings, telemetry)
         # 2. Load the model, which takes seconds.
         tagger = _load_tagger(settings, telemetry)
         _report_engine(settings, tagger, telemetry)
         if lifecycle.stop.is_set():
             return
         # 3. Build the pipeline.
-        sink = create_sink(settings, producer, failures)
         sink.open()
         cache = _open_cache(settings, len(tagger.labels), telemetry)
         stack.callback(cache.close)
@@ -170,6 +167,12 @@ def _choose_placements(
     return results, dead_letters
 
 
+def _choose_tombstones(settings: Settings, telemetry: Telemetry) -> TombstoneAction:
+    chosen, reason = choose_tombstone_action(settings)
+    telemetry.report_tombstone_handling(chosen, reason)
+    return chosen
+
+
 def _warn_of_short_retentions(settings: Settings, reader: OffsetReader, inputs: int, telemetry: Telemetry) -> None:
     topics = [settings.dlq.topic] + ([settings.output.topic] if settings.output.timestamp == "input" else [])
     waiting = [(settings.input.topic, partition) for partition in range(inputs)]
@@ -207,6 +210,12 @@ def _report_engine(settings: Settings, tagger: EmotionTagger, telemetry: Telemet
     telemetry.report_engine_choice(tagger.engine, tagger.precision, choice.how, dict(choice.timings_ms), choice.reason)
     if settings.model.device == "auto" and not is_installed("torch") and (unused := count_gpus()):
         telemetry.report_unused_gpus(unused)
+
+
+def _build_sink(settings: Settings, source: KafkaSource) -> tuple[Sink, Producer]:
+    failures = DeliveryFailures()
+    producer = clients.create_producer(settings, source.note_error, failures)
+    return create_sink(settings, producer, failures), producer
 
 
 def _open_cache(settings: Settings, labels: int, telemetry: Telemetry) -> Cache:

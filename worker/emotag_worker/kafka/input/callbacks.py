@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from emotag_worker.errors import StopWorker
 from emotag_worker.wire.record import Partition
+
+NOT_READY = frozenset({KafkaError._STATE, KafkaError._PREV_IN_PROGRESS})
+"""Errors of a partition that the client has only just been given, or that it stopped reading."""
 
 
 class CallbackGuard:
@@ -47,8 +50,8 @@ def ignore_others(
     return lambda client, partitions: callback(partitions) if client is current() else None
 
 
-def seek(consumer: Consumer, partition: Partition, offset: int) -> None:
-    """Read a partition from *offset*.
+def seek(consumer: Consumer, partition: Partition, offset: int) -> bool:
+    """Read a partition from *offset*; return False if the client is not ready to.
 
     Raises:
         StopWorker: the client cannot do so without a restart.
@@ -56,5 +59,8 @@ def seek(consumer: Consumer, partition: Partition, offset: int) -> None:
     try:
         consumer.seek(TopicPartition(*partition, offset))
     except KafkaException as error:
+        if error.args[0].code() in NOT_READY:
+            return False
         doing = f"cannot read {partition[0]}-{partition[1]} again from offset {offset}"
         raise StopWorker(f"{doing}: {error.args[0].str()}; restart the worker") from error
+    return True

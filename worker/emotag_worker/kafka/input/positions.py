@@ -19,6 +19,7 @@ from emotag_worker.kafka.output.sink import commit_offsets
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.wire.record import Partition
 
+from .callbacks import seek
 from .gap import find_gap
 from .progress import ReadProgress
 from .start import Starts, choose_starts
@@ -98,13 +99,17 @@ class Positions:
         diverged = DIVERGED.search(error.str()) if error.code() == KafkaError._LOG_TRUNCATION else None
         self._stopped[partition] = position, int(diverged[1]) if diverged else None
 
-    def rewind_stopped(self, partition: Partition, offset: int) -> bool:
-        """Continue at *offset* if the client stopped the partition, which cannot seek there; return False if not."""
-        if partition not in self._stopped:
-            return False
-        position, diverged = self._stopped[partition]
-        self._stopped[partition] = offset if position is None else min(position, offset), diverged
-        return True
+    def rewind(self, partition: Partition, offset: int) -> None:
+        """Continue at *offset*: at once, or with the next `settle` if the client cannot seek in the partition.
+
+        Raises:
+            StopWorker: as for `seek`.
+        """
+        if partition in self._stopped:
+            position, diverged = self._stopped[partition]
+            self._stopped[partition] = offset if position is None else min(position, offset), diverged
+        elif not seek(self._consumer, partition, offset):
+            self._stopped[partition] = offset, None
 
     def settle(self) -> Mapping[Partition, int]:
         """Log where new partitions begin, and continue those that the client stopped; retry later if that fails.

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from threading import Event
@@ -223,10 +224,10 @@ class KafkaSource:
         self._resume(self._ahead.drop(owned))
         if self._backfill is not None:
             self._backfill.read_again(owned)
+        read_again = partial(seek, self._consumer) if self._positions is None else self._positions.rewind
         for partition, offset in owned.items():
             self._progress.note_rewound(partition, offset)
-            if self._positions is None or not self._positions.rewind_stopped(partition, offset):
-                seek(self._consumer, partition, offset)
+            read_again(partition, offset)
 
     def member(self) -> Member:
         """Return this worker's membership of the group: brokers refuse the offsets of a replaced worker (KIP-447)."""
@@ -246,8 +247,7 @@ class KafkaSource:
         failed = self._keep(self._drop_gone(messages))
         forgotten, self._forgotten = self._forgotten, {}
         self.rewind(forgotten)
-        failure = self._callbacks.take_failure()
-        if failure is not None:
+        if (failure := self._callbacks.take_failure()) is not None:
             self.rewind(first_offsets(self._ahead))
         for message, error in failed:
             self._handle(message, error)

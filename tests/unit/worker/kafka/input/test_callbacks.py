@@ -37,7 +37,7 @@ def test_a_client_that_was_replaced_changes_nothing() -> None:
 def test_a_partition_that_cannot_be_read_again_stops_the_worker() -> None:
     class Client:
         def seek(self, _: Any) -> None:
-            raise KafkaException(KafkaError(KafkaError._STATE, "Erroneous state"))
+            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION, "Unknown partition"))
 
-    with pytest.raises(StopWorker, match="cannot read texts-1 again from offset 7: Erroneous state; restart"):
+    with pytest.raises(StopWorker, match="cannot read texts-1 again from offset 7: Unknown partition; restart"):
         seek(cast("Consumer", Client()), ("texts", 1), 7)

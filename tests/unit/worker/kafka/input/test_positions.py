@@ -33,6 +33,8 @@ class Client(Connected):
         self.commits: list[tuple[int, int, str]] = []
         self.read_from: dict[int, int] = {}
         self.refusals: list[int] = []
+        self.seeks: dict[int, int] = {}
+        self.busy: int | None = None
         self.progress = ReadProgress()
 
     def commit(self, *, offsets: Sequence[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
@@ -40,6 +42,11 @@ class Client(Connected):
             raise KafkaException(KafkaError(self.refusals.pop(0)))
         self.commits += [(at.partition, at.offset, at.metadata or "") for at in offsets]
         return []
+
+    def seek(self, at: TopicPartition) -> None:
+        if self.busy is not None:
+            raise KafkaException(KafkaError(self.busy))
+        self.seeks[at.partition] = at.offset
 
     def assignment(self) -> list[TopicPartition]:
         return [TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)]
@@ -221,6 +228,18 @@ def test_a_stopped_partition_continues_where_its_batches_begin_again(
     """Its last batch was aborted after the client stopped: those records exist, and none is skipped."""
     positions = positions_of(client := Client(), ChosenOffsets({0: Committed(12)}))
     positions.note_stopped((TOPIC, 0), position, error)
-    assert [True, False] == [positions.rewind_stopped(at, beginning_at) for at in all_of(2)]
+    for at in all_of(2):
+        positions.rewind(at, beginning_at)
     positions.settle()
     assert {0: beginning_at} == client.read_from
+    assert {1: beginning_at} == client.seeks
+
+
+@pytest.mark.parametrize("code", [KafkaError._STATE, KafkaError._PREV_IN_PROGRESS])
+def test_a_partition_that_the_client_has_only_just_been_given_is_given_again(code: int) -> None:
+    """A batch from before a gap can be aborted while the client begins to read after the gap."""
+    positions = positions_of(client := Client(), ChosenOffsets({0: Committed(12)}))
+    client.busy = code
+    positions.rewind((TOPIC, 0), 12)
+    positions.settle()
+    assert {0: 12} == client.read_from
