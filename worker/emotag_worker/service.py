@@ -158,8 +158,8 @@ def _choose_placements(
     choice, inputs = settings.output.partition, partitions[settings.input.topic]
     output, dlq = settings.output.topic, settings.dlq.topic
 
-    def recount(topic: str) -> int:
-        return count_partitions(producer, topic, within_s=settings.kafka.broker_timeout_s)
+    def recount(topic: str, partition: int) -> int:
+        return count_partitions(producer, topic, above=partition, within_s=settings.kafka.broker_timeout_s)
 
     results = place_results(choice, inputs, partitions[output], topic=output, recount=partial(recount, output))
     dead_letters = place_dead_letters(choice, inputs, partitions[dlq], recount=partial(recount, dlq))

@@ -90,7 +90,8 @@ class RedisCache:
         self._last_lookup = reading
         try:
             values = reading.result(self._timeout_s)
-            found = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+            # A proxy in front of several servers may return an error in place of one value: it counts as a miss.
+            found = {key: value for key, value in zip(keys, values, strict=True) if isinstance(value, bytes)}
         except Exception as error:  # noqa: BLE001  (whatever the client raises, the stream continues)
             reading.cancel()
             self._telemetry.report_cache_lookup(failed=len(keys))

@@ -115,9 +115,9 @@ class OffsetReader:
             partly: leave out partitions whose brokers return an error, in place of raising it.
         """
         select = _select_answered if partly else _require_all
-        # The stable offset first: it can only be below an end that is asked for later.
-        stable = _collect_offsets(select(_ask(self._decided, partitions, OFFSET_END)))
+        # The end first: records that arrive between the two requests would otherwise count as undecided.
         ends = _collect_offsets(select(_ask(self._every, partitions, OFFSET_END)))
+        stable = _collect_offsets(select(_ask(self._decided, partitions, OFFSET_END)))
         beginnings = _collect_offsets(select(_ask(self._every, partitions, OFFSET_BEGINNING)))
         committed = _collect_offsets(select(self._ask_committed(partitions)))
         return {

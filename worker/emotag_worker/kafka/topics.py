@@ -30,7 +30,8 @@ RETRY_S = 0.1
 """Pause between two requests: a new topic has no leader for a moment, and the brokers report that at once."""
 
 UNKNOWN_S = 2.0
-"""Time after which an unknown topic counts as missing: a broker learns of a new topic after `topics create` returns."""
+"""Time after which a topic or a partition that a broker does not know counts as missing: brokers learn of new ones a
+moment after the request that creates them."""
 
 
 def plan_topics(settings: Settings, *, partitions: int, replication: int) -> list[NewTopic]:
@@ -135,18 +136,26 @@ def await_topics(
     return found
 
 
-def count_partitions(producer: Producer, topic: str, *, within_s: float) -> int:
+def count_partitions(producer: Producer, topic: str, *, above: int, within_s: float) -> int:
     """Return how many partitions a topic has now; *producer* can then write to all of them.
 
+    Args:
+        above: the expected number is above this one. A broker may learn of new partitions a moment later.
+
     Raises:
-        BrokerUnavailable: no broker answered.
+        BrokerUnavailable: no broker answered in time.
     """
-    try:
-        found = producer.list_topics(topic, timeout=within_s)
-    except KafkaException as raised:
-        doing = f"counting the partitions of {topic}"
-        raise get_connection(producer).explain_outage(doing, within_s, raised.args[0]) from raised
-    return len(found.topics[topic].partitions)
+    began = time.monotonic()
+    while True:
+        answer = _request_metadata(producer, topic)
+        waited_s = time.monotonic() - began
+        if not isinstance(answer, KafkaError):
+            count = len(answer.topics[topic].partitions)
+            if count > above or waited_s > UNKNOWN_S:
+                return count
+        elif waited_s > within_s:
+            raise get_connection(producer).explain_outage(f"counting the partitions of {topic}", within_s, answer)
+        time.sleep(RETRY_S)
 
 
 def request(
@@ -198,7 +207,7 @@ def _create(admin: AdminClient, topic: NewTopic) -> bool:
     return True
 
 
-def _request_metadata(client: Consumer | AdminClient, topic: str) -> ClusterMetadata | KafkaError:
+def _request_metadata(client: Consumer | AdminClient | Producer, topic: str) -> ClusterMetadata | KafkaError:
     try:
         metadata = client.list_topics(topic, timeout=PROBE_S) if topic else client.list_topics(timeout=PROBE_S)
     except KafkaException as error:

@@ -15,11 +15,12 @@ class Placement:
 
     Attributes:
         partitions: of the topic, if a record gets the partition of its input record; None if its key decides.
-        recount: asks the brokers for the number of partitions, because the topic may have grown.
+        recount: asks the brokers for the number of partitions, because the topic may have grown. Its argument is the
+            input partition, which the topic may have, too.
     """
 
     partitions: int | None = None
-    recount: Callable[[], int] | None = field(default=None, compare=False)
+    recount: Callable[[int], int] | None = field(default=None, compare=False)
     _seen: set[int] = field(default_factory=set, compare=False, repr=False)
 
     @property
@@ -39,13 +40,13 @@ class Placement:
         if self.partitions is None:
             return None
         if input_partition >= self.partitions and self.recount is not None and input_partition not in self._seen:
-            self.partitions = max(self.partitions, self.recount())
+            self.partitions = max(self.partitions, self.recount(input_partition))
             self._seen.add(input_partition)  # one question for each: the answer to the next record would be the same
         return input_partition % self.partitions
 
 
 def place_results(
-    choice: Choice, inputs: int, outputs: int, *, topic: str, recount: Callable[[], int] | None = None
+    choice: Choice, inputs: int, outputs: int, *, topic: str, recount: Callable[[int], int] | None = None
 ) -> Placement:
     """Return the placement of the results.
 
@@ -65,13 +66,13 @@ def place_results(
 
 
 def place_dead_letters(
-    choice: Choice, inputs: int, outputs: int, *, recount: Callable[[], int] | None = None
+    choice: Choice, inputs: int, outputs: int, *, recount: Callable[[int], int] | None = None
 ) -> Placement:
     """Return the placement of the dead letters: that of results, but by key if their topic has too few partitions."""
     return _follow_input(choice, inputs, outputs, recount)
 
 
-def _follow_input(choice: Choice, inputs: int, outputs: int, recount: Callable[[], int] | None) -> Placement:
+def _follow_input(choice: Choice, inputs: int, outputs: int, recount: Callable[[int], int] | None) -> Placement:
     """Return the placement by the input record's partition, where *choice* and the numbers of partitions permit it."""
     follows = outputs == inputs if choice == "auto" else choice == "input" and outputs >= inputs
     return Placement(outputs, recount) if follows else Placement()

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import pytest
@@ -113,6 +114,15 @@ def test_corrupt_entries_count_as_misses(cache: RedisCache, servers: FakeServers
     assert ["a"] == list(cache.lookup(["a", "b", "c", "d", "e"]))
     assert {"hit": 1, "miss": 4} == lookups(telemetry)
     assert 3 == telemetry.metrics.registry.get_sample_value("emotag_cache_corrupt_entries_total")
+
+
+def test_an_error_in_place_of_a_value_counts_as_a_miss(
+    cache: RedisCache, servers: FakeServers, telemetry: Telemetry
+) -> None:
+    """Proxies that divide a request among servers answer so if one of them fails."""
+    servers.values = {"a": pack("a"), "b": cast("bytes", redis.ResponseError("no such server")), "c": cast("bytes", 5)}
+    assert ["a"] == list(cache.lookup(["a", "b", "c"]))
+    assert {"hit": 1, "miss": 2} == lookups(telemetry)
 
 
 def test_after_a_failure_calls_are_skipped_until_the_pause_is_over(

@@ -1,14 +1,19 @@
-"""A Kafka consumer that plays a script: a real one rebalances at moments that no test can choose."""
+"""A Kafka consumer that plays a script, and brokers with offsets that a test chooses.
 
-from collections.abc import Callable, Mapping, Sequence
+A real consumer rebalances at moments that no test can choose.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, cast
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from emotag_worker.kafka.connection import Connection
+from emotag_worker.kafka.input.positions import Positions
 from emotag_worker.kafka.input.source import KafkaSource
+from emotag_worker.kafka.offsets import Committed, OffsetReader
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.settings import Settings
 from emotag_worker.wire.record import Partition
@@ -122,6 +127,70 @@ class ScriptedConsumer(Connected):
         return self.member_id if self.callbacks else None
 
 
+@dataclass
+class RestartableConsumer(ScriptedConsumer):
+    """A scripted consumer that notes how stopped partitions are given to it again, and what it commits."""
+
+    read_from: dict[int, int] = field(default_factory=dict)
+    commits: dict[int, int] = field(default_factory=dict)
+    busy: bool = False
+
+    def seek(self, partition: TopicPartition) -> None:
+        if self.busy:
+            raise KafkaException(KafkaError(KafkaError._STATE))
+        super().seek(partition)
+
+    def assignment(self) -> list[TopicPartition]:
+        return []
+
+    def incremental_unassign(self, partitions: Sequence[TopicPartition]) -> None:
+        pass
+
+    def incremental_assign(self, partitions: Sequence[TopicPartition]) -> None:
+        self.read_from |= {at.partition: at.offset for at in partitions}
+
+    def commit(self, *, offsets: Sequence[TopicPartition], asynchronous: bool) -> None:
+        self.commits |= {at.partition: at.offset for at in offsets}
+
+
+class ChosenOffsets:
+    """A topic whose partitions have the offsets 10 to 19, and a time at offset 15.
+
+    Args:
+        committed: the committed offsets of the group, by partition.
+        partitions: their number.
+    """
+
+    def __init__(self, committed: dict[int, Committed], *, partitions: int = 2) -> None:
+        self.committed = committed
+        self.partitions = partitions
+        self.failing = False
+
+    def list_partitions(self, topic: str) -> list[Partition]:
+        return [(topic, number) for number in range(self.partitions)]
+
+    def fetch_committed(self, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+        if self.failing:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return {at: self.committed.get(at[1], Committed(None)) for at in partitions}
+
+    def fetch_beginnings(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, 10)
+
+    def fetch_ends(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, 20)
+
+    def fetch_at(self, partitions: Collection[Partition], time_ms: int) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, 15)
+
+    def as_reader(self) -> OffsetReader:
+        return cast("OffsetReader", self)
+
+
+def all_of(partitions: int) -> list[Partition]:
+    return [(TOPIC, number) for number in range(partitions)]
+
+
 class NoGroup:
     """The member of a batch that is never written."""
 
@@ -132,9 +201,14 @@ class NoGroup:
         """There is nothing to commit to."""
 
 
+def no_positions() -> Positions:
+    """The positions of a group that has committed nothing."""
+    return Positions(ChosenOffsets({}).as_reader(), start="earliest", deadline_s=60, telemetry=Telemetry())
+
+
 def source_of(consumer: ScriptedConsumer) -> KafkaSource:
     """A source that reads from *consumer*, not yet subscribed."""
-    source = KafkaSource(TOPIC, deadline_s=1, telemetry=Telemetry())
+    source = KafkaSource(TOPIC, deadline_s=1, telemetry=Telemetry(), positions=no_positions())
     source.attach(lambda: cast("Consumer", consumer))
     return source
 

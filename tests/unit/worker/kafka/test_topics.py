@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from emotag_worker.errors import BrokerUnavailable, Denied, RequestRefused, TopicMissing
 from emotag_worker.kafka import topics
 from emotag_worker.kafka.connection import Connection
-from emotag_worker.kafka.topics import await_topics, create_topics, plan_topics, request
+from emotag_worker.kafka.topics import await_topics, count_partitions, create_topics, plan_topics, request
 from emotag_worker.settings import loader
 
 from .scripted import Connected
@@ -65,6 +65,19 @@ def test_without_topics_one_answer_of_a_broker_is_enough() -> None:
     client = Client([UNREACHABLE, None])
     assert {} == wait(client, [])
     assert (2, 1) == (client.asked, client.polls)
+
+
+def test_the_partitions_of_a_topic_are_counted_again_until_it_has_grown() -> None:
+    client = Client([UNREACHABLE, UNKNOWN, None])
+    assert 3 == count_partitions(cast("Producer", client), "texts", above=2, within_s=10)
+    assert 3 == client.asked
+    assert 3 == count_partitions(cast("Producer", client), "texts", above=3, within_s=10)
+    assert client.asked > 4
+
+
+def test_brokers_that_do_not_count_partitions_are_given_up() -> None:
+    with pytest.raises(BrokerUnavailable, match=r"counting the partitions of texts after 0\.05 s"):
+        count_partitions(cast("Producer", Client([UNREACHABLE])), "texts", above=2, within_s=0.05)
 
 
 @pytest.mark.parametrize("answer", [UNREACHABLE, NO_LEADER, UNKNOWN], ids=["unreachable", "no leader", "unknown"])

@@ -37,13 +37,13 @@ def test_dead_letters_whose_topic_has_too_few_partitions_are_placed_by_key() -> 
 
 def test_an_input_partition_that_was_added_has_its_own_partition_if_the_topic_has_grown_too() -> None:
     answers = iter([8])
-    placement = Placement(4, lambda: next(answers))
+    placement = Placement(4, lambda _: next(answers))
     assert [0, 3, 4, 7, 4] == [placement.choose(partition) for partition in (0, 3, 4, 7, 4)]
 
 
 def test_an_input_partition_that_was_added_shares_a_partition_if_the_topic_is_as_small_as_before() -> None:
     answers = iter([4, 4])
-    placement = Placement(4, lambda: next(answers))
+    placement = Placement(4, lambda _: next(answers))
     assert [0, 1, 0, 1] == [placement.choose(partition) for partition in (4, 5, 4, 5)]
     assert next(answers, None) is None
 

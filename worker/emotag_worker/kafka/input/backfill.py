@@ -1,7 +1,7 @@
 """A bounded run: read the records of a range of time, then end. For `emotag run --from TIME --until TIME`."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Set
 from datetime import datetime
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -35,6 +35,11 @@ class Backfill:
         self._closed: set[Partition] = set()
         self._paused: set[Partition] = set()
         self._next_try = self._next_check = 0.0
+
+    @property
+    def paused(self) -> Set[Partition]:
+        """The partitions that were read to the end of the range."""
+        return self._paused
 
     def attach(self, consumer: Consumer) -> None:
         """Set the client that reads."""

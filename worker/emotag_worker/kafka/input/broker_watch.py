@@ -4,13 +4,11 @@ import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
-from emotag_worker.errors import DataLoss, GroupRefused, StopWorker
+from emotag_worker.errors import GroupRefused, StopWorker
 from emotag_worker.kafka.broker_errors import GROUP_REFUSED, explain_denial, explain_fatal, stop_if_denied
 from emotag_worker.kafka.connection import get_connection
 from emotag_worker.kafka.topics import PROBE_S
 from emotag_worker.observability.telemetry import Telemetry
-
-from .positions import STOPPED
 
 ERRORS_S = 10.0
 """Pause between two log lines about the same error: unreachable brokers cause dozens a second."""
@@ -73,8 +71,6 @@ class BrokerWatch:
             raise get_connection(self._consumer).explain_missing([self._topic])
         if error.code() in GROUP_REFUSED:
             raise GroupRefused(error.str())
-        if error.code() in STOPPED:
-            raise DataLoss(error.str())
         if error.fatal():
             raise explain_fatal("reading", error)
 

@@ -34,8 +34,10 @@ records of other brokers."""
 STOPPED = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION})
 """Errors after which the client no longer reads the partition."""
 
+TRUNCATED_AT = re.compile(r"truncation detected at offset (\d+)")
 DIVERGED = re.compile(r"broker end offset is (\d+)")
-"""The client reports only as text at which offset the log differs from the log that was read."""
+"""The client reports a truncation only as text: the offset to read, and the one at which the log differs from what was
+read. The error itself has no offset."""
 
 
 class Positions:
@@ -94,10 +96,19 @@ class Positions:
             position: the offset that it could not read; None without a committed offset.
             error: one of `STOPPED`.
         """
-        if position is None and self._progress.find_next(partition) is not None:
-            return  # reported before this worker chose where to begin: it would begin a second time
-        diverged = DIVERGED.search(error.str()) if error.code() == KafkaError._LOG_TRUNCATION else None
+        truncated, diverged = TRUNCATED_AT.search(error.str()), DIVERGED.search(error.str())
+        if position is None and truncated:
+            position = int(truncated[1])
+        following = self._progress.find_next(partition)
+        if following is not None and (position is None or position < following):
+            return  # reported before this worker chose where to begin, or before a rewind: the client reads again
+        if following is not None and position is not None:
+            position = min(position, following)  # a batch before this offset is to be read again
         self._stopped[partition] = position, int(diverged[1]) if diverged else None
+
+    def is_stopped(self, partition: Partition) -> bool:
+        """Return True if the next `settle` chooses where to continue: what the client returns until then is dropped."""
+        return partition in self._stopped
 
     def rewind(self, partition: Partition, offset: int) -> None:
         """Continue at *offset*: at once, or with the next `settle` if the client cannot seek in the partition.

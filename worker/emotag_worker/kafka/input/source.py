@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from threading import Event
@@ -19,7 +18,7 @@ from emotag_worker.wire.record import Partition, Record, first_offsets
 
 from .backfill import Backfill
 from .broker_watch import BrokerWatch
-from .callbacks import CallbackGuard, ignore_others, seek
+from .callbacks import CallbackGuard, ignore_others
 from .member import Member
 from .positions import STOPPED, Positions
 from .progress import ReadProgress
@@ -39,7 +38,7 @@ class KafkaSource:
 
     Args:
         deadline_s: longest time without an answer of the brokers.
-        positions: continues the partitions that the client stops; without it, the worker stops instead.
+        positions: continues the partitions that the client stops.
         backfill: the range to read, if the run is bounded.
         unreadable: skips batches that the client cannot read; without it, their partitions stand still.
         broker_assigns: the group uses the newer protocol (KIP-848), whose client does not report an empty assignment.
@@ -51,7 +50,7 @@ class KafkaSource:
         *,
         deadline_s: float,
         telemetry: Telemetry,
-        positions: Positions | None = None,
+        positions: Positions,
         backfill: Backfill | None = None,
         unreadable: Unreadable | None = None,
         broker_assigns: bool = False,
@@ -80,8 +79,7 @@ class KafkaSource:
         self._consumer = create()
         self._outside = self._consumer.consumer_group_metadata()
         self._watch.attach(self._consumer)
-        if self._positions is not None:
-            self._positions.attach(self._consumer, self._progress)
+        self._positions.attach(self._consumer, self._progress)
         if self._backfill is not None:
             self._backfill.attach(self._consumer)
 
@@ -140,8 +138,7 @@ class KafkaSource:
                 self._consumer.pause([TopicPartition(*partition) for partition in back])
             self._return.note_success()
             self._progress.forget(now)
-            if self._positions is not None:
-                self._positions.note_assigned(now)
+            self._positions.note_assigned(now)
             if self._backfill is not None:
                 self._backfill.read_again(now)
             self._telemetry.report_partitions("assigned", len(partitions), self.assigned)
@@ -224,10 +221,9 @@ class KafkaSource:
         self._resume(self._ahead.drop(owned))
         if self._backfill is not None:
             self._backfill.read_again(owned)
-        read_again = partial(seek, self._consumer) if self._positions is None else self._positions.rewind
         for partition, offset in owned.items():
             self._progress.note_rewound(partition, offset)
-            read_again(partition, offset)
+            self._positions.rewind(partition, offset)
 
     def member(self) -> Member:
         """Return this worker's membership of the group: brokers refuse the offsets of a replaced worker (KIP-447)."""
@@ -243,15 +239,15 @@ class KafkaSource:
         """Call the client once, and keep what it returns; return False if it has no more."""
         messages = self._consumer.consume(most, timeout_s)
         # One call can both revoke partitions and return records of others, or report once that the client stopped a
-        # partition. So first note that, then rewind and raise: the records are among those that are read again.
+        # partition. So first note that, then rewind and raise: the records are among those that are read again. Errors
+        # are handled before, because skipping an unreadable batch also moves the client.
         failed = self._keep(self._drop_gone(messages))
+        for message, error in failed:
+            self._handle(message, error)
         forgotten, self._forgotten = self._forgotten, {}
         self.rewind(forgotten)
         if (failure := self._callbacks.take_failure()) is not None:
             self.rewind(first_offsets(self._ahead))
-        for message, error in failed:
-            self._handle(message, error)
-        if failure is not None:
             raise failure
         return len(messages) == most
 
@@ -275,6 +271,8 @@ class KafkaSource:
         """Append records of one partition to its queue."""
         partition, backfill = (records[0].topic, records[0].partition), self._backfill
         self._watch.note_answer()
+        if self._positions.is_stopped(partition):  # it is read again from another offset
+            return
         if backfill is not None:
             records = [record for record in records if backfill.accept(partition, record.offset)]
         if not records:
@@ -290,17 +288,19 @@ class KafkaSource:
         if error is None:
             return None
         if error.code() == KafkaError._PARTITION_EOF:
-            self._progress.note_end(partition, offset or 0)
-            if self._backfill is not None:
-                self._backfill.note_position(partition, offset or 0)
-        elif error.code() not in STOPPED or self._positions is None:
+            if not self._positions.is_stopped(partition):
+                self._progress.note_end(partition, offset or 0)
+                if self._backfill is not None:
+                    self._backfill.note_position(partition, offset or 0)
+        elif error.code() not in STOPPED:
             return error
         elif partition in self._assigned:
             self._positions.note_stopped(partition, offset, error)
         return None
 
     def _resume(self, partitions: Iterable[Partition]) -> None:
-        if resumed := [TopicPartition(*partition) for partition in partitions]:
+        ended = frozenset[Partition]() if self._backfill is None else self._backfill.paused
+        if resumed := [TopicPartition(*partition) for partition in partitions if partition not in ended]:
             self._consumer.resume(resumed)
 
     def _give_up(self, how: Literal["revoked", "lost"], partitions: list[TopicPartition]) -> None:
@@ -309,15 +309,13 @@ class KafkaSource:
         self._gone |= gone
         self._forgotten = {partition: at for partition, at in self._forgotten.items() if partition in self._assigned}
         self._progress.forget(gone)
-        if self._positions is not None:
-            self._positions.note_gone(gone)
+        self._positions.note_gone(gone)
         # The client would keep a pause until this worker owns the partition again.
         self._resume(self._ahead.drop(gone))
         self._telemetry.report_partitions(how, len(partitions), self.assigned)
 
     def _settle(self) -> None:
-        if self._positions is not None:
-            self._progress.note_begin(self._positions.settle())
+        self._progress.note_begin(self._positions.settle())
         if self._backfill is not None:
             self._backfill.settle(self._progress.is_committed)
 
@@ -326,7 +324,7 @@ class KafkaSource:
         self.note_error(error)
         if error.code() in UNREADABLE and self._unreadable is not None:
             partition = (message.topic() or "", message.partition() or 0)
-            self._unreadable.skip(self._consumer, partition, message.offset() or 0)
+            self._unreadable.skip(self._consumer, partition, message.offset() or 0, self._progress)
         else:
             self._watch.stop_if_lasting(error)
 

@@ -16,6 +16,7 @@ from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.wire.record import Partition
 
 from .gap import Gap
+from .progress import ReadProgress
 
 UNREADABLE = frozenset({KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG})
 """Errors of a batch that stays unreadable."""
@@ -41,10 +42,11 @@ class Unreadable:
         self._stop_at_gap = stop_at_gap
         self._reported: set[tuple[Partition, int]] = set()
 
-    def skip(self, consumer: Consumer, partition: Partition, first: int) -> None:
+    def skip(self, consumer: Consumer, partition: Partition, first: int, progress: ReadProgress) -> None:
         """Continue behind the unreadable batch that begins at *first*, and behind others that follow it directly.
 
-        If brokers do not answer, do nothing: the client reports the batch again.
+        If brokers do not answer, do nothing: the client reports the batch again. After some errors, such as a wrong
+        checksum, the client continues itself, and *progress* is beyond the batch.
 
         Raises:
             DataLoss: the worker is to stop.
@@ -53,7 +55,8 @@ class Unreadable:
             resume = self._find_readable(partition, first)
             gap = Gap("unreadable", first, resume, resume - first)
             self._report(partition, gap)
-            consumer.seek(TopicPartition(*partition, resume))
+            if (progress.find_next(partition) or 0) <= first:
+                consumer.seek(TopicPartition(*partition, resume))
         except (KafkaException, TimeoutError):
             return
 

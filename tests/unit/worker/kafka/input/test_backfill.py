@@ -12,9 +12,7 @@ from emotag_worker.kafka.input import backfill as backfill_
 from emotag_worker.kafka.input.backfill import Backfill
 from emotag_worker.kafka.offsets import Committed
 from emotag_worker.wire.record import Partition
-from tests.unit.worker.kafka.scripted import TOPIC
-
-from .brokers import ChosenOffsets, all_of
+from tests.unit.worker.kafka.scripted import TOPIC, ChosenOffsets, all_of
 
 ZERO, ONE = all_of(2)
 

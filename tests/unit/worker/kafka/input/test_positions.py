@@ -15,15 +15,16 @@ from emotag_worker.kafka.input.progress import ReadProgress
 from emotag_worker.kafka.input.start import START_NOTE
 from emotag_worker.kafka.offsets import Committed
 from emotag_worker.observability.telemetry import Telemetry
-from tests.unit.worker.kafka.scripted import TOPIC, Connected
-
-from .brokers import ChosenOffsets, all_of
+from tests.unit.worker.kafka.scripted import TOPIC, ChosenOffsets, Connected, all_of
 
 NONE_STORED = KafkaError(KafkaError._AUTO_OFFSET_RESET, "no previously committed offset available")
 OUT_OF_RANGE = KafkaError(KafkaError._AUTO_OFFSET_RESET, "Broker: Offset out of range")
 TRUNCATED = KafkaError(
-    KafkaError._LOG_TRUNCATION, "Partition log truncation detected: broker end offset is 15 (epoch 3)"
+    KafkaError._AUTO_OFFSET_RESET,
+    "Partition log truncation detected at offset 18 (leader epoch 0): broker end offset is 15 (leader epoch 3): "
+    "Reset to INVALID",
 )
+"""As librdkafka 2.16 reports it with `auto.offset.reset=error`: without an offset of its own."""
 
 
 class Client(Connected):
@@ -132,6 +133,32 @@ def test_a_gap_is_reported_and_closed(position: int, error: KafkaError, kind: st
         positions.settle()
     assert ({0: resumed}, []) == (client.read_from, client.commits)
     assert [("data_lost", kind, resumed)] == [(line["event"], line["kind"], line["resumed_at"]) for line in lines]
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_a_truncation_that_is_reported_without_an_offset_is_closed(is_running: bool) -> None:
+    positions = positions_of(client := Client(), ChosenOffsets({0: Committed(18)}))
+    if is_running:
+        client.progress.note_record((TOPIC, 0), 17)
+    positions.note_stopped((TOPIC, 0), None, TRUNCATED)
+    with capture_logs() as lines:
+        positions.settle()
+    assert ({0: 15}, []) == (client.read_from, client.commits)
+    assert [("data_lost", "truncated", 18)] == [(line["event"], line["kind"], line["position"]) for line in lines]
+
+
+def test_a_late_report_does_not_move_a_partition_beyond_the_batch_that_is_read_again() -> None:
+    """The client delivers the report of a stop although the partition was given to it anew meanwhile."""
+    positions = positions_of(client := Client(), ChosenOffsets({0: Committed(12)}))
+    client.busy = KafkaError._STATE
+    client.progress.note_rewound((TOPIC, 0), 12)
+    positions.rewind((TOPIC, 0), 12)
+    positions.note_stopped((TOPIC, 0), 18, OUT_OF_RANGE)
+    positions.settle()
+    assert {0: 12} == client.read_from
+    client.progress.note_record((TOPIC, 0), 18)
+    positions.note_stopped((TOPIC, 0), 18, OUT_OF_RANGE)
+    assert not positions.is_stopped((TOPIC, 0))
 
 
 def test_a_record_that_exists_after_all_is_read_without_an_alarm() -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from emotag_worker.kafka.input import readahead
 from emotag_worker.kafka.input.readahead import (
     AHEAD_S,
     FIRST_RECORDS_PER_S,
@@ -14,10 +15,12 @@ from emotag_worker.kafka.input.readahead import (
     Pace,
     ReadAhead,
 )
+from emotag_worker.kafka.input.source import BURST, KafkaSource
 from emotag_worker.wire.record import Partition, Record
+from tests.unit.worker.kafka.scripted import TOPIC, ScriptedConsumer, ScriptedMessage, Turn, places, subscribed
 
-HOT: Partition = ("texts", 0)
-LIVE: Partition = ("texts", 1)
+HOT: Partition = (TOPIC, 0)
+LIVE: Partition = (TOPIC, 1)
 BATCH_BYTES = 16 * 1_048_576
 
 
@@ -180,3 +183,54 @@ def test_large_records_that_fill_the_memory_are_paused_at_once() -> None:
     ahead = planned()
     size = 300_000
     assert filled(ahead, HOT, count=10_000, size=size) < 4 * BATCH_BYTES / size
+
+
+def with_backlog(monkeypatch: pytest.MonkeyPatch, *turns: Turn) -> tuple[KafkaSource, ScriptedConsumer]:
+    """A source that has read so many records of partition 0 that it is paused, and the consumer behind it."""
+    monkeypatch.setattr(readahead, "LEAST_BYTES", 0)
+    monkeypatch.setattr(readahead, "FIRST_RECORDS_PER_S", 0)
+    backlog = [Turn(message=ScriptedMessage((0, offset))) for offset in range(50)]
+    source, consumer = subscribed(*backlog, Turn(), *turns)
+    assert [(0, offset) for offset in range(10)] == places(source)
+    assert {0} == consumer.paused
+    return source, consumer
+
+
+def test_a_partition_with_a_backlog_is_paused_and_its_neighbours_records_come_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, consumer = with_backlog(monkeypatch, Turn(message=ScriptedMessage((1, 7))))
+    assert (1, 7) in places(source)
+    assert {0} == consumer.paused
+    for first in (19, 29):
+        assert [(0, offset) for offset in range(first, first + 10)] == places(source)
+    assert [] != places(source)
+    assert set() == consumer.paused
+
+
+@pytest.mark.parametrize("gone", [Turn(revoked=[0]), Turn(lost=[0])])
+def test_a_partition_that_goes_is_not_paused_when_it_comes_back(monkeypatch: pytest.MonkeyPatch, gone: Turn) -> None:
+    """The client keeps a pause across assignments, and would never read the partition again."""
+    source, consumer = with_backlog(monkeypatch, gone, Turn(assigned=[0], message=ScriptedMessage((0, 99))))
+    assert [] == places(source)
+    assert set() == consumer.paused
+    assert [(0, 99)] == places(source)
+
+
+def test_a_paused_partition_is_resumed_to_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, consumer = with_backlog(monkeypatch)
+    source.rewind({(TOPIC, 0): 3})
+    assert {0: 3} == consumer.seeks
+    assert set() == consumer.paused
+    assert [] == places(source)
+
+
+def test_the_client_is_polled_although_enough_records_are_there() -> None:
+    """A member that does not poll is removed from its group."""
+    backlog = [Turn(message=ScriptedMessage((partition, offset))) for offset in range(BURST) for partition in (0, 1)]
+    source, consumer = subscribed(*backlog)
+    left = len(consumer.turns)
+    for _ in range(3):
+        assert 10 == len(places(source))
+        assert len(consumer.turns) < left
+        left = len(consumer.turns)

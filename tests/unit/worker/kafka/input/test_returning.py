@@ -16,6 +16,7 @@ from tests.unit.worker.kafka.scripted import (
     ScriptedConsumer,
     ScriptedMessage,
     Turn,
+    no_positions,
     nothing,
     nothing_forgotten,
     places,
@@ -31,7 +32,7 @@ class Refused(ScriptedConsumer):
 
 def subscribe(consumers: list[ScriptedConsumer]) -> KafkaSource:
     """Return a source whose clients are *consumers*, one after the other."""
-    source = KafkaSource(TOPIC, deadline_s=1, telemetry=Telemetry(), broker_assigns=True)
+    source = KafkaSource(TOPIC, deadline_s=1, telemetry=Telemetry(), positions=no_positions(), broker_assigns=True)
     source.attach(cast("Callable[[], Consumer]", lambda: consumers.pop(0)))
     source.subscribe(before_revoke=nothing, when_lost=nothing_forgotten)
     return source

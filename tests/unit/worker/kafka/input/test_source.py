@@ -8,15 +8,18 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from emotag_worker import errors
-from emotag_worker.kafka.input import readahead
 from emotag_worker.kafka.input.backfill import Backfill
 from emotag_worker.kafka.input.positions import Positions
-from emotag_worker.kafka.input.source import BURST, KafkaSource
+from emotag_worker.kafka.input.progress import ReadProgress
+from emotag_worker.kafka.input.source import KafkaSource
+from emotag_worker.kafka.input.unreadable import Unreadable
 from emotag_worker.kafka.offsets import Committed
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.wire.record import Partition
 from tests.unit.worker.kafka.scripted import (
     TOPIC,
+    ChosenOffsets,
+    RestartableConsumer,
     ScriptedConsumer,
     ScriptedMessage,
     Turn,
@@ -26,8 +29,6 @@ from tests.unit.worker.kafka.scripted import (
     source_of,
     subscribed,
 )
-
-from .brokers import ChosenOffsets, RestartableConsumer
 
 
 def joined_after_each_of(polls: int, source: KafkaSource) -> list[bool]:
@@ -80,6 +81,13 @@ def test_a_client_that_was_replaced_changes_nothing_when_it_leaves() -> None:
     assert (2, []) == (source.assigned, told)
 
 
+class SkipsTwo:
+    """Skips two records for each unreadable batch."""
+
+    def skip(self, consumer: Consumer, partition: tuple[str, int], first: int, _: ReadProgress) -> None:
+        consumer.seek(TopicPartition(*partition, first + 2))
+
+
 STOPPED_AT_3 = ScriptedMessage((1, 3), failure=KafkaError(KafkaError._AUTO_OFFSET_RESET, "Broker: Offset out of range"))
 
 
@@ -93,7 +101,14 @@ def with_positions(
         deadline_s=60,
         telemetry=Telemetry(),
     )
-    source = KafkaSource(TOPIC, deadline_s=1, telemetry=Telemetry(), positions=positions, backfill=backfill)
+    source = KafkaSource(
+        TOPIC,
+        deadline_s=1,
+        telemetry=Telemetry(),
+        positions=positions,
+        backfill=backfill,
+        unreadable=cast("Unreadable", SkipsTwo()),
+    )
     consumer = RestartableConsumer([Turn(assigned=[0, 1]), *turns])
     source.attach(lambda: cast("Consumer", consumer))
     source.subscribe(**{"before_revoke": nothing, "when_lost": nothing_forgotten, **callbacks})
@@ -123,6 +138,33 @@ def test_a_stopped_partition_is_not_sought_in_but_continued_where_the_batch_bega
     assert {} == consumer.seeks
     assert [] == places(source)
     assert {1: 14} == consumer.read_from
+
+
+@pytest.mark.parametrize("arrived", [None, KafkaError(KafkaError._PARTITION_EOF)], ids=["a record", "the end"])
+def test_nothing_counts_that_a_client_returns_before_it_reads_again(arrived: KafkaError | None) -> None:
+    """It may begin to read by itself after it refused to seek: behind a batch that is to be read again."""
+    source, consumer = with_positions(Turn(message=ScriptedMessage((1, 18), failure=arrived)))
+    consumer.busy = True
+    source.rewind({(TOPIC, 1): 14})
+    assert [] == places(source)
+    assert {1: 14} == consumer.read_from
+    source.note_committed({(TOPIC, 1): 14})
+    assert {} == source.find_drained()
+
+
+def test_an_unreadable_batch_is_not_skipped_after_the_records_before_it_were_rewound() -> None:
+    """One call reports the batch, and revokes a partition, which fails: the records from 14 on are read again."""
+
+    def aborted() -> None:
+        raise errors.BatchAborted("aborted")
+
+    bad = ScriptedMessage((1, 18), failure=KafkaError(KafkaError._BAD_COMPRESSION))
+    source, consumer = with_positions(
+        Turn(revoked=[0], message=bad), before_revoke=aborted, when_lost=lambda: {(TOPIC, 1): 14}
+    )
+    with pytest.raises(errors.BatchAborted):
+        places(source)
+    assert {1: 14} == consumer.seeks
 
 
 def test_a_bounded_run_commits_its_end_only_after_the_records_before_a_gap() -> None:
@@ -263,7 +305,6 @@ def test_what_was_forgotten_with_lost_partitions_and_is_still_ours_is_read_again
     [
         (KafkaError.INCONSISTENT_GROUP_PROTOCOL, errors.GroupRefused),
         (KafkaError.INVALID_SESSION_TIMEOUT, errors.GroupRefused),
-        (KafkaError._AUTO_OFFSET_RESET, errors.DataLoss),
         (KafkaError.UNKNOWN_TOPIC_OR_PART, errors.TopicMissing),
         (KafkaError.GROUP_AUTHORIZATION_FAILED, errors.StopWorker),
     ],
@@ -280,54 +321,3 @@ def test_a_poll_ends_with_the_record_that_fills_the_bytes_of_a_batch() -> None:
     turns = [Turn(message=ScriptedMessage((0, offset), b"x" * 100)) for offset in range(5)]
     source, _ = subscribed(*turns)
     assert [3, 2] == [len(source.poll(10, 250, timeout_s=0)) for _ in range(2)]
-
-
-def with_backlog(monkeypatch: pytest.MonkeyPatch, *turns: Turn) -> tuple[KafkaSource, ScriptedConsumer]:
-    """A source that has read so many records of partition 0 that it is paused, and the consumer behind it."""
-    monkeypatch.setattr(readahead, "LEAST_BYTES", 0)
-    monkeypatch.setattr(readahead, "FIRST_RECORDS_PER_S", 0)
-    backlog = [Turn(message=ScriptedMessage((0, offset))) for offset in range(50)]
-    source, consumer = subscribed(*backlog, Turn(), *turns)
-    assert [(0, offset) for offset in range(10)] == places(source)
-    assert {0} == consumer.paused
-    return source, consumer
-
-
-def test_a_partition_with_a_backlog_is_paused_and_its_neighbours_records_come_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    source, consumer = with_backlog(monkeypatch, Turn(message=ScriptedMessage((1, 7))))
-    assert (1, 7) in places(source)
-    assert {0} == consumer.paused
-    for first in (19, 29):
-        assert [(0, offset) for offset in range(first, first + 10)] == places(source)
-    assert [] != places(source)
-    assert set() == consumer.paused
-
-
-@pytest.mark.parametrize("gone", [Turn(revoked=[0]), Turn(lost=[0])])
-def test_a_partition_that_goes_is_not_paused_when_it_comes_back(monkeypatch: pytest.MonkeyPatch, gone: Turn) -> None:
-    """The client keeps a pause across assignments, and would never read the partition again."""
-    source, consumer = with_backlog(monkeypatch, gone, Turn(assigned=[0], message=ScriptedMessage((0, 99))))
-    assert [] == places(source)
-    assert set() == consumer.paused
-    assert [(0, 99)] == places(source)
-
-
-def test_a_paused_partition_is_resumed_to_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    source, consumer = with_backlog(monkeypatch)
-    source.rewind({(TOPIC, 0): 3})
-    assert {0: 3} == consumer.seeks
-    assert set() == consumer.paused
-    assert [] == places(source)
-
-
-def test_the_client_is_polled_although_enough_records_are_there() -> None:
-    """A member that does not poll is removed from its group."""
-    backlog = [Turn(message=ScriptedMessage((partition, offset))) for offset in range(BURST) for partition in (0, 1)]
-    source, consumer = subscribed(*backlog)
-    left = len(consumer.turns)
-    for _ in range(3):
-        assert 10 == len(places(source))
-        assert len(consumer.turns) < left
-        left = len(consumer.turns)

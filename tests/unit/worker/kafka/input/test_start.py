@@ -5,9 +5,7 @@ import pytest
 from emotag_worker.errors import NoCommittedOffsets
 from emotag_worker.kafka.input.start import START_NOTE, choose_starts
 from emotag_worker.kafka.offsets import Committed
-from tests.unit.worker.kafka.scripted import TOPIC
-
-from .brokers import ChosenOffsets, all_of
+from tests.unit.worker.kafka.scripted import TOPIC, ChosenOffsets, all_of
 
 TIME = "2026-11-30T06:00:00Z"
 USED, BEGUN = Committed(12), Committed(20, f"{START_NOTE}2")

@@ -17,6 +17,7 @@ from tests.unit.worker.kafka.scripted import (
     ScriptedConsumer,
     ScriptedMessage,
     Turn,
+    no_positions,
     nothing,
     nothing_forgotten,
     places,
@@ -82,7 +83,7 @@ def source_of(finder: Finder, *turns: Turn, stop_at_gap: bool = False) -> tuple[
     consumer = ScriptedConsumer([Turn(assigned=[0, 1]), *turns])
     telemetry = Telemetry()
     unreadable = Unreadable(lambda: cast("Consumer", finder), telemetry, stop_at_gap=stop_at_gap)
-    source = KafkaSource(TOPIC, deadline_s=1, telemetry=telemetry, unreadable=unreadable)
+    source = KafkaSource(TOPIC, deadline_s=1, telemetry=telemetry, positions=no_positions(), unreadable=unreadable)
     source.attach(lambda: cast("Consumer", consumer))
     source.subscribe(before_revoke=nothing, when_lost=nothing_forgotten)
     assert [] == source.poll(10, 1_000_000, timeout_s=0)
@@ -116,6 +117,15 @@ def test_a_batch_that_is_read_again_is_reported_once() -> None:
         places(source)
     assert {0: 10} == consumer.seeks
     assert 1 == sum(line["event"] == "data_lost" for line in lines)
+
+
+def test_a_client_that_continues_by_itself_is_not_moved() -> None:
+    """After a wrong checksum it reads on: the records that it has returned would come twice."""
+    source, consumer = source_of(Finder(Log(GOOD_AND_BAD)), *TURNS[:2], Turn(message=ScriptedMessage((0, 10))))
+    with capture_logs() as lines:
+        assert [(0, 3), (0, 10)] == places(source)
+    assert {} == consumer.seeks
+    assert ["data_lost"] == [line["event"] for line in lines if line["event"] == "data_lost"]
 
 
 def test_a_worker_that_must_not_lose_data_stops() -> None:
