@@ -78,6 +78,7 @@ class KafkaSource:
         self._create = create
         self._consumer = create()
         self._outside = self._consumer.consumer_group_metadata()
+        self._apart = {self._outside}
         self._watch.attach(self._consumer)
         self._positions.attach(self._consumer, self._progress)
         if self._backfill is not None:
@@ -90,11 +91,8 @@ class KafkaSource:
 
     @property
     def joined(self) -> bool:
-        """The group has assigned partitions to this worker, or none if there are more workers than partitions.
-
-        If the broker assigns, also a while after a try that was not refused: an empty assignment is not reported.
-        """
-        return self._joined and not self._return.is_waiting
+        """The group has assigned partitions to this worker, or none if there are more workers than partitions."""
+        return self._joined
 
     @property
     def proven(self) -> bool:
@@ -152,18 +150,18 @@ class KafkaSource:
         def lost(partitions: list[TopicPartition]) -> None:
             self._callbacks.run(forget)
             self._give_up("lost", partitions)
-            self._joined = self._broker_assigns
+            self._joined = False
+            self._apart.add(self._consumer.consumer_group_metadata())
 
         given = {"on_assign": assigned, "on_revoke": revoked, "on_lost": lost}
 
         # This call runs against the direction of the data: in a rebalance, the client calls the pipeline.
         def subscribe() -> None:
-            self._return.note_try()
+            self._joined = False
             callbacks = {name: ignore_others(lambda: self._consumer, each) for name, each in given.items()}
             self._consumer.subscribe([self._topic], **callbacks)
 
         self._subscribe = subscribe
-        self._joined = self._broker_assigns
         self._subscribe()
 
     def poll(self, max_records: int, max_bytes: int, *, timeout_s: float) -> list[Record]:
@@ -315,6 +313,8 @@ class KafkaSource:
         self._telemetry.report_partitions(how, len(partitions), self.assigned)
 
     def _settle(self) -> None:
+        if self._broker_assigns and not self._joined:  # the client does not report an empty assignment
+            self._joined = self._consumer.consumer_group_metadata() not in self._apart
         self._progress.note_begin(self._positions.settle())
         if self._backfill is not None:
             self._backfill.settle(self._progress.is_committed)

@@ -25,7 +25,16 @@ from tests.unit.worker.kafka.scripted import (
 REFUSED = KafkaError(KafkaError._FATAL, f"Fatal error: Broker: {HELD} in the consumer group")
 
 
-class Refused(ScriptedConsumer):
+class Joining(ScriptedConsumer):
+    """A KIP-848 client: its member epoch shows that it is a member; without it, the coordinator has not responded."""
+
+    is_member = False
+
+    def consumer_group_metadata(self) -> str:
+        return super().consumer_group_metadata() if self.is_member else "no member"
+
+
+class Refused(Joining):
     def close(self) -> None:
         pass
 
@@ -77,7 +86,7 @@ def test_an_identity_that_is_held_longer_than_any_session_is_that_of_another_wor
 
 @pytest.mark.usefixtures("clock")
 def test_a_worker_whose_identity_is_held_has_not_joined() -> None:
-    source = subscribe([refuse(), ScriptedConsumer([Turn(), Turn(assigned=[0])])])
+    source = subscribe([refuse(), Joining([Turn(), Turn(assigned=[0])])])
     joined = [source.joined]
     for _ in range(3):
         places(source)
@@ -85,14 +94,24 @@ def test_a_worker_whose_identity_is_held_has_not_joined() -> None:
     assert [False, False, False, True] == joined
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_worker_that_is_not_refused_has_joined_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_without_partitions_has_joined_when_its_client_is_a_member() -> None:
     """The client does not report an empty assignment: a worker that waits for it would never be ready."""
-    source = subscribe([refuse(), ScriptedConsumer([])])
-    places(source)
-    assert not source.joined
-    cast("Any", returning).time.sleep(returning.ACCEPTED_S)  # the clock of the test
-    assert source.joined
+    source = subscribe([client := Joining([Turn(), Turn(), Turn(lost=[])])])
+    joined = []
+    for client.is_member in (False, True, True):
+        places(source)
+        joined.append(source.joined)
+    assert [False, True, True] == joined
+
+
+def test_a_worker_that_the_group_has_removed_has_joined_when_it_is_a_member_again() -> None:
+    source = subscribe([client := Joining([Turn(assigned=[0]), Turn(lost=[0]), Turn(), Turn()])])
+    client.is_member = True
+    joined = []
+    for client.generation in (1, 1, 1, 2):
+        places(source)
+        joined.append(source.joined)
+    assert [True, False, False, True] == joined
 
 
 def test_each_return_has_the_whole_time(clock: Callable[[], float]) -> None:
