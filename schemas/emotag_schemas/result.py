@@ -27,7 +27,7 @@ CE_HEADERS: Final[Mapping[str, str | None]] = MappingProxyType(
 )
 """The CloudEvents headers of a result in their order, with their values; None if the value differs in each result."""
 
-_CE_BYTES = tuple((name, None if value is None else value.encode()) for name, value in CE_HEADERS.items())
+_SPECVERSION, _TYPE, _CONTENT_TYPE = ((name, value.encode()) for name, value in CE_HEADERS.items() if value is not None)
 
 
 @lru_cache(maxsize=16)  # all results of a batch have the same time
@@ -144,5 +144,12 @@ def build_cloudevents_headers(event_id: str, *, source: str, time: datetime) -> 
         source: a URI reference.
         time: the time when the text was tagged.
     """
-    own = {"ce_id": event_id.encode(), "ce_source": source.encode(), "ce_time": format_rfc3339(time).encode()}
-    return [(name, own[name] if value is None else value) for name, value in _CE_BYTES]
+    # In the order of CE_HEADERS.
+    return [
+        _SPECVERSION,
+        ("ce_id", event_id.encode()),
+        ("ce_source", source.encode()),
+        _TYPE,
+        ("ce_time", format_rfc3339(time).encode()),
+        _CONTENT_TYPE,
+    ]

@@ -34,8 +34,10 @@ class RefusalLimit:
         Raises:
             TooManyDeadLetters: with this batch, there are too many; do not write the batch.
         """
+        if self._has_result:
+            return
         results, refused, unreadable = _count(answers)
-        if self._has_result or results:
+        if results:
             return
         if self._refused + refused >= self._most:
             raise TooManyDeadLetters(self._refused + refused, refused=True)
@@ -46,8 +48,10 @@ class RefusalLimit:
 
     def note(self, answers: Sequence[Answer]) -> None:
         """Remember a batch that was written. A batch that is aborted comes again, and must not count twice."""
+        if self._has_result:
+            return
         results, refused, unreadable = _count(answers)
-        self._has_result |= results > 0
+        self._has_result = results > 0
         self._refused += refused
         self._unreadable += unreadable
 

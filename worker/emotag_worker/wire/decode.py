@@ -56,7 +56,7 @@ def decode(record: Record, settings: InputSettings) -> Decoded:
         raise HeadersUnreadable
     if len(value) > settings.max_value_bytes:
         raise ValueTooLarge(len(value), settings.max_value_bytes)
-    if (size_bytes := size_of_headers(record.headers)) > settings.max_headers_bytes:
+    if record.headers and (size_bytes := size_of_headers(record.headers)) > settings.max_headers_bytes:
         raise HeadersTooLarge(size_bytes, settings.max_headers_bytes)
     if settings.format == "text":
         text = _decode_utf8(value)
@@ -109,11 +109,14 @@ def _get_id(value: bytes, message: dict[str, Any], path: str) -> str:
     found = _get_optional(message, path)
     if found is None:
         return ""
-    if isinstance(found, bool) or not isinstance(found, str | int | float):
+    if isinstance(found, str):
+        given = found
+    elif isinstance(found, int | float) and not isinstance(found, bool):
+        given = _cut_out(value, path).decode()
+    else:
         raise WrongType(path, "a string or a number", _name_type(found))
-    given = found if isinstance(found, str) else _cut_out(value, path).decode()
-    if len(given.encode()) > MAX_ID_BYTES:
-        raise IdTooLarge(path, len(given.encode()), MAX_ID_BYTES)
+    if (size_bytes := len(given.encode())) > MAX_ID_BYTES:
+        raise IdTooLarge(path, size_bytes, MAX_ID_BYTES)
     return given
 
 
@@ -134,7 +137,9 @@ def _get_metadata(value: bytes, message: dict[str, Any], path: str, limit_bytes:
 
 def _get_optional(message: dict[str, Any], path: str) -> Any:
     """Return the value at a path; None if it is absent or null, or the path is empty."""
-    found: Any = message if path else None
+    if "." not in path:  # nearly always
+        return message.get(path) if path else None
+    found: Any = message
     for name in path.split("."):
         found = found.get(name) if isinstance(found, dict) else None
     return found

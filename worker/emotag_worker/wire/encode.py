@@ -148,7 +148,9 @@ class RecordEncoder:
 
 def _copy_headers(record: Record) -> list[tuple[str, bytes | None]]:
     """Return the producer's headers for a record on the output topic."""
-    own, _ = split_attempts(record.headers or ())
+    if not record.headers:
+        return []
+    own, _ = split_attempts(record.headers)
     return [(name, content) for name, content in own if name.lower() not in REPLACED]
 
 
