@@ -17,7 +17,8 @@ from emotag_worker.errors import NotUtf8
 from emotag_worker.kafka import clients
 from emotag_worker.kafka.broker_errors import RECORD_REFUSALS
 from emotag_worker.kafka.compaction import CompactedTopics
-from emotag_worker.kafka.output.sink import DeliveryFailures, commit_offsets, create_sink
+from emotag_worker.kafka.offsets import commit_offsets
+from emotag_worker.kafka.output.sink import DeliveryFailures, create_sink
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.settings import loader
 from emotag_worker.wire.encode import RecordEncoder

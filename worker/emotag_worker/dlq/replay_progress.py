@@ -8,7 +8,7 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from emotag_worker.errors import ProgressUnreadable
-from emotag_worker.kafka.output.sink import commit_offsets
+from emotag_worker.kafka.offsets import commit_offsets
 from emotag_worker.wire.record import Partition
 
 

@@ -1,11 +1,11 @@
-"""Ask brokers for the offsets of a group and of partitions, without joining the group.
+"""The offsets of a group and of partitions: ask brokers for them without joining the group, and commit them.
 
 Only consumers ask, with one request for each kind of offset and broker, for all partitions. An admin client can end its
 process with a failed assertion if a broker is killed during a request (librdkafka's issue 3663, open as of 2.16). On
 the connections of the consumer that reads records, a request would wait behind a long fetch.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +18,9 @@ from . import clients
 from .topics import request
 
 Answer = TypeVar("Answer")
+
+NO_EPOCH = -1
+"""The client's value for an offset without a leader epoch."""
 
 REQUEST_S = 2.0
 """Longest single request; answers normally take milliseconds. The worker's poll waits for up to eleven of them after a
@@ -139,6 +142,25 @@ class OffsetReader:
 
     def _ask_committed(self, partitions: Iterable[Partition]) -> list[TopicPartition]:
         return self._every.committed([TopicPartition(*partition) for partition in partitions], timeout=REQUEST_S)
+
+
+def build_positions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+    """Return offsets as the client takes them, with the leader epoch of each `NextOffset`."""
+    return [
+        TopicPartition(*partition, offset, leader_epoch=getattr(offset, "leader_epoch", NO_EPOCH))
+        for partition, offset in offsets.items()
+    ]
+
+
+def commit_offsets(consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
+    """Commit outside a transaction, and wait for the brokers.
+
+    Raises:
+        KafkaException: the brokers refuse, also if they refuse only one of *positions*.
+    """
+    for committed in consumer.commit(offsets=list(positions), asynchronous=False) or ():
+        if committed.error is not None:
+            raise KafkaException(committed.error)
 
 
 def open_reader(settings: Settings, *, polled: bool = False) -> OffsetReader:

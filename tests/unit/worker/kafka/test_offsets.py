@@ -1,12 +1,14 @@
 """The offsets that brokers report, read on a real broker by `tests/acceptance/offsets`; here the odd answers."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from emotag_worker.errors import BrokerUnavailable, Denied
-from emotag_worker.kafka.offsets import Committed, PartitionOffsets
+from emotag_worker.kafka.offsets import Committed, PartitionOffsets, commit_offsets
 
 from .answers import NEVER, TOPIC, Answers, reader_of
 
@@ -60,3 +62,15 @@ def test_a_coordinator_that_still_loads_the_group_is_asked_again() -> None:
     """For seconds after the start of a broker."""
     reader = reader_of(DECIDED, replace(EVERY, failures=[KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS)]))
     assert {Q: Committed(7)} == reader.repeat("reading", lambda: reader.fetch_committed([Q]))
+
+
+def test_a_commit_that_refuses_one_of_several_partitions_fails() -> None:
+    """The client raises only if the whole request fails."""
+
+    class Half:
+        def commit(self, offsets: list[TopicPartition], *, asynchronous: bool) -> list[SimpleNamespace]:
+            assert not asynchronous
+            return [SimpleNamespace(error=None), SimpleNamespace(error=KafkaError(KafkaError.UNKNOWN_MEMBER_ID))]
+
+    with pytest.raises(KafkaException, match="UNKNOWN_MEMBER_ID"):
+        commit_offsets(cast("Consumer", Half()), [TopicPartition("texts", 0, 1), TopicPartition("texts", 1, 1)])

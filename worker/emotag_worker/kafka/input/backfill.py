@@ -7,8 +7,7 @@ from datetime import datetime
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from emotag_worker.kafka.broker_errors import stop_if_denied
-from emotag_worker.kafka.offsets import OffsetReader
-from emotag_worker.kafka.output.sink import commit_offsets
+from emotag_worker.kafka.offsets import OffsetReader, commit_offsets
 from emotag_worker.settings.times import to_ms
 from emotag_worker.wire.record import Partition
 

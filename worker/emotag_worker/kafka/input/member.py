@@ -25,7 +25,7 @@ from typing import Any
 from confluent_kafka import Consumer
 
 from emotag_worker.errors import BatchAborted
-from emotag_worker.kafka.output.sink import build_positions, commit_offsets
+from emotag_worker.kafka.offsets import build_positions, commit_offsets
 from emotag_worker.wire.record import Partition
 
 

@@ -14,8 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from emotag_worker.errors import DataLoss
 from emotag_worker.kafka.broker_errors import REPLACED, is_temporary, stop_if_denied
 from emotag_worker.kafka.connection import get_connection
-from emotag_worker.kafka.offsets import OffsetReader
-from emotag_worker.kafka.output.sink import commit_offsets
+from emotag_worker.kafka.offsets import OffsetReader, commit_offsets
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.wire.record import Partition
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from enum import StrEnum
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from emotag_worker.errors import BatchAborted, ClientStuck, DeliveryRefused, RecordsRefused, StopWorker
 from emotag_worker.kafka.broker_errors import RECORD_REFUSALS, REPLACED, TOPIC_REFUSALS, explain_fatal
+from emotag_worker.kafka.offsets import build_positions
 from emotag_worker.protocols import Group, Sink
 from emotag_worker.settings import Settings
 from emotag_worker.wire.record import Outgoing, Partition
@@ -30,10 +31,6 @@ MAX_ABORTS = 8
 LOOK_S = 0.02
 """Pause between two looks for a failure while records are on their way. After a failure the client keeps the records
 that it has not sent yet, and a commit would wait for them until its own timeout."""
-
-
-NO_EPOCH = -1
-"""The client's value for an offset without a leader epoch."""
 
 
 class Step(StrEnum):
@@ -169,25 +166,6 @@ class AtLeastOnceSink:
 def compute_pause_s(aborts: int) -> float:
     """Return how long to pause after *aborts* aborted batches in a row."""
     return min(5.0, 0.1 * 2.0**aborts)
-
-
-def build_positions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
-    """Return offsets as the client takes them, with the leader epoch of each `NextOffset`."""
-    return [
-        TopicPartition(*partition, offset, leader_epoch=getattr(offset, "leader_epoch", NO_EPOCH))
-        for partition, offset in offsets.items()
-    ]
-
-
-def commit_offsets(consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
-    """Commit outside a transaction, and wait for the brokers.
-
-    Raises:
-        KafkaException: the brokers refuse, also if they refuse only one of *positions*.
-    """
-    for committed in consumer.commit(offsets=list(positions), asynchronous=False) or ():
-        if committed.error is not None:
-            raise KafkaException(committed.error)
 
 
 def produce_records(

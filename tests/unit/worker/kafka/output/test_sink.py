@@ -2,11 +2,10 @@
 
 import threading
 import time
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from emotag_worker.errors import BatchAborted, BrokerUnavailable, ClientStuck, DeliveryRefused, RecordsRefused
 from emotag_worker.kafka.output import deadline
@@ -15,7 +14,6 @@ from emotag_worker.kafka.output.sink import (
     AtLeastOnceSink,
     DeliveryFailures,
     TransactionalSink,
-    commit_offsets,
     compute_pause_s,
 )
 from emotag_worker.wire.record import Outgoing
@@ -187,18 +185,6 @@ def test_a_transaction_that_must_be_aborted_is_aborted() -> None:
     with pytest.raises(BatchAborted, match="records failed"):
         transactions.write([Outgoing("emotions", None, b"{}")], {("texts", 0): 6}, Member())
     assert [*STEPS, "abort", "flush"] == producer.calls
-
-
-def test_a_commit_that_refuses_one_of_several_partitions_fails() -> None:
-    """The client raises only if the whole request fails."""
-
-    class Half:
-        def commit(self, offsets: list[TopicPartition], *, asynchronous: bool) -> list[SimpleNamespace]:
-            assert not asynchronous
-            return [SimpleNamespace(error=None), SimpleNamespace(error=KafkaError(KafkaError.UNKNOWN_MEMBER_ID))]
-
-    with pytest.raises(KafkaException, match="UNKNOWN_MEMBER_ID"):
-        commit_offsets(cast("Consumer", Half()), [TopicPartition("texts", 0, 1), TopicPartition("texts", 1, 1)])
 
 
 REPORTED = [(3, KafkaError.MSG_SIZE_TOO_LARGE), (0, KafkaError._INVALID_DIFFERENT_RECORD)]
