@@ -76,7 +76,6 @@ def serve(
         tombstones = _choose_tombstones(settings, telemetry)
         # 2. Load the model, which takes seconds.
         tagger = _load_tagger(settings, telemetry)
-        _report_engine(settings, tagger, telemetry)
         if lifecycle.stop.is_set():
             return
         # 3. Build the pipeline.
@@ -93,6 +92,7 @@ def serve(
         lifecycle.mark_started(
             is_ready=lambda: source.joined and source.reachable and source.proven, stuck_s=compute_stuck_s(settings)
         )
+        malloc.collect_rarely()
         trimmer = malloc.Trimmer()
 
         def after_each_round() -> None:
@@ -185,13 +185,15 @@ def _warn_of_short_retentions(settings: Settings, reader: OffsetReader, inputs: 
 def _load_tagger(settings: Settings, telemetry: Telemetry) -> EmotionTagger:
     with _name_device_settings():
         chosen = settings.model
-        return EmotionTagger.load(
+        tagger = EmotionTagger.load(
             chosen.path,
             on=chosen.device,
             engine=chosen.engine,
             precision=chosen.precision,
             before_measuring=telemetry.report_engine_measurement,
         )
+    _report_engine(settings, tagger, telemetry)
+    return tagger
 
 
 @contextlib.contextmanager

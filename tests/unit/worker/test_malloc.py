@@ -1,8 +1,10 @@
 """A worker returns free memory to the system."""
 
 import ctypes
+import gc
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,6 +23,25 @@ def test_memory_is_trimmed_on_the_first_round_and_then_every_thirty_seconds(monk
         trimmer.trim_if_due()
         counts.append(len(calls))
     assert [1, 1, 2, 2] == counts
+
+
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """The collector of the tests, as it was before."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("collector")
+def test_what_was_loaded_is_not_searched_and_a_batch_starts_no_collection() -> None:
+    malloc.collect_rarely()
+    assert gc.get_freeze_count() > 10_000
+    collections = gc.get_stats()[0]["collections"]
+    batch = [[number] for number in range(malloc.COLLECT_OBJECTS // 2)]
+    assert collections == gc.get_stats()[0]["collections"]
+    assert len(batch) > 700
 
 
 @pytest.mark.parametrize("function", [malloc.share_arenas, malloc.trim])

@@ -133,6 +133,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
     monkeypatch.setattr(service, "LagWatch", parts.part("lag"))
     monkeypatch.setattr(malloc, "share_arenas", lambda: parts.note("arenas shared"))
     monkeypatch.setattr(malloc, "trim", lambda: parts.note("memory trimmed"))
+    monkeypatch.setattr(malloc, "collect_rarely", lambda: None)
     return parts
 
 
