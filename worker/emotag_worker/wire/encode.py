@@ -171,7 +171,7 @@ def format_timestamp(timestamp_ms: int) -> str | None:
     return second and f"{second}.{ms:03}Z"
 
 
-@lru_cache(maxsize=8192)  # a text that repeats often has the same emotions each time
+@lru_cache(maxsize=1024)  # a text that repeats often has the same emotions each time; 1 KB for each
 def _encode_emotions(emotions: tuple[tuple[str, float], ...], *, truncated: bool, cached: bool) -> bytes:
     return _encode_text_result(TextResult(emotions, None, truncated=truncated, cached=cached))
 
