@@ -17,8 +17,8 @@ from benchmarks.stream.lane import QUIET_S, Lane, encode_values, parse_id
 from benchmarks.stream.measured_process import MeasuredProcess, read_processor_seconds
 from benchmarks.texts import TextSupply
 from emotag_worker.errors import LocalError
+from emotag_worker.kafka.clients import create_offset_reader
 from emotag_worker.kafka.input.source import KafkaSource
-from emotag_worker.kafka.offsets import open_reader
 from emotag_worker.local import LocalWorker, run_kafka
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.service import open_source
@@ -173,7 +173,7 @@ def _measure_reading(bootstrap_servers: str, *, messages: int) -> list[Row]:
         kafka=KafkaSettings(bootstrap_servers=bootstrap_servers, group_id=lane.group),
         input=InputSettings(topic=lane.input),
     )
-    source = open_source(settings, open_reader(settings), Telemetry())
+    source = open_source(settings, create_offset_reader(settings), Telemetry())
     source.subscribe(before_revoke=lambda: None, when_lost=dict)
     try:
         rate = _read_at_pace(source, messages)

@@ -10,9 +10,9 @@ from confluent_kafka import TopicPartition
 from benchmarks.stream.lane import Lane
 from benchmarks.texts import TextSupply
 from emotag_worker.kafka import clients
+from emotag_worker.kafka.clients import create_offset_reader
 from emotag_worker.kafka.input.positions import Positions
 from emotag_worker.kafka.input.source import KafkaSource
-from emotag_worker.kafka.offsets import open_reader
 from emotag_worker.kafka.output.sink import DeliveryFailures
 from emotag_worker.observability.logs import configure_logging
 from emotag_worker.observability.telemetry import Telemetry
@@ -50,7 +50,7 @@ class TimedBatches:
         chosen = loader.load(flags=flags)
         lane.fill(TextSupply().take(size * batches))
         telemetry = Telemetry()
-        reader = open_reader(chosen)
+        reader = create_offset_reader(chosen)
         positions = Positions(reader, start="earliest", deadline_s=60, telemetry=telemetry)
         self._source = KafkaSource(lane.input, deadline_s=60, telemetry=telemetry, positions=positions)
         self._source.attach(lambda: clients.create_consumer(chosen, self._source.note_error))

@@ -119,9 +119,8 @@ def test_partitions_that_are_added_to_all_topics_get_their_own_results_without_a
 ) -> None:
     """Else the results of a new partition would move to another one at the restart of its worker."""
     topics = create_topics(admin, partitions=2)
-    properties = json.dumps({"topic.metadata.refresh.interval.ms": 1000})
     first = send(bootstrap_servers, topics.input, [text("thanks")])
-    with LocalWorker({**_describe(bootstrap_servers, topics), "EMOTAG_KAFKA__PROPERTIES": properties}) as worker:
+    with LocalWorker(_describe(bootstrap_servers, topics)) as worker:
         worker.start()
         read_until(bootstrap_servers, topics, 1, timeout_s=60)
         for topic in (topics.output, topics.dlq, topics.input):

@@ -37,7 +37,9 @@ def test_invalid_promql_is_refused(query: str) -> None:
 def test_the_known_names_are_the_scraped_names() -> None:
     telemetry = Telemetry()
     telemetry.report_commit([batch([], dead_letters={"NotJson": 1})])
-    telemetry.report_start(version="", model="", model_version="", thresholds="", engine="", device="", precision="")
+    telemetry.report_start(
+        group="", version="", model="", model_version="", thresholds="", engine="", device="", precision=""
+    )
     scraped = {
         sample.name
         for family in parser.text_string_to_metric_families(telemetry.render_metrics("")[0].decode())

@@ -9,9 +9,9 @@ from confluent_kafka import Consumer
 
 from emotag_worker.errors import BatchAborted
 from emotag_worker.kafka import clients
+from emotag_worker.kafka.clients import create_offset_reader
 from emotag_worker.kafka.input.member import Member
 from emotag_worker.kafka.input.source import KafkaSource
-from emotag_worker.kafka.offsets import open_reader
 from emotag_worker.kafka.output.sink import DeliveryFailures, create_sink
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.service import open_source
@@ -77,7 +77,7 @@ def test_a_member_that_joins_between_a_poll_and_its_write_aborts_nothing(
 @contextmanager
 def joined(settings: Settings, topics: Topics, protocol: str) -> Iterator[tuple[KafkaSource, list[Record]]]:
     """Yield a source that is a member of its group, and the records that it has polled."""
-    source = open_source(settings, open_reader(settings), Telemetry())
+    source = open_source(settings, create_offset_reader(settings), Telemetry())
     source.subscribe(before_revoke=lambda: None, when_lost=dict)
     records: list[Record] = []
     give_up_at = time.monotonic() + 60

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from emotag_worker.kafka.clients import create_offset_reader
 from emotag_worker.kafka.input import readahead
 from emotag_worker.kafka.input.source import KafkaSource
-from emotag_worker.kafka.offsets import open_reader
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.service import open_source
 from emotag_worker.settings import Settings
@@ -47,7 +47,7 @@ def start(
     started: list[KafkaSource] = []
 
     def start_one() -> KafkaSource:
-        made = open_source(settings, open_reader(settings), Telemetry())
+        made = open_source(settings, create_offset_reader(settings), Telemetry())
         made.subscribe(before_revoke=lambda: None, when_lost=dict)
         started.append(made)
         return made

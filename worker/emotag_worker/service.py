@@ -1,11 +1,9 @@
 """One worker: its parts are built, run, and closed in the order that loses nothing."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-
-from confluent_kafka import Producer
 
 from emotag_model import artifact
 from emotag_model.engines.choice import find_candidates
@@ -27,7 +25,7 @@ from .kafka.input.sample import can_read_newest
 from .kafka.input.source import KafkaSource
 from .kafka.input.unreadable import Unreadable
 from .kafka.lag_watch import LagWatch
-from .kafka.offsets import OffsetReader, open_reader
+from .kafka.offsets import OffsetReader
 from .kafka.output.sink import DeliveryFailures, create_sink
 from .kafka.properties import is_eager
 from .kafka.retention import find_short_retentions
@@ -41,6 +39,9 @@ from .protocols import Cache, Sink, Traces
 from .settings import Settings
 from .wire.encode import RecordEncoder, TombstoneAction
 from .wire.placement import Placement, place_dead_letters, place_results
+
+Recount = Callable[[str, int], int]
+"""Counts the partitions of a topic, which are expected to be more than the number given."""
 
 
 def serve(
@@ -60,7 +61,7 @@ def serve(
         # 1. Mistakes in settings, and topics that do not exist, are reported before the model is loaded.
         traces = open_traces(settings, version=version)
         stack.callback(traces.close)
-        reader = open_reader(settings)
+        reader = clients.create_offset_reader(settings)
         backfill = None if until is None else Backfill(reader, settings.input.topic, until)
         source = open_source(settings, reader, telemetry, backfill=backfill)
         stack.callback(source.close)
@@ -70,8 +71,8 @@ def serve(
             return
         if backfill is not None:
             reader.repeat("finding the end of the range", backfill.find_ends)
-        sink, producer = _build_sink(settings, source)
-        placements = _choose_placements(settings, partitions, producer, telemetry)
+        sink, recount = _build_sink(settings, source)
+        placements = _choose_placements(settings, partitions, recount, telemetry)
         _warn_of_short_retentions(settings, reader, partitions[settings.input.topic], telemetry)
         tombstones = _choose_tombstones(settings, telemetry)
         # 2. Load the model, which takes seconds.
@@ -88,7 +89,7 @@ def serve(
         # 4. Watch the lag, and process batches until the worker must stop.
         lag = LagWatch(reader, settings.input.topic, source.positions, telemetry.report_lag)
         stack.callback(lag.close)
-        _report_start(tagger, telemetry, version=version)
+        _report_start(settings, tagger, telemetry, version=version)
         lifecycle.mark_started(
             is_ready=lambda: source.joined and source.reachable and source.proven, stuck_s=compute_stuck_s(settings)
         )
@@ -152,15 +153,11 @@ def open_source(
 
 
 def _choose_placements(
-    settings: Settings, partitions: Mapping[str, int], producer: Producer, telemetry: Telemetry
+    settings: Settings, partitions: Mapping[str, int], recount: Recount, telemetry: Telemetry
 ) -> tuple[Placement, Placement]:
     """Return the placements of results and of dead letters, given the number of partitions of each topic."""
     choice, inputs = settings.output.partition, partitions[settings.input.topic]
     output, dlq = settings.output.topic, settings.dlq.topic
-
-    def recount(topic: str, partition: int) -> int:
-        return count_partitions(producer, topic, above=partition, within_s=settings.kafka.broker_timeout_s)
-
     results = place_results(choice, inputs, partitions[output], topic=output, recount=partial(recount, output))
     dead_letters = place_dead_letters(choice, inputs, partitions[dlq], recount=partial(recount, dlq))
     telemetry.report_placements(results.by, dead_letters.by, partitions)
@@ -214,10 +211,12 @@ def _report_engine(settings: Settings, tagger: EmotionTagger, telemetry: Telemet
         telemetry.report_unused_gpus(unused)
 
 
-def _build_sink(settings: Settings, source: KafkaSource) -> tuple[Sink, Producer]:
+def _build_sink(settings: Settings, source: KafkaSource) -> tuple[Sink, Recount]:
+    """Return the sink, and a function that counts the partitions to which its client can write."""
     failures = DeliveryFailures()
     producer = clients.create_producer(settings, source.note_error, failures)
-    return create_sink(settings, producer, failures), producer
+    recount = partial(count_partitions, producer, within_s=settings.kafka.broker_timeout_s)
+    return create_sink(settings, producer, failures), recount
 
 
 def _open_cache(settings: Settings, labels: int, telemetry: Telemetry) -> Cache:
@@ -285,9 +284,10 @@ def _build_pipeline(
     )
 
 
-def _report_start(tagger: EmotionTagger, telemetry: Telemetry, *, version: str) -> None:
+def _report_start(settings: Settings, tagger: EmotionTagger, telemetry: Telemetry, *, version: str) -> None:
     telemetry.report_start(
         version=version,
+        group=settings.kafka.group_id,
         model=tagger.name,
         model_version=tagger.version,
         thresholds=tagger.thresholds_version,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from emotag_worker.kafka.offsets import open_reader
+from emotag_worker.kafka.clients import create_offset_reader
 from emotag_worker.local import LocalWorker
 from emotag_worker.settings import loader
 from tests.acceptance.conftest import StartWorker
@@ -72,7 +72,7 @@ def test_batches_that_cannot_be_decompressed_are_skipped_and_no_other_record_is(
     assert f"emotag_data_loss_total {len(lost)}.0" in worker.get("/metrics")[1]
     partition = bombs[0][0]
     names = {"bootstrap_servers": bootstrap_servers, "group_id": topics.group}
-    reader = open_reader(loader.load(flags={"kafka": names, "input": {"topic": topics.input}}))
+    reader = create_offset_reader(loader.load(flags={"kafka": names, "input": {"topic": topics.input}}))
     while reader.fetch_committed([(topics.input, partition)])[topics.input, partition].offset != 76:
         time.sleep(0.2)  # the end is committed without a record
 

@@ -116,12 +116,11 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
     parts = Parts()
     nothing = SimpleNamespace(
         **dict.fromkeys(
-            ("create_consumer", "create_producer", "create_admin"),
+            ("create_consumer", "create_producer", "create_admin", "create_offset_reader"),
             lambda *_, **__: contextlib.nullcontext(),
         )
     )
     monkeypatch.setattr(service, "clients", nothing)
-    monkeypatch.setattr(service, "open_reader", lambda _: None)
     monkeypatch.setattr(service, "choose_tombstone_action", lambda _: ("dead_letter", ""))
     monkeypatch.setattr(service, "open_traces", parts.part("traces"))
     monkeypatch.setattr(service, "KafkaSource", parts.source)

@@ -54,8 +54,9 @@ def offsets_reset(
 ) -> None:
     """Set the offsets of the group in every partition of the input topic.
 
-    Without --yes, the command only prints what it would do. Stop all workers first: the command refuses a group with
-    members. A worker that was killed is a member until its session ends, after 6 s (45 s with group.protocol=consumer).
+    Without --yes, the command only prints what it would do. Stop all workers before you add --yes: the offsets of a
+    group with members cannot be set. A worker that was killed is a member until its session ends, after 6 s (45 s with
+    group.protocol=consumer).
 
     If you move the group back, the records in between are tagged again, and the output topic gets a second result for
     each of them. To tag a part of the history again without moving the group, use `emotag run --from --until`.
@@ -63,7 +64,8 @@ def offsets_reset(
     target = _read_target(to_time, to_earliest=to_earliest, to_latest=to_latest)
     settings = load_settings(config, set_)
     with _open(settings) as offsets:
-        offsets.require_no_members()
+        if yes:
+            offsets.require_no_members()
         planned = offsets.plan(target)
         _print(offsets, planned, settings, as_json=as_json)
         if not yes:
@@ -100,8 +102,8 @@ def read_time(option: str, text: str) -> datetime:
 @contextlib.contextmanager
 def _open(settings: "Settings") -> Iterator["GroupOffsets"]:
     from emotag_worker.kafka import clients
+    from emotag_worker.kafka.clients import create_offset_reader
     from emotag_worker.kafka.offset_reset import GroupOffsets
-    from emotag_worker.kafka.offsets import open_reader
     from emotag_worker.kafka.topics import await_topics
 
     topic = settings.input.topic
@@ -109,7 +111,7 @@ def _open(settings: "Settings") -> Iterator["GroupOffsets"]:
         numbers = await_topics(reader, [topic])[topic]
     partitions = [(topic, number) for number in numbers]
     with clients.create_admin(settings, polled=True) as admin:
-        yield GroupOffsets(open_reader(settings, polled=True), admin, settings.kafka.group_id, partitions)
+        yield GroupOffsets(create_offset_reader(settings, polled=True), admin, settings.kafka.group_id, partitions)
 
 
 def _print(offsets: "GroupOffsets", planned: dict[int, int], settings: "Settings", *, as_json: bool) -> None:

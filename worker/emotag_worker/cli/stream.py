@@ -88,7 +88,7 @@ def tail(
     ] = False,
     idle_s: Annotated[
         float | None,
-        typer.Option("--idle-s", metavar="SECONDS", help="End after this number of seconds without a result."),
+        typer.Option("--idle-s", metavar="SECONDS", min=0, help="End after this number of seconds without a result."),
     ] = None,
     config: Config = None,
     set_: Set = None,
@@ -133,15 +133,15 @@ def lag(
     wrote to can show a lag of 1 or 2 although no record waits.
     """
     from emotag_worker.kafka import clients
+    from emotag_worker.kafka.clients import create_offset_reader
     from emotag_worker.kafka.lag import render_lines, render_objects
-    from emotag_worker.kafka.offsets import open_reader
     from emotag_worker.kafka.topics import await_topics
 
     settings = load_settings(config, set_)
     topic, group_id = settings.input.topic, settings.kafka.group_id
     with contextlib.closing(clients.create_reader(settings)) as reader:
         numbers = await_topics(reader, [topic])[topic]
-    offsets = open_reader(settings, polled=True)
+    offsets = create_offset_reader(settings, polled=True)
     partitions = [(topic, number) for number in numbers]
     found = offsets.repeat(f"reading the offsets of {group_id}", lambda: offsets.fetch_all(partitions))
     if as_json:

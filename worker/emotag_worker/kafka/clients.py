@@ -18,6 +18,7 @@ from emotag_worker.settings import Settings
 from . import properties
 from .broker_errors import stop_if_denied
 from .connection import Connection
+from .offsets import OffsetReader
 
 Client = TypeVar("Client", "_Consumer", "_Producer", "_ReplayProducer", "_Admin")
 OnError = Callable[[KafkaError], None]
@@ -56,6 +57,17 @@ def create_outsider(settings: Settings, isolation_level: str, *, polled: bool = 
     if polled:
         return _create(_Consumer, settings, given, stop_if_denied)
     return _create(_Consumer, settings, given | {"log_level": 0}, lambda error: None)
+
+
+def create_offset_reader(settings: Settings, *, polled: bool = False) -> OffsetReader:
+    """Return a reader of the offsets of the worker's group.
+
+    Args:
+        polled: the caller uses `repeat`, which raises Denied. Otherwise errors that are not answers are ignored: the
+            other clients of a worker report them.
+    """
+    decided = create_outsider(settings, "read_committed", polled=polled)
+    return OffsetReader(decided, create_outsider(settings, "read_uncommitted", polled=polled))
 
 
 def create_batch_finder(settings: Settings) -> Consumer:

@@ -9,12 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
-from emotag_worker.settings import Settings
 from emotag_worker.wire.record import Partition
 
-from . import clients
 from .topics import request
 
 Answer = TypeVar("Answer")
@@ -163,21 +161,16 @@ def commit_offsets(consumer: Consumer, positions: Sequence[TopicPartition]) -> N
             raise KafkaException(committed.error)
 
 
-def open_reader(settings: Settings, *, polled: bool = False) -> OffsetReader:
-    """Return a reader of the offsets of the worker's group.
-
-    Args:
-        polled: the caller uses `repeat`, which raises Denied. Otherwise errors that are not answers are ignored: the
-            other clients of a worker report them.
-    """
-    decided = clients.create_outsider(settings, "read_committed", polled=polled)
-    return OffsetReader(decided, clients.create_outsider(settings, "read_uncommitted", polled=polled))
-
-
 def _ask(client: Consumer, partitions: Iterable[Partition], which: int) -> list[TopicPartition]:
     # The protocol uses the numbers of the beginning and the end in place of a time, and the client passes them on.
     asked = [TopicPartition(*partition, which) for partition in partitions]
-    return client.offsets_for_times(asked, timeout=REQUEST_S)
+    answers = client.offsets_for_times(asked, timeout=REQUEST_S)
+    if any(at.error is not None and at.error.code() == KafkaError._UNKNOWN_PARTITION for at in answers):
+        # The partition was added after this client last asked for metadata, which it does every few minutes.
+        for topic in {at.topic for at in asked}:
+            client.list_topics(topic, timeout=REQUEST_S)
+        answers = client.offsets_for_times(asked, timeout=REQUEST_S)
+    return answers
 
 
 def _require_all(answers: list[TopicPartition]) -> list[TopicPartition]:

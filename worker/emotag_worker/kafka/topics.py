@@ -136,7 +136,7 @@ def await_topics(
     return found
 
 
-def count_partitions(producer: Producer, topic: str, *, above: int, within_s: float) -> int:
+def count_partitions(producer: Producer, topic: str, above: int, *, within_s: float) -> int:
     """Return how many partitions a topic has now; *producer* can then write to all of them.
 
     Args:

@@ -45,9 +45,9 @@ class Telemetry:
             encode, content_type = choose_encoder("")
         return encode(self.metrics.registry), content_type
 
-    def report_start(self, **versions: str) -> None:
+    def report_start(self, *, group: str, **versions: str) -> None:
         self.metrics.info.labels(**versions).set(1)
-        self._log.info("worker_started", **versions)
+        self._log.info("worker_started", group=group, **versions)
 
     def report_stop(self, *, reason: str, exit_code: int) -> None:
         self.report_progress(ended=True)
@@ -169,12 +169,16 @@ class Telemetry:
             reason=gap.describe(topic, partition),
         )
 
-    def report_missing_offsets(self, *, partitions: int, start: str, ahead: int, is_new: bool) -> None:
-        if is_new:
+    def report_missing_offsets(
+        self, *, partitions: int, start: str, ahead: int, is_new: bool, bounded: bool = False
+    ) -> None:
+        if bounded:
+            reason = "the run reads a range of time in a group of its own"
+        elif is_new:
             reason = "the group has no committed offsets: it is new, or Kafka deleted them after it had no members"
         else:
             reason = "the group has committed offsets only for other partitions of the topic"
-        log = self._log.warning if is_new and ahead else self._log.info
+        log = self._log.warning if is_new and ahead and not bounded else self._log.info
         log("start_chosen", start=start, partitions=partitions, records_ahead=ahead, reason=reason)
 
     def report_start_of_partition(

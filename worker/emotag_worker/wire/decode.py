@@ -1,5 +1,6 @@
 """Decode a record: from its bytes to the text in it, or to the reason why it has none."""
 
+import codecs
 import json
 from typing import Any
 
@@ -76,6 +77,8 @@ def _parse_object(value: bytes) -> dict[str, Any]:
         message = from_json(value, allow_inf_nan=False)
     except ValueError as error:
         _decode_utf8(value)  # raises the clearer reason if invalid UTF-8 is the cause
+        if value.startswith(codecs.BOM_UTF8):
+            raise NotJson("it begins with a byte order mark") from None
         if "recursion" in str(error):
             raise TooDeep from None
         raise NotJson(str(error)) from None

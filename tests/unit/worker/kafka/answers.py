@@ -23,6 +23,7 @@ class Answers:
     Attributes:
         end: what it returns as the end: the stable offset, or the offset after the last record.
         times: the first record of the time that is asked for; below 0 if there is none.
+        added: partitions that the client does not know until it lists the topic.
     """
 
     end: Mapping[int, int | None]
@@ -30,6 +31,7 @@ class Answers:
     commits: Mapping[int, int | None] = field(default_factory=dict)
     times: Mapping[int, int] = field(default_factory=dict)
     failures: list[KafkaError] = field(default_factory=list)
+    added: set[int] = field(default_factory=set)
     polls: int = 0
     connection: Connection = field(
         default_factory=lambda: Connection(loader.load(flags={"kafka": {"broker_timeout_s": 0.1}}))
@@ -37,12 +39,19 @@ class Answers:
 
     def list_topics(self, topic: str, timeout: float) -> Any:
         self._fail()
+        self.added.clear()
         return SimpleNamespace(topics={topic: SimpleNamespace(partitions=dict.fromkeys(self.end), error=None)})
 
     def offsets_for_times(self, asked: Sequence[TopicPartition], timeout: float) -> list[Any]:
         self._fail()
         numbers = {OFFSET_BEGINNING: self.beginning, OFFSET_END: self.end}.get(asked[0].offset, self.times)
-        return [self._answer(at.partition, numbers[at.partition]) for at in asked]
+        unknown = KafkaError(KafkaError._UNKNOWN_PARTITION)
+        return [
+            self._answer(at.partition, -1, unknown)
+            if at.partition in self.added
+            else self._answer(at.partition, numbers[at.partition])
+            for at in asked
+        ]
 
     def committed(self, asked: Sequence[TopicPartition], timeout: float) -> list[Any]:
         self._fail()
@@ -56,8 +65,8 @@ class Answers:
             raise KafkaException(self.failures.pop())
 
     @staticmethod
-    def _answer(partition: int, offset: int | None) -> Any:
-        error = KafkaError(KafkaError.LEADER_NOT_AVAILABLE) if offset is None else None
+    def _answer(partition: int, offset: int | None, error: KafkaError | None = None) -> Any:
+        error = KafkaError(KafkaError.LEADER_NOT_AVAILABLE) if offset is None else error
         return SimpleNamespace(topic=TOPIC, partition=partition, offset=offset, error=error, metadata=None)
 
 

@@ -27,6 +27,13 @@ def test_the_end_is_before_records_that_nobody_may_read_yet() -> None:
     assert {P: PartitionOffsets(0, None, 20, 0), Q: PartitionOffsets(3, 7, 20, 5)} == READER.fetch_all([P, Q])
 
 
+def test_a_partition_that_was_added_meanwhile_is_found() -> None:
+    """Each client asks for metadata only every few minutes, and would not know the partition until then."""
+    reader = reader_of(replace(DECIDED, added={1}), replace(EVERY, added={1}, commits={0: 3, 1: 7}))
+    assert {P: 20, Q: 20} == reader.fetch_ends([P, Q])
+    assert [P, Q] == list(reader.fetch_all([P, Q]))
+
+
 def test_an_error_of_one_partition_is_raised_unless_a_part_is_enough() -> None:
     reader = reader_of(DECIDED, replace(EVERY, commits={0: None, 1: 7}))
     for fetch in (reader.fetch_committed, reader.fetch_all):

@@ -69,15 +69,15 @@ def test_without_topics_one_answer_of_a_broker_is_enough() -> None:
 
 def test_the_partitions_of_a_topic_are_counted_again_until_it_has_grown() -> None:
     client = Client([UNREACHABLE, UNKNOWN, None])
-    assert 3 == count_partitions(cast("Producer", client), "texts", above=2, within_s=10)
+    assert 3 == count_partitions(cast("Producer", client), "texts", 2, within_s=10)
     assert 3 == client.asked
-    assert 3 == count_partitions(cast("Producer", client), "texts", above=3, within_s=10)
+    assert 3 == count_partitions(cast("Producer", client), "texts", 3, within_s=10)
     assert client.asked > 4
 
 
 def test_brokers_that_do_not_count_partitions_are_given_up() -> None:
     with pytest.raises(BrokerUnavailable, match=r"counting the partitions of texts after 0\.05 s"):
-        count_partitions(cast("Producer", Client([UNREACHABLE])), "texts", above=2, within_s=0.05)
+        count_partitions(cast("Producer", Client([UNREACHABLE])), "texts", 2, within_s=0.05)
 
 
 @pytest.mark.parametrize("answer", [UNREACHABLE, NO_LEADER, UNKNOWN], ids=["unreachable", "no leader", "unknown"])

@@ -240,10 +240,13 @@ def test_an_aborted_batch_and_a_data_loss_are_counted() -> None:
     assert "offsets 3 to 9 of texts-0" in lines[1]["reason"]
 
 
-@pytest.mark.parametrize(("is_new", "ahead", "level"), [(True, 5, "warning"), (True, 0, "info"), (False, 5, "info")])
-def test_a_group_that_would_tag_a_topic_again_is_a_warning(is_new: bool, ahead: int, level: str) -> None:
+@pytest.mark.parametrize(
+    ("is_new", "ahead", "bounded", "level"),
+    [(True, 5, False, "warning"), (True, 0, False, "info"), (False, 5, False, "info"), (True, 5, True, "info")],
+)
+def test_a_group_that_would_tag_a_topic_again_is_a_warning(is_new: bool, ahead: int, bounded: bool, level: str) -> None:
     with capture_logs() as lines:
-        Telemetry().report_missing_offsets(partitions=1, start="earliest", ahead=ahead, is_new=is_new)
+        Telemetry().report_missing_offsets(partitions=1, start="earliest", ahead=ahead, is_new=is_new, bounded=bounded)
     assert [level] == [line["log_level"] for line in lines]
 
 

@@ -29,6 +29,16 @@ def test_a_time_without_a_zone_is_refused(text: str) -> None:
         parse_time(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["1969-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1970-01-01T00:00:00+01:00"],
+)
+def test_a_time_that_no_record_has_is_refused_with_the_years(text: str) -> None:
+    """Kafka's times are milliseconds since 1970, and Python's end with the year 9999."""
+    with pytest.raises(ValueError, match="is not within the years 1970 to 9998"):
+        parse_time(text)
+
+
 def test_a_fraction_of_a_millisecond_counts_as_one_more() -> None:
     """Kafka's timestamps have milliseconds: a record of the millisecond before is earlier than the time."""
     assert [1_000, 1_001, 1_001] == [to_ms(datetime.fromtimestamp(1, UTC).replace(microsecond=n)) for n in (0, 1, 1000)]

@@ -195,7 +195,11 @@ class Positions:
 
     def _report_starts(self, starts: Starts) -> None:
         self._telemetry.report_missing_offsets(
-            partitions=len(starts.offsets), start=starts.how, ahead=starts.ahead, is_new=starts.is_new
+            partitions=len(starts.offsets),
+            start=starts.how,
+            ahead=starts.ahead,
+            is_new=starts.is_new,
+            bounded=self._bounded,
         )
         for at, offset in sorted(starts.offsets.items()):
             ahead = max(0, starts.ends[at] - offset)
