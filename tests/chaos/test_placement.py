@@ -126,10 +126,17 @@ def test_partitions_that_are_added_to_all_topics_get_their_own_results_without_a
         for topic in (topics.output, topics.dlq, topics.input):
             (growing,) = admin.create_partitions([NewPartitions(topic, 6)]).values()
             growing.result()
-        producer, turns = new_producer(bootstrap_servers), itertools.cycle([b"bad", text("thanks").value])
-        for partition, value in zip([partition for partition in range(2, 6) for _ in "ab"], turns, strict=False):
-            producer.produce(topics.input, value=value, partition=partition)
+        producer = new_producer(bootstrap_servers)
+        give_up_at = time.monotonic() + 30
+        while len(producer.list_topics(topics.input, timeout=10).topics[topics.input].partitions) < 6:
+            assert time.monotonic() < give_up_at
+        failed: list[object] = []
+        for partition, value in itertools.product(range(2, 6), [b"bad", text("thanks").value]):
+            producer.produce(
+                topics.input, value=value, partition=partition, on_delivery=lambda error, _: failed.append(error)
+            )
         assert 0 == producer.flush(30)
+        assert [None] * 8 == failed
         read = read_until(bootstrap_servers, replace(topics, partitions=6), 9, timeout_s=90)
     assert len(first) + 8 == len(read.results) + len(read.dead)
     for found in (read.results, read.dead):

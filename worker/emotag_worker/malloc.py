@@ -14,7 +14,8 @@ M_ARENA_MAX = -8
 ARENAS = 2
 
 COLLECT_OBJECTS = 50_000
-"""The number of new objects after which Python searches them for cycles. The default of 700 is a dozen records."""
+"""The number of new objects after which Python searches them for cycles. Its default (700 in Python 3.11) is reached
+after a dozen records."""
 
 EVERY_S = 30.0
 """The time between two calls of `trim`, which takes some milliseconds."""

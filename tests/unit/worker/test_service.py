@@ -132,7 +132,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
     monkeypatch.setattr(service, "LagWatch", parts.part("lag"))
     monkeypatch.setattr(malloc, "share_arenas", lambda: parts.note("arenas shared"))
     monkeypatch.setattr(malloc, "trim", lambda: parts.note("memory trimmed"))
-    monkeypatch.setattr(malloc, "collect_rarely", lambda: None)
+    monkeypatch.setattr(malloc, "collect_rarely", lambda: parts.note("collections rare"))
     return parts
 
 
@@ -157,6 +157,7 @@ BUILT = [
     "cache opened",
     "pipeline opened",
     "lag opened",
+    "collections rare",
 ]
 CLOSED = ["lag closed", "pipeline closed", "cache closed", "source closed", "traces closed"]
 

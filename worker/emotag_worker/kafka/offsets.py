@@ -1,10 +1,11 @@
-"""The offsets of a group and of partitions: ask brokers for them without joining the group, and commit them.
+"""The offsets of a group and of partitions: request them without joining the group, and commit them.
 
-Only consumers ask, with one request for each kind of offset and broker, for all partitions. An admin client can end its
-process with a failed assertion if a broker is killed during a request (librdkafka's issue 3663, open as of 2.16). On
-the connections of the consumer that reads records, a request would wait behind a long fetch.
+Only consumers request them, with one request for each kind of offset and broker, for all partitions. An admin client
+can end its process with a failed assertion if a broker is killed during a request (librdkafka's issue 3663, open as of
+2.16). On the connections of the consumer that reads records, a request would wait behind a long fetch.
 """
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,7 +22,7 @@ NO_EPOCH = -1
 """The client's value for an offset without a leader epoch."""
 
 REQUEST_S = 2.0
-"""Longest single request; answers normally take milliseconds. The worker's poll waits for up to eleven of them after a
+"""Longest single request; answers normally take milliseconds. The worker's poll waits for up to 27 of them after a
 rebalance, so together they must stay far below `max.poll.interval.ms` (300 s). The first that fails ends the lookup."""
 
 
@@ -168,7 +169,8 @@ def _ask(client: Consumer, partitions: Iterable[Partition], which: int) -> list[
     if any(at.error is not None and at.error.code() == KafkaError._UNKNOWN_PARTITION for at in answers):
         # The partition was added after this client last asked for metadata, which it does every few minutes.
         for topic in {at.topic for at in asked}:
-            client.list_topics(topic, timeout=REQUEST_S)
+            with contextlib.suppress(KafkaException):  # the next request has the error
+                client.list_topics(topic, timeout=REQUEST_S)
         answers = client.offsets_for_times(asked, timeout=REQUEST_S)
     return answers
 

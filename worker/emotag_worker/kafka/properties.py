@@ -95,7 +95,7 @@ def build_consumer_properties(settings: Settings) -> dict[str, Any]:
         "fetch.queue.backoff.ms": 10,
         # The bytes of one partition in one response. With librdkafka's 1 MB, the first response would be many batches.
         "fetch.message.max.bytes": 131_072,
-        # Nobody reads a partition that was added before the group learns of it. librdkafka asks every 300 s.
+        # No worker reads a new partition until the group learns of it. librdkafka's default is 300 s.
         "topic.metadata.refresh.interval.ms": 30_000,
     }
     if given.get("group.protocol") != "consumer":  # with that protocol the broker assigns partitions

@@ -144,17 +144,20 @@ def count_partitions(producer: Producer, topic: str, above: int, *, within_s: fl
 
     Raises:
         BrokerUnavailable: no broker answered in time.
+        Denied: the brokers refuse this client.
     """
     began = time.monotonic()
     while True:
         answer = _request_metadata(producer, topic)
         waited_s = time.monotonic() - began
-        if not isinstance(answer, KafkaError):
+        if isinstance(answer, KafkaError):
+            stop_if_denied(answer, topic=topic)
+            if waited_s > within_s:
+                raise get_connection(producer).explain_outage(f"counting the partitions of {topic}", within_s, answer)
+        else:
             count = len(answer.topics[topic].partitions)
             if count > above or waited_s > UNKNOWN_S:
                 return count
-        elif waited_s > within_s:
-            raise get_connection(producer).explain_outage(f"counting the partitions of {topic}", within_s, answer)
         time.sleep(RETRY_S)
 
 

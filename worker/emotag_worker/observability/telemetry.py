@@ -173,7 +173,7 @@ class Telemetry:
         self, *, partitions: int, start: str, ahead: int, is_new: bool, bounded: bool = False
     ) -> None:
         if bounded:
-            reason = "the run reads a range of time in a group of its own"
+            reason = "the run reads a range of time in a separate group"
         elif is_new:
             reason = "the group has no committed offsets: it is new, or Kafka deleted them after it had no members"
         else:

@@ -15,13 +15,13 @@ class Placement:
 
     Attributes:
         partitions: of the topic, if a record gets the partition of its input record; None if its key decides.
-        recount: asks the brokers for the number of partitions, because the topic may have grown. Its argument is the
-            input partition, which the topic may have, too.
+        recount: returns the present number of partitions of the topic. Its argument is a partition that the topic is
+            expected to have, for which it waits a moment.
     """
 
     partitions: int | None = None
     recount: Callable[[int], int] | None = field(default=None, compare=False)
-    _seen: set[int] = field(default_factory=set, compare=False, repr=False)
+    _shared: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def by(self) -> Literal["input", "key"]:
@@ -31,18 +31,26 @@ class Placement:
     def choose(self, input_partition: int) -> int | None:
         """Return the partition for the answer to a record of *input_partition*; None if the key decides.
 
-        An input partition that was added meanwhile has a partition of its own if the topic has grown, too. Otherwise it
-        shares one with others: its order remains.
+        An input partition that was added meanwhile has its own partition if the topic has grown, too. Otherwise it
+        shares one with others, and keeps it until the worker restarts: its order remains.
 
         Raises:
             BrokerUnavailable: the topic may have grown, but brokers do not answer.
         """
         if self.partitions is None:
             return None
-        if input_partition >= self.partitions and self.recount is not None and input_partition not in self._seen:
-            self.partitions = max(self.partitions, self.recount(input_partition))
-            self._seen.add(input_partition)  # one question for each: the answer to the next record would be the same
-        return input_partition % self.partitions
+        if input_partition < self.partitions and not self._shared:
+            return input_partition
+        if (shared := self._shared.get(input_partition)) is not None:
+            return shared
+        if input_partition >= self.partitions and self.recount is not None:
+            # Only the first of several is waited for: if the topic has not grown for it, it has not for the others.
+            expected = self.partitions - 1 if self._shared else input_partition
+            self.partitions = max(self.partitions, self.recount(expected))
+        chosen = input_partition % self.partitions
+        if chosen != input_partition:
+            self._shared[input_partition] = chosen
+        return chosen
 
 
 def place_results(

@@ -107,6 +107,11 @@ def test_plain_text_is_taken_as_it_is() -> None:
     assert Decoded('{"text": 1}', "texts-3-1234") == decode(record(b'{"text": 1}'), settings)
 
 
+def test_a_byte_order_mark_is_named() -> None:
+    with pytest.raises(errors.NotJson, match="it begins with a byte order mark"):
+        decode(record(b'\xef\xbb\xbf{"text": "a"}'), InputSettings())
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

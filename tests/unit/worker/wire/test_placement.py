@@ -42,10 +42,17 @@ def test_an_input_partition_that_was_added_has_its_own_partition_if_the_topic_ha
 
 
 def test_an_input_partition_that_was_added_shares_a_partition_if_the_topic_is_as_small_as_before() -> None:
-    answers = iter([4, 4])
-    placement = Placement(4, lambda _: next(answers))
-    assert [0, 1, 0, 1] == [placement.choose(partition) for partition in (4, 5, 4, 5)]
-    assert next(answers, None) is None
+    """It keeps the partition: the results of one input partition must not move to another one."""
+    answers, expected = iter([4, 4, 8]), []
+
+    def recount(partition: int) -> int:
+        expected.append(partition)
+        return next(answers)
+
+    placement = Placement(4, recount)
+    assert [0, 1, 0, 1, 2] == [placement.choose(partition) for partition in (4, 5, 4, 5, 2)]
+    assert [7, 0, 6] == [placement.choose(partition) for partition in (7, 4, 6)]
+    assert [4, 3, 3] == expected
 
 
 def test_the_key_decides_without_a_number_of_partitions() -> None:

@@ -99,10 +99,12 @@ class Positions:
         if position is None and truncated:
             position = int(truncated[1])
         following = self._progress.find_next(partition)
-        if following is not None and (position is None or position < following):
-            return  # reported before this worker chose where to begin, or before a rewind: the client reads again
-        if following is not None and position is not None:
-            position = min(position, following)  # a batch before this offset is to be read again
+        if following is not None:
+            if position is None or position < following:
+                # The report is late: meanwhile this worker chose where to begin, or records came. Whether the client
+                # reads on or not, it is given the partition again at the next record.
+                diverged = None
+            position = following  # below the reported offset if a batch is to be read again
         self._stopped[partition] = position, int(diverged[1]) if diverged else None
 
     def is_stopped(self, partition: Partition) -> bool:

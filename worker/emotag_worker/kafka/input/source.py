@@ -132,13 +132,13 @@ class KafkaSource:
             now = {(p.topic, p.partition) for p in partitions}
             self._assigned |= now
             self._joined = True
-            if back := now & self._gone:  # else `_drop_gone` could not tell new records from old ones
-                self._consumer.pause([TopicPartition(*partition) for partition in back])
             self._return.note_success()
             self._progress.forget(now)
             self._positions.note_assigned(now)
             if self._backfill is not None:
                 self._backfill.read_again(now)
+            if back := now & self._gone:  # else `_drop_gone` could not tell new records from old ones
+                self._consumer.pause([TopicPartition(*partition) for partition in back])
             self._telemetry.report_partitions("assigned", len(partitions), self.assigned)
 
         def revoked(partitions: list[TopicPartition]) -> None:

@@ -55,7 +55,7 @@ class Unreadable:
             resume = self._find_readable(partition, first)
             gap = Gap("unreadable", first, resume, resume - first)
             self._report(partition, gap)
-            if (progress.find_next(partition) or 0) <= first:
+            if (progress.find_next(partition) or 0) < resume:
                 consumer.seek(TopicPartition(*partition, resume))
         except (KafkaException, TimeoutError):
             return

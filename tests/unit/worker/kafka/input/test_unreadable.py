@@ -128,6 +128,14 @@ def test_a_client_that_continues_by_itself_is_not_moved() -> None:
     assert ["data_lost"] == [line["event"] for line in lines if line["event"] == "data_lost"]
 
 
+def test_a_batch_is_skipped_although_reading_began_in_the_middle_of_it() -> None:
+    """The client names the first offset of the batch, which is before the offset to read."""
+    source, consumer = source_of(Finder(Log(GOOD_AND_BAD)), Turn(message=ScriptedMessage((0, 4), failure=BAD)))
+    source.rewind({(TOPIC, 0): 7})
+    assert [] == places(source)
+    assert {0: 10} == consumer.seeks
+
+
 def test_a_worker_that_must_not_lose_data_stops() -> None:
     source, consumer = source_of(Finder(Log(GOOD_AND_BAD)), *TURNS, stop_at_gap=True)
     with pytest.raises(DataLoss, match="offsets 4 to 9 of texts-0 cannot be read"):
