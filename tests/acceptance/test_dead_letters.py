@@ -252,7 +252,7 @@ def test_the_lag_is_what_the_group_has_still_to_do(
     assert [each["end"] for each in partitions] == [each["lag"] for each in partitions]
     assert {"topic": topics.input, "group": topics.group, "lag": len(placed), "uncommitted_partitions": 4} == total
     plain = emotag("lag", **topics.environment(bootstrap_servers)).stdout
-    assert "the group has committed nothing yet" in plain
+    assert "the group has committed nothing in this partition yet" in plain
 
     worker = start_worker(topics.environment(bootstrap_servers))
     Reader(bootstrap_servers, topics).until(len(placed), timeout_s=30)

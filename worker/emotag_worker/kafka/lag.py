@@ -31,7 +31,7 @@ def render_lines(found: Mapping[Partition, PartitionOffsets], *, topic: str, gro
     ]
     lines.append(f"{'all':>9}  {'':>12}  {'':>12}  {sum(at.lag for at in found.values()):>12}")
     if any(at.committed is None for at in found.values()):
-        lines.append("–: the group has committed nothing yet; the lag counts from the beginning of the partition")
+        lines.append("–: the group has committed nothing in this partition yet; the lag counts from its beginning")
     if any(at.committed is not None and at.lag in MARKER_LAGS for at in found.values()):
         lines.append("A partition that transactions wrote to can show a lag of 1 or 2 although no record waits")
     return lines

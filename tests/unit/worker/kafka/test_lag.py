@@ -15,7 +15,7 @@ def test_objects_and_lines_end_with_the_sum() -> None:
     lines = render_lines(lags, topic="t", group_id="g")
     assert ["1", "5", "–", "5"] == lines[3].split()
     assert ["all", "8"] == lines[4].split()
-    assert lines[5].startswith("–: the group has committed nothing yet")
+    assert lines[5].startswith("–: the group has committed nothing in this partition yet")
     assert 6 == len(lines)
 
 
