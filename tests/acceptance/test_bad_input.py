@@ -122,19 +122,26 @@ def test_a_held_worker_releases_its_partitions_and_waits_for_a_person(
     """Alive, started, not ready, with the reason in a metric; after SIGTERM it ends with the code of the mistake."""
     send(bootstrap_servers, topics.input, [text(f"so happy {number}") for number in range(300)])
     environment = {**topics.environment(bootstrap_servers), "EMOTAG_DLQ__STOP_AFTER": "100"}
-    worker = start_worker({**environment, "EMOTAG_ON_MISTAKE": "hold", "EMOTAG_INPUT__TEXT_PATH": "words"})
-    while "worker_held" not in worker.read_log_tail():
-        time.sleep(0.1)  # only its log shows its progress
+    # It never becomes ready, because it commits nothing.
+    with LocalWorker({**environment, "EMOTAG_ON_MISTAKE": "hold", "EMOTAG_INPUT__TEXT_PATH": "words"}) as worker:
+        worker.launch()
+        while "worker_held" not in worker.read_log_tail():
+            assert worker.poll() is None
+            time.sleep(0.1)  # only its log shows its progress
+        _assert_held(worker, bootstrap_servers, topics)
+        start_worker(environment)
+        read = read_until(bootstrap_servers, topics, 300, timeout_s=60)
+        assert {1} == set(read.times().values())
+        assert len(read.dead) < 100
+        os.kill(worker.pid, signal.SIGTERM)
+        assert 2 == worker.wait(20)
+
+
+def _assert_held(worker: LocalWorker, bootstrap_servers: str, topics: Topics) -> None:
     assert (200, 200, 503) == tuple(worker.get(path)[0] for path in ("/livez", "/startupz", "/readyz"))
     assert 'emotag_held{reason="TooManyDeadLetters"} 1.0' in worker.get("/metrics")[1]
     admin = AdminClient({"bootstrap.servers": bootstrap_servers}, logger=QUIET)
     assert [] == admin.describe_consumer_groups([topics.group])[topics.group].result().members
-    start_worker(environment)
-    read = read_until(bootstrap_servers, topics, 300, timeout_s=60)
-    assert {1} == set(read.times().values())
-    assert len(read.dead) < 100
-    os.kill(worker.pid, signal.SIGTERM)
-    assert 2 == worker.wait(20)
 
 
 def test_a_worker_that_cannot_start_is_held_too(bootstrap_servers: str, topics: Topics, tmp_path: Path) -> None:

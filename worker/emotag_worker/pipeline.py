@@ -330,7 +330,9 @@ class Pipeline:
         try:
             return decode(record, self._settings.input)
         except BadRecord as error:
-            return error
+            # A traceback would keep the record and the whole batch until the next garbage collection.
+            error.__context__ = None
+            return error.with_traceback(None)
 
     def _compute(self, keys: Sequence[str], tokens: Sequence[TokenIds]) -> Computation:
         """Run the model, in the device's thread."""

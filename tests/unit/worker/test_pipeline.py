@@ -15,7 +15,7 @@ from emotag_worker.batch_budget import BatchBudget
 from emotag_worker.cache.entry import Entry
 from emotag_worker.cache.redis_cache import NoCache
 from emotag_worker.commit_queue import CommitQueue
-from emotag_worker.errors import BatchAborted, DeviceLost, TransactionFailed
+from emotag_worker.errors import BatchAborted, DeviceLost, NotJson, TransactionFailed
 from emotag_worker.kafka.output.sink import MAX_ABORTS
 from emotag_worker.observability.instruments import STAGES
 from emotag_worker.observability.telemetry import Telemetry
@@ -23,7 +23,7 @@ from emotag_worker.pipeline import Pipeline
 from emotag_worker.protocols import Group, Tagger
 from emotag_worker.settings import Settings
 from emotag_worker.wire.encode import RecordEncoder
-from emotag_worker.wire.record import Outgoing, Partition
+from emotag_worker.wire.record import Outgoing, Partition, Record
 from tests.unit.worker.kafka.scripted import TOPIC, ScriptedConsumer, ScriptedMessage, Turn, source_of
 
 POISON = "poison"
@@ -339,3 +339,10 @@ def test_another_form_of_cache_entries_has_keys_of_its_own(monkeypatch: pytest.M
         advance(pipeline, 2)
         pipeline.finish()
     assert 2 == len(set(asked)) == len(asked)
+
+
+def test_the_error_of_a_bad_record_does_not_keep_its_batch_in_memory() -> None:
+    pipeline, _ = build(ScriptedSink())
+    error = pipeline._decode(Record("texts", 0, 3, None, b"{"))
+    assert isinstance(error, NotJson)
+    assert (None, None) == (error.__traceback__, error.__context__)

@@ -61,8 +61,8 @@ class Settings(SettingsSection):
         Field(
             description="Reaction to a mistake that you must fix. exit: end with exit code 2. hold: release the "
             "partitions and stay alive, but not ready, until a signal arrives; then end with exit code 2. Use hold if "
-            "your supervisor restarts the worker after any exit code. A missing topic, or an invalid value of a setting, "
-            "always ends the worker.",
+            "your supervisor restarts the worker after any exit code. A missing topic, or an invalid value of a "
+            "setting, always ends the worker.",
         ),
     ] = "exit"
     """Kubernetes restarts a pod regardless of the exit code: each start would move partitions and repeat the mistake.

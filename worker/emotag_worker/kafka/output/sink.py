@@ -155,7 +155,7 @@ class AtLeastOnceSink:
         self._deadline.retry(Step.COMMIT_OFFSETS, lambda _: group.commit(offsets), may_retry=_may_retry_commit)
 
     def _flush(self, unsent: Iterable[int]) -> None:
-        outstanding = self._producer.flush(self._deadline.left_s)
+        outstanding = flush(self._producer, self._deadline.left_s)
         # Records that are still on their way are neither written nor refused, and their reports would be taken for
         # those of the next attempt: there must be none.
         if outstanding:
@@ -222,17 +222,32 @@ def produce_record(producer: Producer, record: Outgoing, callback: OnDelivery, d
             return
 
 
+def flush(producer: Producer, timeout_s: float) -> int:
+    """Wait until all records are written, or for *timeout_s*; return the number of those that are not.
+
+    Raises:
+        StopWorker: the client has failed for good. It raises such an error in any call that runs callbacks.
+    """
+    try:
+        return producer.flush(timeout_s)
+    except KafkaException as raised:
+        error: KafkaError = raised.args[0]
+        if error.fatal():
+            raise explain_fatal("writing", error) from raised
+        raise
+
+
 def await_records(producer: Producer, failures: DeliveryFailures) -> None:
     """Wait until all records are written or one has failed, but not for long: the next step waits, too."""
     give_up_at = time.monotonic() + SLICE_S
-    while producer.flush(LOOK_S) and failures.first is None and time.monotonic() < give_up_at:
+    while flush(producer, LOOK_S) and failures.first is None and time.monotonic() < give_up_at:
         pass
 
 
 def drain_reports(producer: Producer) -> None:
     """Receive the reports of records that an abort has removed from the client's queue."""
     give_up_at = time.monotonic() + SLICE_S
-    while producer.flush(LOOK_S) and time.monotonic() < give_up_at:
+    while flush(producer, LOOK_S) and time.monotonic() < give_up_at:
         pass
 
 

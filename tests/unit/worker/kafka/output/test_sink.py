@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from emotag_worker.errors import BatchAborted, BrokerUnavailable, ClientStuck, DeliveryRefused, RecordsRefused
+from emotag_worker.errors import BatchAborted, BrokerUnavailable, ClientStuck, DeliveryRefused, Fenced, RecordsRefused
 from emotag_worker.kafka.output import deadline
 from emotag_worker.kafka.output.sink import (
     MAX_ABORTS,
@@ -185,6 +185,19 @@ def test_a_transaction_that_must_be_aborted_is_aborted() -> None:
     with pytest.raises(BatchAborted, match="records failed"):
         transactions.write([Outgoing("emotions", None, b"{}")], {("texts", 0): 6}, Member())
     assert [*STEPS, "abort", "flush"] == producer.calls
+
+
+def test_a_client_that_another_one_has_fenced_ends_the_worker_with_the_cause() -> None:
+    """The client raises it in whichever call runs its callbacks: here while the sink waits for the records."""
+
+    class FencedProducer(ListeningProducer):
+        def flush(self, timeout_s: float) -> int:
+            fenced = "transactional producer fenced by newer producer instance"
+            raise KafkaException(KafkaError(KafkaError._FENCED, fenced, True))
+
+    sink = TransactionalSink(cast("Producer", FencedProducer()), DeliveryFailures(), deadline_s=1.0)
+    with pytest.raises(Fenced):
+        sink.write([Outgoing("emotions", None, b"{}")], {("texts", 0): 6}, Member())
 
 
 REPORTED = [(3, KafkaError.MSG_SIZE_TOO_LARGE), (0, KafkaError._INVALID_DIFFERENT_RECORD)]
