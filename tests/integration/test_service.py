@@ -30,6 +30,7 @@ def test_no_admin_client_is_left_when_the_pipeline_runs(
     monkeypatch.setattr(service, "EmotionTagger", SimpleNamespace(load=parts.load))
     monkeypatch.setattr(service, "Pipeline", parts.pipeline)
     monkeypatch.setattr(malloc, "share_arenas", lambda: None)
+    monkeypatch.setattr(malloc, "collect_rarely", lambda: None)
     created = count_calls(monkeypatch)
     before = find_admin_clients()
     left: list[set[int]] = []

@@ -31,7 +31,7 @@ class TopicLag:
     Attributes:
         partitions: number of partitions of the topic.
         assigned: the lag of each partition that this worker reads.
-        records: the lag of all partitions, whoever reads them.
+        records: the lag of all partitions, also of those that other workers read.
         undecided: records of all partitions that wait for the end of a transaction.
         undecided_s: longest time for which the stable offset of a partition with such records has not moved.
     """
@@ -96,7 +96,7 @@ class LagWatch:
     def _measure(self) -> TopicLag:
         partitions = self._reader.list_partitions(self._topic)
         current = self._reader.fetch_all(partitions, partly=True)
-        for partition, own in self._positions().items():  # what this worker has committed in the meantime counts, too
+        for partition, own in self._positions().items():  # include the commits of this worker since the request
             if own is not None and partition in current:
                 at = current[partition]
                 current[partition] = replace(at, committed=max(at.committed or 0, own))

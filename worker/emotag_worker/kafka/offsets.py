@@ -28,7 +28,7 @@ rebalance, so together they must stay far below `max.poll.interval.ms` (300 s). 
 
 @dataclass(frozen=True)
 class Committed:
-    """What a group has committed for one partition.
+    """The committed offset of a group in one partition.
 
     Attributes:
         offset: the next offset that the group reads; None if it has committed nothing.

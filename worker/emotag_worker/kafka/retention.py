@@ -22,7 +22,7 @@ class ShortRetention:
 
     Attributes:
         records: the number of these input records.
-        retention_s: how long the topic keeps a record, from the record's timestamp on.
+        retention_s: the time for which the topic keeps a record, from the record's timestamp on.
     """
 
     topic: str
@@ -61,7 +61,7 @@ def count_old(waiting: Mapping[Partition, PartitionOffsets], young: Mapping[Part
     """Return the number of waiting records before the first young one.
 
     Args:
-        young: the offset of the first young record of each partition; the end if there is none.
+        young: the offset of the first young record of each partition; the end if the partition has no young record.
     """
     return sum(min(at.lag, max(0, young[partition] - at.next_read)) for partition, at in waiting.items())
 

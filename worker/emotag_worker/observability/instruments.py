@@ -125,7 +125,7 @@ class Metrics:
                 self._drift.add(tagged.probabilities_BK, tagged.tokens_B, tagged.unknown_B, tagged.rows_N)
 
     def _add_records(self) -> None:
-        """What became of the records."""
+        """Metrics of the records and their outcomes."""
         self.results = self._counter("results", "Results written, by source.", source=SOURCES)
         reasons = [reason.__name__ for reason in BadRecord.__subclasses__()]
         self.dead_letters = self._counter("dead_letters", "Dead letters written, by reason.", reason=reasons)
@@ -143,14 +143,14 @@ class Metrics:
         self.last_commit = self._gauge("last_commit_timestamp_seconds", "Time of the last commit; 0 before the first.")
 
     def _add_device(self) -> None:
-        """What the model computed."""
+        """Metrics of the model and its device."""
         self.tokens = self._counter("tokens", "Tokens that the model computed, without padding.")
         self.computed_tokens = self._counter("computed_tokens", "Tokens that the model computed, with padding.")
         self.truncated = self._counter("truncated", "Results for texts that are longer than the model's window.")
         self.busy_s = self._counter("device_busy_seconds", "Seconds that the device spent on batches.")
 
     def _add_cache(self) -> None:
-        """What the cache answered."""
+        """Metrics of the cache."""
         self.lookups = self._counter(
             "cache_lookups",
             "Lookups of distinct texts of a batch, by outcome; `memory` is a hit without Redis.",

@@ -74,7 +74,7 @@ class Answer(msgspec.Struct):
 
     Attributes:
         outgoing: None if the worker writes nothing.
-        source: where a result comes from, as in `BatchCounts.sources`; empty without a result.
+        source: the origin of a result, as in `BatchCounts.sources`; empty without a result.
         reason: the reason of a dead letter; empty without a dead letter.
         truncated: a result whose text was longer than the model's window.
     """

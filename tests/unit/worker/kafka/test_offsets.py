@@ -1,11 +1,12 @@
 """The offsets that brokers report, read on a real broker by `tests/acceptance/offsets`; here the odd answers."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from emotag_worker.errors import BrokerUnavailable, Denied
 from emotag_worker.kafka.offsets import Committed, PartitionOffsets, commit_offsets
@@ -25,6 +26,20 @@ def test_a_group_that_has_committed_nothing_has_no_offset() -> None:
 def test_the_end_is_before_records_that_nobody_may_read_yet() -> None:
     assert {P: 20, Q: 20} == READER.fetch_ends([P, Q])
     assert {P: PartitionOffsets(0, None, 20, 0), Q: PartitionOffsets(3, 7, 20, 5)} == READER.fetch_all([P, Q])
+
+
+def test_records_that_arrive_between_two_requests_are_not_undecided() -> None:
+    ends = iter([20, 21])
+
+    class Busy(Answers):
+        def offsets_for_times(self, asked: Sequence[TopicPartition], timeout: float) -> list[Any]:
+            if asked[0].offset != OFFSET_END:
+                return super().offsets_for_times(asked, timeout)
+            end = next(ends)
+            return [self._answer(at.partition, end) for at in asked]
+
+    reader = reader_of(Busy(end={0: 0}), Busy(end={0: 0}, beginning={0: 0}, commits={0: 7}))
+    assert 0 == reader.fetch_all([P])[P].undecided
 
 
 def test_a_partition_that_was_added_meanwhile_is_found() -> None:

@@ -102,7 +102,7 @@ class Positions:
         if following is not None:
             if position is None or position < following:
                 # The report is late: meanwhile this worker chose where to begin, or records came. Whether the client
-                # reads on or not, it is given the partition again at the next record.
+                # reads on or not, this worker gives it the partition again, at the next record.
                 diverged = None
             position = following  # below the reported offset if a batch is to be read again
         self._stopped[partition] = position, int(diverged[1]) if diverged else None

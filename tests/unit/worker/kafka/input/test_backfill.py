@@ -1,6 +1,7 @@
 """A bounded run ends after the last record of its range, and not before."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -10,9 +11,22 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from emotag_worker.errors import Denied
 from emotag_worker.kafka.input import backfill as backfill_
 from emotag_worker.kafka.input.backfill import Backfill
+from emotag_worker.kafka.input.positions import Positions
+from emotag_worker.kafka.input.source import KafkaSource
 from emotag_worker.kafka.offsets import Committed
+from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.wire.record import Partition
-from tests.unit.worker.kafka.scripted import TOPIC, ChosenOffsets, all_of
+from tests.unit.worker.kafka.scripted import (
+    TOPIC,
+    ChosenOffsets,
+    RestartableConsumer,
+    ScriptedMessage,
+    Turn,
+    all_of,
+    nothing,
+    nothing_forgotten,
+    places,
+)
 
 ZERO, ONE = all_of(2)
 
@@ -122,3 +136,45 @@ def test_a_worker_that_may_not_commit_ends_with_an_error_in_place_of_waiting() -
     backfill.note_position(ZERO, 15)
     with pytest.raises(Denied):
         backfill.settle(committed)
+
+
+class WatchedConsumer(RestartableConsumer):
+    """Notes which partitions are paused when the last message arrives."""
+
+    paused_at_last: frozenset[int] = frozenset()
+
+    def poll(self, timeout_s: float) -> ScriptedMessage | None:
+        message = super().poll(timeout_s)
+        self.paused_at_last = self.paused_at_last if message is None else frozenset(self.paused)
+        return message
+
+
+def finished(*turns: Turn) -> tuple[KafkaSource, WatchedConsumer]:
+    """A bounded run that has reached the end of its range in partition 0, at offset 15."""
+    brokers = ChosenOffsets({0: Committed(12), 1: Committed(12)}).as_reader()
+    backfill = Backfill(brokers, TOPIC, datetime(2026, 11, 30, tzinfo=UTC))
+    backfill.find_ends()
+    positions = Positions(brokers, start="earliest", deadline_s=60, telemetry=Telemetry())
+    source = KafkaSource(TOPIC, deadline_s=1, telemetry=Telemetry(), positions=positions, backfill=backfill)
+    consumer = WatchedConsumer([Turn(assigned=[0, 1], message=ScriptedMessage((0, 15))), Turn(), *turns])
+    source.attach(lambda: cast("Consumer", consumer))
+    source.subscribe(before_revoke=nothing, when_lost=nothing_forgotten)
+    assert [] == places(source)
+    assert {0} == consumer.paused
+    return source, consumer
+
+
+def test_a_finished_partition_that_goes_and_comes_back_within_one_call_is_paused_until_its_end() -> None:
+    """Else a new record would be dropped together with the old ones."""
+    first, second, third = (Turn(message=ScriptedMessage((1, offset))) for offset in (12, 13, 14))
+    source, consumer = finished(first, replace(second, revoked=[0]), replace(third, assigned=[0]))
+    places(source)
+    assert {0} == consumer.paused_at_last
+    assert set() == consumer.paused
+
+
+def test_a_finished_partition_is_not_resumed_when_its_queue_is_empty() -> None:
+    """The client would fetch the rest of the topic, only for the worker to drop it."""
+    source, consumer = finished()
+    source._resume([(TOPIC, 0), (TOPIC, 1)])
+    assert {0} == consumer.paused

@@ -163,6 +163,15 @@ def test_a_late_report_does_not_move_a_partition_beyond_the_batch_that_is_read_a
     assert ({0: 15}, []) == (client.read_from, lines)
 
 
+def test_a_late_report_of_a_truncation_does_not_repeat_what_was_read_since() -> None:
+    positions = positions_of(client := Client(), ChosenOffsets({0: Committed(12)}))
+    client.progress.note_record((TOPIC, 0), 18)
+    with capture_logs() as lines:
+        positions.note_stopped((TOPIC, 0), None, TRUNCATED)
+        positions.settle()
+    assert ({0: 19}, []) == (client.read_from, lines)
+
+
 def test_a_record_that_exists_after_all_is_read_without_an_alarm() -> None:
     positions = positions_of(client := Client(), ChosenOffsets({0: Committed(12)}))
     positions.note_stopped((TOPIC, 0), 12, OUT_OF_RANGE)
