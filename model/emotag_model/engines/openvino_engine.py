@@ -11,9 +11,10 @@ import numpy.typing as npt
 from emotag_model.artifact import Artifact
 from emotag_model.daemon_threads import Background
 from emotag_model.errors import DeviceUnknown
+from emotag_model.weights import read_embeddings
 
 from .device import count_usable_cores, list_instructions
-from .openvino_graph import build, feed, ov, read_embeddings
+from .openvino_graph import build, feed, ov
 from .packing import pack, plan_batches
 from .precision import PRECISIONS, PrecisionName
 

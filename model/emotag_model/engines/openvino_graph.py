@@ -28,23 +28,13 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino as ov  # noqa: E402
 from openvino import opset13 as ops  # noqa: E402
 
-__all__ = ["build", "feed", "ops", "ov", "read_embeddings"]
+__all__ = ["build", "feed", "ops", "ov"]
 
 ROUND_TEXTS = 8
 """The rows of the pool and the classifier are filled up to a multiple of this, for the reason of `ROUND_TOKENS`."""
 
-WORDS = "encoder.embeddings.word_embeddings.weight"
-
 NEVER = -1e4
 """Added to the attention scores of padding: the exponential of the sum is zero in every precision."""
-
-
-def read_embeddings(weights: Mapping[str, Array]) -> npt.NDArray[np.floating]:
-    """Return the embedding of every word, words_VC, in float16 if that is exact: artifacts store float16."""
-    words_VC = weights[WORDS]
-    with np.errstate(over="ignore"):
-        half_VC = words_VC.astype(np.float16)
-    return half_VC if np.array_equal(half_VC, words_VC) else words_VC
 
 
 def feed(batch: Packed, config: ModelConfig, words_VC: npt.NDArray[np.floating]) -> list[npt.NDArray[Any]]:

@@ -1,0 +1,66 @@
+/* The model's layout in memory, shared by the C code and by `layout.py`, which fills it.
+ *
+ * Python owns every array; the C code allocates nothing and keeps nothing. T is tokens of a batch, C is `dim`, M is
+ * `hidden`, V words, L positions, F channels, W places of the convolution's kernel, K labels.
+ */
+#ifndef EMOTAG_FORWARD_H
+#define EMOTAG_FORWARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A linear layer in 8-bit integers: y = (x q) * step_of_the_row * step_of_the_output + bias. */
+typedef struct {
+    int32_t inputs, outputs; /* multiples of GROUP, and of the path's `panel` */
+    const int8_t *weights;   /* [outputs / panel][inputs / GROUP][panel][GROUP] */
+    const float *steps;      /* [outputs] */
+    const float *bias;       /* [outputs] */
+    const int32_t *zeros;    /* [outputs] what a row of zeros gives: the sum of the weights times the integer for zero */
+} Linear;
+
+typedef struct {
+    const float *gain, *bias; /* [C] */
+} Norm;
+
+typedef struct {
+    Linear qkv, out, inner, outer; /* C to 3 C, C to C, C to M with GELU, M to C */
+    Norm after_attention, after_inner;
+} Layer;
+
+typedef struct {
+    int32_t dim, hidden, heads, layers, words, positions, channels, kernel, labels;
+    const uint16_t *words_half;  /* [V][C] in float16, or NULL */
+    const float *words_single;   /* [V][C], used if words_half is NULL */
+    const float *positions_LC;   /* [L][C] */
+    Norm embedded;
+    const Layer *layer;          /* [layers] */
+    Linear convolution;          /* C to W F; its bias is zero */
+    const float *convolution_bias; /* [F] */
+    const float *classifier;     /* [K][F] */
+    const float *classifier_bias; /* [K] */
+} Model;
+
+/* The same computation with other instructions, and how it wants its weights. */
+typedef struct {
+    const char *name;
+    int32_t panel;
+    size_t (*measure)(const Model *, int32_t tokens); /* bytes of working memory */
+    void (*forward)(const Model *, const int32_t *ids, const int32_t *lengths, int32_t texts, int32_t tokens,
+                    float *probabilities, uint8_t *workspace);
+} Path;
+
+/* An integer from 0 to 255. For inputs around zero, -127 to 127, it has ZERO added: processors multiply a number without a
+ * sign by one with a sign. */
+typedef uint8_t Activation;
+
+enum {
+    ZERO = 128,
+    GROUP = 4, /* inputs that an instruction multiplies and adds for each output */
+    ROWS = 6,  /* tokens that one micro-kernel multiplies at a time */
+    TILE = 48, /* tokens between two products: their rows stay in the second-level cache */
+    LANES = 16 /* every sum over floats has this many partial sums, whatever the width of a register */
+};
+
+static inline size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+#endif

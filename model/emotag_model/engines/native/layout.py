@@ -1,0 +1,117 @@
+"""A model's weights as the library reads them: 8-bit integers, arranged for a path."""
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emotag_model.config import ModelConfig
+from emotag_model.engines.int8 import LEAST_OF_GELU, quantize_weights
+from emotag_model.weights import Array, read_embeddings
+
+from . import library
+
+LANES, GROUP, ZERO = 16, 4, 128
+"""As in `forward.h`: floats that are computed at a time, inputs that are multiplied at a time, and the integer for 0."""
+
+
+def supports(config: ModelConfig) -> bool:
+    """Return True if the library computes every part of the model, and its sizes fill whole lanes."""
+    sizes = (config.dim, config.hidden_dim, config.channels, config.dim // config.n_heads)
+    return not config.attention_heads and not any(size % LANES for size in sizes)
+
+
+class Layout:
+    """A model in memory for one path. It owns the arrays that the library reads.
+
+    Attributes:
+        pointer: to the `Model` that the library's functions take.
+    """
+
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Array], path: library.CodePath) -> None:
+        self._weights = weights
+        self._path = path
+        self._kept: list[Any] = []  # what the library points to must not be freed
+        words_VC = read_embeddings(weights)
+        half = words_VC.dtype == np.float16
+        kernel_WC = weights["conv.weight"].transpose(2, 0, 1).reshape(-1, config.dim)
+        layers = (library.Layer * config.n_layers)(
+            *(self._arrange_layer(f"encoder.transformer.layer.{number}") for number in range(config.n_layers))
+        )
+        self._kept.append(layers)
+        self._model = library.Model(
+            dim=config.dim,
+            hidden=config.hidden_dim,
+            heads=config.n_heads,
+            layers=config.n_layers,
+            words=len(words_VC),
+            positions=config.max_position_embeddings,
+            channels=config.channels,
+            kernel=config.kernel_size,
+            labels=len(config.labels),
+            words_half=self._keep(words_VC, np.float16) if half else None,
+            words_single=None if half else self._keep(words_VC, np.float32),
+            positions_LC=self._keep(weights["encoder.embeddings.position_embeddings.weight"], np.float32),
+            embedded=self._arrange_norm("encoder.embeddings.LayerNorm"),
+            layer=layers,
+            convolution=self._arrange(kernel_WC, np.zeros(len(kernel_WC), np.float32)),
+            convolution_bias=self._keep(weights["conv.bias"], np.float32),
+            classifier=self._keep(weights["classifier.weight"], np.float32),
+            classifier_bias=self._keep(weights["classifier.bias"], np.float32),
+        )
+        self.pointer = ctypes.pointer(self._model)
+
+    def _arrange_layer(self, layer: str) -> library.Layer:
+        names = [f"{layer}.attention.{name}_lin" for name in "qkv"]
+        qkv_3CC = np.concatenate([self._weights[f"{name}.weight"] for name in names])
+        bias_3C = np.concatenate([self._weights[f"{name}.bias"] for name in names])
+        return library.Layer(
+            qkv=self._arrange(qkv_3CC, bias_3C),
+            out=self._arrange_named(f"{layer}.attention.out_lin"),
+            inner=self._arrange_named(f"{layer}.ffn.lin1"),
+            outer=self._arrange_named(f"{layer}.ffn.lin2", least=LEAST_OF_GELU),
+            after_attention=self._arrange_norm(f"{layer}.sa_layer_norm"),
+            after_inner=self._arrange_norm(f"{layer}.output_layer_norm"),
+        )
+
+    def _arrange_named(self, name: str, *, least: float | None = None) -> library.Linear:
+        return self._arrange(self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], least=least)
+
+    def _arrange_norm(self, name: str) -> library.Norm:
+        gain, bias = (self._keep(self._weights[f"{name}.{part}"], np.float32) for part in ("weight", "bias"))
+        return library.Norm(gain=gain, bias=bias)
+
+    def _arrange(self, weight_OI: Array, bias_O: Array, *, least: float | None = None) -> library.Linear:
+        """Return a linear layer in panels of outputs and groups of inputs; outputs are filled up with zeros.
+
+        Args:
+            least: the least value of the inputs, which stands for the integer 0; None: inputs are around zero.
+        """
+        integers_OI, step_O1 = quantize_weights(weight_OI)
+        step_O, sums_O = step_O1[:, 0], integers_OI.sum(axis=1, dtype=np.int32)
+        if least is None:
+            zeros_O = ZERO * sums_O
+        else:
+            zeros_O = np.zeros_like(sums_O)
+            bias_O = bias_O + np.float32(least) * step_O * sums_O
+        panel = self._path.panel
+        filling = -len(integers_OI) % panel
+        filled_OI = np.pad(integers_OI, ((0, filling), (0, 0)))
+        outputs, inputs = filled_OI.shape
+        arranged = filled_OI.reshape(outputs // panel, panel, inputs // GROUP, GROUP).transpose(0, 2, 1, 3)
+        return library.Linear(
+            inputs=inputs,
+            outputs=outputs,
+            weights=self._keep(arranged, np.int8),
+            steps=self._keep(np.pad(step_O, (0, filling)), np.float32),
+            bias=self._keep(np.pad(bias_O, (0, filling)), np.float32),
+            zeros=self._keep(np.pad(zeros_O, (0, filling)), np.int32),
+        )
+
+    def _keep(self, values: npt.NDArray[Any], dtype: npt.DTypeLike) -> int:
+        """Return the address of a copy in the library's type, which lives as long as this layout."""
+        kept = np.ascontiguousarray(values, dtype)
+        self._kept.append(kept)
+        return int(kept.ctypes.data)

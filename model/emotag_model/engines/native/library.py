@@ -1,0 +1,131 @@
+"""The compiled library, its paths, and the structures that it reads."""
+
+import ctypes
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from emotag_model.errors import DeviceUnknown
+
+FILE = Path(__file__).parent / "libemotag.so"
+"""Compiled when emotag is installed; missing if there was no compiler then."""
+
+PATH_VARIABLE = "EMOTAG_NATIVE_PATH"
+"""The path to use instead of the fastest, for tests and benchmarks: `avx512`, `avxvnni`, `avx2` or `portable`."""
+
+MOST_PATHS = 8
+
+
+class Linear(ctypes.Structure):
+    """A linear layer; see `forward.h`."""
+
+    _fields_ = (
+        ("inputs", ctypes.c_int32),
+        ("outputs", ctypes.c_int32),
+        ("weights", ctypes.c_void_p),
+        ("steps", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("zeros", ctypes.c_void_p),
+    )
+
+
+class Norm(ctypes.Structure):
+    """A layer norm; see `forward.h`."""
+
+    _fields_ = (("gain", ctypes.c_void_p), ("bias", ctypes.c_void_p))
+
+
+class Layer(ctypes.Structure):
+    """A layer of the encoder; see `forward.h`."""
+
+    _fields_ = (
+        ("qkv", Linear),
+        ("out", Linear),
+        ("inner", Linear),
+        ("outer", Linear),
+        ("after_attention", Norm),
+        ("after_inner", Norm),
+    )
+
+
+class Model(ctypes.Structure):
+    """A model; see `forward.h`."""
+
+    _fields_ = (
+        *(
+            (name, ctypes.c_int32)
+            for name in ("dim", "hidden", "heads", "layers", "words", "positions", "channels", "kernel", "labels")
+        ),
+        ("words_half", ctypes.c_void_p),
+        ("words_single", ctypes.c_void_p),
+        ("positions_LC", ctypes.c_void_p),
+        ("embedded", Norm),
+        ("layer", ctypes.POINTER(Layer)),
+        ("convolution", Linear),
+        ("convolution_bias", ctypes.c_void_p),
+        ("classifier", ctypes.c_void_p),
+        ("classifier_bias", ctypes.c_void_p),
+    )
+
+
+class CodePath(ctypes.Structure):
+    """A compilation for some processors, and how it wants its weights; see `forward.h`."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("panel", ctypes.c_int32),
+        ("measure", ctypes.c_void_p),
+        ("forward", ctypes.c_void_p),
+    )
+
+
+@functools.cache
+def load(file: Path = FILE) -> Any:
+    """Return the library with the types of its functions.
+
+    Raises:
+        OSError: the file is missing, or is for another processor or system.
+    """
+    library = ctypes.CDLL(str(file))  # ctypes releases the interpreter's lock during each call
+    pointer, number, size = ctypes.c_void_p, ctypes.c_int32, ctypes.c_size_t
+    path, model = ctypes.POINTER(CodePath), ctypes.POINTER(Model)
+    declare: Callable[..., None] = functools.partial(_declare, library)
+    declare("emotag_paths", number, ctypes.POINTER(path), number)
+    declare("emotag_workspace", size, path, model, number)
+    declare("emotag_forward", number, path, model, pointer, number, pointer, number, pointer, pointer, size)
+    return library
+
+
+def _declare(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> None:
+    function = getattr(library, name)
+    function.restype, function.argtypes = result, arguments
+
+
+def is_compiled() -> bool:
+    """Return True if the library is there and can be loaded."""
+    try:
+        load()
+    except OSError:
+        return False
+    return True
+
+
+def list_paths() -> list[Any]:
+    """Return pointers to the paths that this processor can run, the fastest first."""
+    found = (ctypes.POINTER(CodePath) * MOST_PATHS)()
+    return list(found[: load().emotag_paths(found, MOST_PATHS)])
+
+
+def choose_path() -> Any:
+    """Return a pointer to the path that `PATH_VARIABLE` names, or to the fastest.
+
+    Raises:
+        DeviceUnknown: this processor cannot run the path named.
+    """
+    paths = {path.contents.name.decode(): path for path in list_paths()}
+    named = os.environ.get(PATH_VARIABLE) or next(iter(paths))
+    if named not in paths:
+        raise DeviceUnknown(f"{PATH_VARIABLE}={named!r} is not possible on this processor; use {', '.join(paths)}")
+    return paths[named]
