@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 PrecisionName = Literal["fp32", "bf16", "fp16", "int8"]
-EngineName = Literal["openvino", "torch", "reference"]
+EngineName = Literal["native", "openvino", "torch", "reference"]
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 """Names of the engines, the preferred one first; the reference serves only models that no other engine supports."""
@@ -53,7 +53,7 @@ PRECISIONS: Mapping[PrecisionName, Precision] = {
     ),
     "fp16": Precision(engines=("torch",), worth=None, tolerance=1e-3),
     "int8": Precision(
-        engines=("openvino",),
+        engines=("native", "openvino"),
         worth=1.5,
         tolerance=2e-2,
         # int8 is coarser than bf16. The figure is a judgement: no processor with AMX was available, and on none without
