@@ -31,7 +31,10 @@ def compute_probabilities(
     result_NK = np.empty((len(texts), len(model.config.labels)), dtype=np.float32)
     for rows in group_by_length(texts):
         ids_BL, mask_BL = pad_on_device([texts[row] for row in rows], model.config, device=device, round_to=ROUND_TO)
-        pooled_BF = model.pooled(model.encoder(ids_BL, mask_BL), mask_BL)
+        hidden_BLC = model.encoder(ids_BL, mask_BL)
+        if len(rows) == 1:  # torch has another kernel for the convolution of one text than for that of several
+            hidden_BLC, mask_BL = hidden_BLC.expand(2, -1, -1), mask_BL.expand(2, -1)
+        pooled_BF = model.pooled(hidden_BLC, mask_BL)[: len(rows)]
         # For other numbers of rows, the classifier's product and the sigmoid round some rows differently.
         filled_BF = F.pad(pooled_BF, (0, 0, 0, round_up(len(rows)) - len(rows)))
         result_NK[rows] = torch.sigmoid(model.classifier(filled_BF).float())[: len(rows)].cpu().numpy()
