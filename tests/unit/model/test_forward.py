@@ -40,7 +40,7 @@ def test_texts_of_similar_length_share_a_batch(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_padded_tokens_are_those_of_the_rectangles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The widest one is limited by the model's positions, here not a multiple of eight."""
+    """The widest one is limited by the model's positions, here not a multiple of sixteen."""
     monkeypatch.setattr(forward, "BATCH_SIZE", 2)
     config = tiny_config(max_position_embeddings=34)
     rectangles = [
@@ -48,4 +48,4 @@ def test_the_padded_tokens_are_those_of_the_rectangles(monkeypatch: pytest.Monke
         for rows in group_by_length(TEXTS)
     ]
     assert sum(rectangles) == count_padded_tokens(TEXTS, config)
-    assert (8 + 16) * 2 + 34 * 2 == sum(rectangles)  # widths 8, 16 and 34
+    assert (16 + 16) * 2 + 34 * 2 == sum(rectangles)  # widths 16, 16 and 34
