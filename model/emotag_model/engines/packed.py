@@ -17,7 +17,7 @@ from emotag_model.distilbert_cnn import DistilBertCNN, Layer
 
 from .int8 import LEAST_OF_GELU, LEVELS, TINY, quantize_weights
 from .packed_attention import Attention, Group, Varlen, attend_by_group, attend_by_text, group_equal_lengths
-from .packing import Ints, Packed
+from .packing import Ints, Packed, round_up
 from .precision import PrecisionName
 
 
@@ -44,7 +44,10 @@ class PackedForward:
         self._kernel_WC = model.conv.weight.permute(2, 0, 1).reshape(-1, model.config.dim).contiguous()
 
     def __call__(self, batch: Packed) -> Tensor:
-        """Return logits_BK, float32. Texts of equal length must be adjacent in *batch*."""
+        """Return logits_BK, float32; rows after the texts have no meaning.
+
+        Texts of equal length must be adjacent in *batch*.
+        """
         embeddings = self._model.encoder.embeddings
         ids_T, positions_T = self._send(batch.ids_T), self._send(batch.positions_T)
         hidden_TC = embeddings.LayerNorm(
@@ -76,7 +79,8 @@ class PackedForward:
         pooled_BF = torch.cat(
             [features_TF[start : start + n * length].view(n, length, -1).amax(dim=1) for start, n, length in groups]
         )
-        logits_BK: Tensor = model.classifier(pooled_BF)
+        filling = round_up(len(pooled_BF)) - len(pooled_BF)
+        logits_BK: Tensor = model.classifier(F.pad(pooled_BF, (0, 0, 0, filling)))
         return logits_BK.float()
 
 
