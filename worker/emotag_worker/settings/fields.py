@@ -57,6 +57,21 @@ OptionalPath = Annotated[
 """Names of nested fields, or an empty string for no field."""
 
 
+MOST_PROCESSES = 256
+
+
+def _lower(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number cannot be true or false")
+    return value.lower() if isinstance(value, str) else value
+
+
+Processes = Annotated[
+    Annotated[int, Field(ge=1, le=MOST_PROCESSES)] | Literal["auto"],
+    Allowed(f"auto, or a whole number from 1 to {MOST_PROCESSES}"),
+    BeforeValidator(_lower),
+]
+
 START_WORDS = ("earliest", "latest", "committed")
 
 
