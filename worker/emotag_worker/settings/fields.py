@@ -60,16 +60,19 @@ OptionalPath = Annotated[
 MOST_PROCESSES = 256
 
 
-def _lower(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a number cannot be true or false")
-    return value.lower() if isinstance(value, str) else value
+def _read_processes(value: Any) -> Any:
+    text = str(value).lower()  # a number in a TOML file, True included
+    if text == "auto":
+        return text
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_PROCESSES:
+        raise ValueError("neither auto nor a number in the range")
+    return int(text)
 
 
 Processes = Annotated[
-    Annotated[int, Field(ge=1, le=MOST_PROCESSES)] | Literal["auto"],
+    int | Literal["auto"],
     Allowed(f"auto, or a whole number from 1 to {MOST_PROCESSES}"),
-    BeforeValidator(_lower),
+    BeforeValidator(_read_processes),
 ]
 
 START_WORDS = ("earliest", "latest", "committed")

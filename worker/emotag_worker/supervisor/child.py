@@ -114,10 +114,14 @@ class Child:
         """
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with theirs, _use_cores(self.cores):
-            arguments = [*self._command, "--child", f"{self.number}:{theirs.fileno()}"]
-            self._process = subprocess.Popen(arguments, pass_fds=[theirs.fileno()])
         self._link, self._unread, self._reason = ours, b"", ""
+        try:
+            with theirs, _use_cores(self.cores):
+                arguments = [*self._command, "--child", f"{self.number}:{theirs.fileno()}"]
+                self._process = subprocess.Popen(arguments, pass_fds=[theirs.fileno()])
+        except OSError:
+            self._close_link()
+            raise
         self.starts += 1
 
     def read_reports(self) -> None:
@@ -130,8 +134,7 @@ class Child:
         except BlockingIOError:
             pass  # more may follow
         else:
-            self._link.close()
-            self._link = None
+            self._close_link()
         *lines, self._unread = self._unread.split(b"\n")
         for line in lines:
             self._note(json.loads(line))
@@ -143,6 +146,7 @@ class Child:
         if code is None:
             return None
         self.read_reports()
+        self._close_link()
         self.port, self._process = None, None
         if code < 0:
             return End(128 - code, self._reason or f"ended by {signal.Signals(-code).name}", self.is_done)
@@ -157,6 +161,11 @@ class Child:
         """End the process at once."""
         assert self._process is not None
         self._process.kill()
+
+    def _close_link(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
 
     def _note(self, report: dict[str, Any]) -> None:
         match report:

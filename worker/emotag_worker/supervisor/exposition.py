@@ -22,7 +22,7 @@ NOTHING = b"# EOF\n"
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """A worker's response to a GET."""
 
     status: int
@@ -71,12 +71,12 @@ class Exposition:
         match await fetch(child.port, path):
             case None:
                 return f"process {child.number} does not respond"
-            case Answer(status=200):
+            case Reply(status=200):
                 return ""
         return f"process {child.number}"
 
 
-async def fetch(port: int, path: str, *, accept: str = "*/*") -> Answer | None:
+async def fetch(port: int, path: str, *, accept: str = "*/*") -> Reply | None:
     """Return the response to a GET on loopback; None without a complete response within `ANSWER_S`."""
     try:
         async with asyncio.timeout(ANSWER_S):
@@ -90,7 +90,7 @@ async def fetch(port: int, path: str, *, accept: str = "*/*") -> Answer | None:
                 writer.transport.abort()
     except (TimeoutError, OSError, asyncio.IncompleteReadError):
         return None
-    return Answer(status, headers["content-type"], body)
+    return Reply(status, headers["content-type"], body)
 
 
 def merge(bodies: Mapping[str, bytes]) -> bytes:
@@ -103,8 +103,7 @@ def merge(bodies: Mapping[str, bytes]) -> bytes:
     is_open = False
     for process, body in bodies.items():
         label = f'{LABEL}="{process}"'.encode()
-        comments: dict[bytes, None] = {}
-        samples: list[bytes] = []
+        comments, samples = families.setdefault(b"", ({}, []))  # of a family without comments
         for line in body.splitlines():
             if line == b"# EOF":
                 is_open = True

@@ -8,8 +8,8 @@ from typing import Literal
 from emotag_model.engines.device import count_gpus, count_usable_cores, is_installed
 
 GPU_PROCESSES = 4
-"""Workers that share a GPU by `auto`. One process keeps a large GPU busy for a tenth of the time, because the Python code
-of a process runs on one core. Each process also has its own model and CUDA context in the GPU's memory."""
+"""Workers that share a GPU by `auto`. One process keeps a large GPU busy for a tenth of the time, because its Python
+code runs on one core. Each process also has its own model and its own CUDA context in the GPU's memory."""
 
 
 def count_processes(chosen: int | Literal["auto"], device: str) -> int:

@@ -22,7 +22,7 @@ Events = list[dict[str, object]]
 def events(monkeypatch: pytest.MonkeyPatch) -> Events:
     """The log events of a run, without signal handlers and without the worker's logging."""
     monkeypatch.setattr(Lifecycle, "watch_signals", lambda _: None)
-    monkeypatch.setattr(logs, "configure_logging", lambda _: None)
+    monkeypatch.setattr(logs, "configure_logging", lambda *_, **__: None)
     recorded: Events = []
     monkeypatch.setattr("structlog.get_logger", lambda *_: structlog.wrap_logger(None, [keep(recorded)]))
     return recorded
