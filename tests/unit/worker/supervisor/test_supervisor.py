@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 import emotag_worker.supervisor.child
 from emotag_worker.supervisor import supervisor as supervisor_
@@ -188,8 +189,11 @@ def test_the_exit_code_is_the_one_that_matters_most(codes: list[int], expected: 
     assert expected == ended._code
 
 
-def test_a_supervisor_without_workers_reports_why(capsys: pytest.CaptureFixture[str]) -> None:
-    assert 1 == Supervisor([Child(0, [], [])], shutdown_timeout_s=1).fail("the port is in use", 1)
+def test_a_supervisor_that_cannot_run_reports_why() -> None:
+    with capture_logs() as logged:
+        assert 1 == Supervisor([Child(0, [], [])], shutdown_timeout_s=1).fail("the port is in use", 1)
+    event = {"event": "supervisor_stopped", "log_level": "error", "reason": "the port is in use", "exit_code": 1}
+    assert [event] == logged
 
 
 def test_the_supervisor_imports_neither_the_model_nor_a_client() -> None:
