@@ -215,7 +215,8 @@ class Link:
         """Call *when_closed* in a thread once the supervisor closes its side or ends."""
 
         def wait() -> None:
-            self._socket.recv(1)  # the supervisor sends nothing
+            with contextlib.suppress(ConnectionResetError):  # the supervisor was killed before it read a report
+                self._socket.recv(1)  # it sends nothing, so this returns at the end
             when_closed()
 
         threading.Thread(target=wait, name="supervisor", daemon=True).start()

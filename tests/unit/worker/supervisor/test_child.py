@@ -112,18 +112,20 @@ def test_a_child_has_its_cores_and_the_supervisor_keeps_all() -> None:
 
 
 SUPERVISOR = f"""
-import os, sys
+import select, sys
 from emotag_worker.supervisor.child import Child
-children = [Child(n, [sys.executable, "-c", {PROGRAM.format(then=WAIT)!r}], []) for n in range(2)]
+program = {PROGRAM.format(then="link.report(port=1); " + WAIT)!r}
+children = [Child(number, [sys.executable, "-c", program], []) for number in range(2)]
 for child in children:
     child.start()
+    select.select([child.link], [], [])  # the report stays unread
 print(*(child.pid for child in children), flush=True)
 sys.stdin.read()
 """
 
 
 def test_children_notice_that_their_supervisor_was_killed() -> None:
-    """Each of them, although the second one was started while the first one's link was open."""
+    """Each of them, although the second one started while the first one's link was open, and nobody read their reports."""
     reading, writing = os.pipe()
     pid = os.posix_spawn(
         sys.executable,
