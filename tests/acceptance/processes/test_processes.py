@@ -15,10 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families as read_plai
 
 from emotag_worker.local import LocalWorker
 from tests.acceptance.conftest import StartWorker
+from tests.acceptance.offsets.test_backfill import RangeWorker, send_around
 from tests.conftest import Topics
-from tests.stream import Reader, Sent, send, text
+from tests.stream import Reader, Sent, read_until, send, text
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
@@ -79,9 +80,7 @@ def test_two_processes_share_the_partitions_and_one_signal_ends_both(
     worker = start_worker(describe(bootstrap_servers, topics))
     await_true(lambda: read_values(worker, "emotag_assigned_partitions") == {"0": 2, "1": 2})
     send(bootstrap_servers, topics.input, texts(400, "lovely"))
-    with_reader = Reader(bootstrap_servers, topics)
-    read = with_reader.until(400, timeout_s=60)
-    with_reader.close()
+    read = read_until(bootstrap_servers, topics, 400, timeout_s=60)
     assert 400 == len(read.results)
     assert {1} == set(read.times().values())
     records = read_values(worker, "emotag_records_total")
@@ -166,6 +165,24 @@ def test_a_mistake_ends_all_with_one_message(
     (last,) = read_events(worker, "supervisor_stopped")
     assert (stopped["reason"], 2) == (last["reason"], last["exit_code"])
     assert f"missing-{topics.input}" in last["reason"]
+
+
+def test_two_processes_share_a_range_of_time_and_end(bootstrap_servers: str, topics: Topics) -> None:
+    wanted = send_around(bootstrap_servers, topics, within=300)
+    worker = RangeWorker(
+        describe(bootstrap_servers, topics, EMOTAG_MODEL__PRECISION="fp32", EMOTAG_BATCH__MAX_RECORDS="20")
+    )
+    try:
+        worker.launch()
+        assert 0 == worker.wait(60)
+        ended = read_events(worker, "process_ended")
+        assert {(0, "the range is done"), (1, "the range is done")} == {
+            (end["process"], end["reason"]) for end in ended
+        }
+        assert "all processes are done" == read_events(worker, "supervisor_stopped")[0]["reason"]
+    finally:
+        worker.close()
+    assert dict.fromkeys(wanted, 1) == read_until(bootstrap_servers, topics, len(wanted), timeout_s=10).times()
 
 
 def get_patiently(worker: LocalWorker, path: str, accept: str = "*/*") -> tuple[int, str]:

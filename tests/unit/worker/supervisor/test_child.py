@@ -125,7 +125,7 @@ sys.stdin.read()
 
 
 def test_children_notice_that_their_supervisor_was_killed() -> None:
-    """Each of them, although the second one started while the first one's link was open, and nobody read their reports."""
+    """Each of them, although the second started while the first one's link was open, and nobody read their reports."""
     reading, writing = os.pipe()
     pid = os.posix_spawn(
         sys.executable,
