@@ -16,7 +16,7 @@ from emotag_worker.cli.app import describe_error
 from emotag_worker.errors import BrokerUnavailable, TooManyDeadLetters, TopicMissing
 from emotag_worker.lifecycle import Lifecycle
 from emotag_worker.observability import logs
-from emotag_worker.supervisor.child import Child
+from emotag_worker.supervisor.child import Child, Link
 from emotag_worker.supervisor.supervisor import Supervisor
 
 Events = list[dict[str, object]]
@@ -185,6 +185,7 @@ def test_a_port_in_use_ends_the_supervisor_before_it_starts_a_worker(
 
 def test_a_child_reports_to_its_supervisor(events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
+    monkeypatch.setattr(Link, "watch", lambda *_: None)  # its shutdown would end this process
     with ours:
         argument = f"1:{theirs.detach()}"
         assert 2 == run(monkeypatch, TooManyDeadLetters(9), "--processes", "2", "--child", argument)
