@@ -185,9 +185,11 @@ def test_a_port_in_use_ends_the_supervisor_before_it_starts_a_worker(
 
 def test_a_child_reports_to_its_supervisor(events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
-    monkeypatch.setattr(Link, "watch", lambda *_: None)  # its shutdown would end this process
+    links: list[Link] = []
+    monkeypatch.setattr(Link, "watch", lambda link, _: links.append(link))  # a shutdown would end this process
     with ours:
         argument = f"1:{theirs.detach()}"
         assert 2 == run(monkeypatch, TooManyDeadLetters(9), "--processes", "2", "--child", argument)
         report = json.loads(ours.recv(65536))
+        links[0]._socket.close()
     assert {"reason": str(events[-1]["reason"]), "done": False} == report
