@@ -7,6 +7,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +71,11 @@ def read_values(worker: LocalWorker, name: str) -> dict[str, float]:
     return {sample.labels["process"]: sample.value for sample in samples}
 
 
+def read_resident_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def texts(count: int, kind: str) -> list[Sent]:
     return [text(f"What a {kind} day, number {number}") for number in range(count)]
 
@@ -91,6 +97,7 @@ def test_two_processes_share_the_partitions_and_one_signal_ends_both(
     if os.cpu_count() != 1:
         assert not shares[0] & shares[1]
     assert shares == [os.sched_getaffinity(pid) for pid in find_pids(worker)]
+    assert read_resident_mb(worker.pid) < 80 < read_resident_mb(find_pids(worker)[0])
 
     os.kill(worker.pid, signal.SIGTERM)
     assert 0 == worker.wait(30)
