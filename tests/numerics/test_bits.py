@@ -44,7 +44,7 @@ def candidate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if (engine, precision) == ("openvino", "int8"):
         monkeypatch.setattr(openvino_engine, "list_instructions", lambda: ["avx512_vnni"])
     elif (engine, precision) != ("torch", "int8") and not is_possible(engine, precision):
-        pytest.skip(f"this processor cannot compute {precision}")
+        pytest.skip(f"this processor cannot do {precision}")
     return engine, precision
 
 

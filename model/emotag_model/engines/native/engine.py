@@ -56,6 +56,8 @@ class NativeEngine:
         """See `Engine.probabilities`."""
         result_BK = np.empty((len(rows), self._labels), np.float32)
         lengths_B = np.fromiter(map(len, rows), np.int32, len(rows))
+        if not lengths_B.all():
+            raise ValueError("a text has no tokens")
         ends_B = np.cumsum(lengths_B, dtype=np.int64)
         tokens = int(ends_B[-1]) if len(rows) else 0
         ids_T = np.fromiter(chain.from_iterable(rows), np.int32, tokens)
