@@ -25,6 +25,15 @@ static inline __m512i simulate_cvtps_epi32(__m512 x) {
     return simde_mm512_inserti64x4(simde_mm512_castsi256_si512(low), high, 1);
 }
 #define _mm512_cvtps_epi32 simulate_cvtps_epi32
+
+static inline __m128i simulate_cvtusepi32_epi8(__m512i x) {
+    uint8_t bytes[16];
+    uint32_t words[16];
+    simde_mm512_storeu_si512(words, x);
+    for (int i = 0; i < 16; i++) bytes[i] = words[i] < 255 ? words[i] : 255;
+    return _mm_loadu_si128((const __m128i *)bytes);
+}
+#define _mm512_cvtusepi32_epi8 simulate_cvtusepi32_epi8
 #else
 #define __AVXVNNI__ 1
 #define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32

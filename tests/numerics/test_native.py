@@ -2,10 +2,11 @@
 
 import ctypes
 import importlib.util
+import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,10 +52,11 @@ def open_path(trained: Artifact, name: str, monkeypatch: pytest.MonkeyPatch) -> 
     return engine
 
 
-@pytest.fixture
-def expected(shipped: Artifact, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> npt.NDArray[np.float32]:
+@pytest.fixture(scope="module")
+def expected(shipped: Artifact, rows: Rows) -> npt.NDArray[np.float32]:
     """Return what the portable path computes: plain C, without any instruction of a certain processor."""
-    return open_path(shipped, "portable", monkeypatch).probabilities(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        return open_path(shipped, "portable", patch).probabilities(rows)
 
 
 def test_every_path_of_this_processor_computes_the_same_bits(
@@ -66,20 +68,17 @@ def test_every_path_of_this_processor_computes_the_same_bits(
         assert np.array_equal(expected, open_path(shipped, name, monkeypatch).probabilities(rows)), name
 
 
-@pytest.fixture
-def simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The library with the paths for AVX-512 and AVX-VNNI, whose instructions are simulated."""
     if not SIMDE.exists():
         pytest.skip("needs SIMDe (Debian: libsimde-dev)")
     build = import_build_script()
     simulate = [*build.AVX2, "-Wno-psabi", "-include", str(HEADER)]
-    monkeypatch.setattr(
-        build, "X86_PATHS", {"avx512": [*simulate, "-DSIMULATE_AVX512"], "avxvnni": simulate, "avx2": build.AVX2}
-    )
-    build.compile_library(ROOT, tmp_path / "simulated.so", ["-Wno-error"])
-    loaded = library.load(tmp_path / "simulated.so")
-    monkeypatch.setattr(library, "load", lambda: loaded)
-    yield loaded
+    build.X86_PATHS = {"avx512": [*simulate, "-DSIMULATE_AVX512"], "avxvnni": simulate, "avx2": build.AVX2}
+    target = tmp_path_factory.mktemp("simulated") / "simulated.so"
+    build.compile_library(ROOT, target, ["-Wno-error"])
+    return library.load(target)
 
 
 @pytest.mark.parametrize("name", ["avx512", "avxvnni"])
@@ -92,6 +91,7 @@ def test_paths_of_other_processors_compute_the_same_bits_in_a_simulation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = ctypes.pointer(library.CodePath.in_dll(simulated, f"emotag_{name}"))
+    monkeypatch.setattr(library, "load", lambda: simulated)
     monkeypatch.setattr(library, "choose_path", lambda: path)
     engine = NativeEngine(shipped)
     assert name == engine.path
@@ -133,7 +133,12 @@ def test_it_is_clean_under_address_sanitizer_and_ubsan(tmp_path: Path) -> None:
     found = subprocess.run(
         [*build.find_compiler(), "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
     )
-    environment = {"LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PATH": "/usr/bin:/bin"}
+    environment = {
+        "LD_PRELOAD": found.stdout.strip(),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+    }
     command = [sys.executable, "-c", SANITIZED, str(target)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert "clean\n" == done.stdout, done.stderr[-3000:]

@@ -27,8 +27,8 @@ class PackedForward:
     Args:
         model: the model whose weights are used; for inference only, on its device, with weights in its dtype.
         varlen: a kernel from `packed_attention.find_varlen_kernel`; without it texts of equal length attend in groups.
-        precision: int8: imitate linear layers and the convolution in 8-bit integers, so that any machine can measure the loss
-            of quality; others: compute in the dtype of the weights.
+        precision: int8: imitate linear layers and the convolution in 8-bit integers, so that any machine can measure the
+            loss of quality; others: compute in the dtype of the weights.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class PackedForward:
         self._heads = model.config.n_heads
         linear = LINEAR[precision]
         self._layers = [_FusedLayer(layer, linear) for layer in model.encoder.transformer.layer]  # type: ignore[arg-type]
-        # [F, C, W] → [W F, C]: all positions of the kernel as one linear layer. Its bias is added to the sum of the parts.
+        # [F, C, W] → [W F, C]: all positions of the kernel as one linear layer.
         kernel_WC = model.conv.weight.permute(2, 0, 1).reshape(-1, model.config.dim).contiguous()
         self._convolve = linear(kernel_WC, kernel_WC.new_zeros(len(kernel_WC)))
         self._device = kernel_WC.device
