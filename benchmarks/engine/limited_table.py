@@ -12,7 +12,7 @@ from .contest import Contest, hold
 from .limits import AVX2
 
 TABLE = "avx2"
-UNTIL_S = 100.0
+UNTIL_S = 80.0
 
 BASELINES = [module.__name__.rpartition(".")[2] for module in (hugging_face, plain_torch)]
 """These run in float32 at a fraction of the others' speed. Limited, they would say nothing more."""

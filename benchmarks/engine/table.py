@@ -11,7 +11,7 @@ from .contest import Contest, hold
 from .shares import TABLE, Shares
 from .work import count_work
 
-UNTIL_S = 170.0
+UNTIL_S = 150.0
 """No round starts that would end after this time."""
 
 

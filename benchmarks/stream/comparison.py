@@ -22,7 +22,8 @@ BATCH = 256
 """Records that the competitors with emotag's engine process together."""
 
 STEP = 512
-"""Records that the do-it-yourself stack processes together: about as many as emotag's batches have here."""
+"""Records that the do-it-yourself stack processes together: about as many as emotag's batches have here. A multiple of
+`BATCH`."""
 
 WARM = 48
 """Texts that each process tags before the first round."""
@@ -67,11 +68,11 @@ class RunSize:
 
     def messages(self, rate: float) -> int:
         """Return the messages of one run: whole batches, so that no last batch waits to be filled."""
-        return max(self.least, round(rate * self.run_s / (2 * BATCH)) * 2 * BATCH)
+        return max(self.least, round(rate * self.run_s / STEP) * STEP)
 
 
-FULL = RunSize(run_s=3.0, least=2 * BATCH, repeats=80_000, on_one_core=100_000, rounds=5, until_s=290.0)
-SHORT = RunSize(run_s=1.5, least=BATCH, repeats=0, on_one_core=10_000, rounds=1, until_s=30.0)
+FULL = RunSize(run_s=2.5, least=STEP, repeats=80_000, on_one_core=100_000, rounds=5, until_s=240.0)
+SHORT = RunSize(run_s=1.5, least=STEP, repeats=0, on_one_core=10_000, rounds=1, until_s=30.0)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import Self
 from benchmarks.engine.roofline import SIZES, measure_fastest_matmul_rate
 from benchmarks.stream.measured_process import PIN
 
-SECONDS = 1.0
+SECONDS = 0.5
 """Spent on each library."""
 
 

@@ -27,6 +27,21 @@ def test_the_roofline_is_the_rate_of_the_faster_library(
     assert Rate(expected, expected) == roofline.measure_fastest_matmul_rate(precision, sizes=[(1, 1, 1)])
 
 
+def test_a_library_that_is_far_behind_is_not_measured_at_every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+
+    def rate(rows: int, inner: int, columns: int, precision: str, *_: object) -> Rate:
+        measured.append((precision, rows))
+        return Rate(1, 1) if precision == "int8" else Rate(5, 5)
+
+    monkeypatch.setattr(roofline, "list_instructions", lambda: ["avx2"])
+    monkeypatch.setattr(roofline, "list_libraries", lambda precision: (roofline.TORCH,))
+    monkeypatch.setattr(roofline, "_torch", lambda size, precision: precision)
+    monkeypatch.setattr(roofline, "_rate", rate)
+    assert Rate(5, 5) == roofline.measure_fastest_matmul_rate("int8", sizes=[(1, 1, 1), (2, 2, 2)])
+    assert [("fp32", 1), ("fp32", 2), ("int8", 1)] == measured
+
+
 def test_the_best_rates_by_the_clock_and_by_processor_time_may_be_of_different_sizes() -> None:
     assert Rate(9, 5) == find_best([Rate(9, 4), Rate(7, 5)])
 
