@@ -24,7 +24,7 @@ Forwards = Callable[[Sequence[tuple[Ids, Mask]]], list[Logits]]
 
 Run = Callable[[Sequence[TokenIds]], Probabilities]
 
-SIZES = (8, 16, 32, 64)
+SIZES = (4, 8, 16, 32, 64)
 USUAL_SIZE = 32
 
 
