@@ -27,8 +27,8 @@ class PackedForward:
     Args:
         model: the model whose weights are used; for inference only, on its device, with weights in its dtype.
         varlen: a kernel from `packed_attention.find_varlen_kernel`; without it texts of equal length attend in groups.
-        precision: int8: imitate linear layers and the convolution in 8-bit integers, so that any machine can measure the
-            loss of quality; others: compute in the dtype of the weights.
+        precision: int8: imitate linear layers and the convolution in 8-bit integers, so that any machine can measure
+            the loss of quality; others: compute in the dtype of the weights.
     """
 
     def __init__(
