@@ -25,7 +25,7 @@ LIBRARY = FOLDER / "libemotag.so"
 FLAGS = ["-std=c11", "-O3", "-fPIC", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
 """`-ffp-contract=off`: the compiler must not turn a product and a sum into one operation on some processors only."""
 
-SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
+SANITIZERS = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
 
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 X86_PATHS = {

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -63,7 +64,10 @@ def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     A .pth file adds that environment's libraries after the installed wheels. Python does not read the .pth files in an
     added folder, so the editable installation of the checkout stays invisible.
     """
-    home = tmp_path_factory.mktemp("environment")
+    return install(wheels, tmp_path_factory.mktemp("environment"))
+
+
+def install(wheels: dict[str, Path], home: Path) -> Installed:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True, timeout=60)
     python = home / "bin" / "python"
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
@@ -125,6 +129,40 @@ def test_emotag_contains_three_packages_with_their_data(wheels: dict[str, Path])
     needed |= {"emotag_worker/samples.txt", "emotag_training/recipes/emotag-mini.toml"}
     assert needed <= found
     assert [name for name in found if re.fullmatch(r"emotag_training/recipes/.*teacher\.safetensors", name)]
+
+
+def test_the_wheel_contains_the_library_and_is_for_one_platform_and_any_python(
+    wheels: dict[str, Path],
+) -> None:
+    """The library does not use Python's headers."""
+    assert re.fullmatch(r"emotag-[^-]+-py3-none-(linux|macosx)_\w+\.whl", wheels["emotag"].name)
+    assert "emotag_model/engines/native/libemotag.so" in files(wheels["emotag"])
+
+
+def test_without_a_compiler_it_is_built_without_the_library_and_openvino_computes(
+    wheels: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a copy of the project, because the build removes a library that is older than the sources."""
+    source = tmp_path / "source"
+    for folder in ("model", "worker", "training"):
+        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / file, source)
+    monkeypatch.setenv("CC", "no-such-compiler")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    done = subprocess.run(build, cwd=source, check=True, capture_output=True, text=True, timeout=120)
+    assert "built without its native engine, so OpenVINO computes: there is no C compiler (no-such-compiler)" in (
+        done.stdout + done.stderr
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    installed = install({**wheels, "emotag": wheel}, tmp_path / "environment")
+    environment = {"XDG_CACHE_HOME": str(tmp_path)}
+    tagged = installed.run("emotag", "tag", "--json", "Thank you so much!", folder=tmp_path, **environment)
+    assert "gratitude" in tagged.stdout, tagged.stderr
+    refused = installed.run("emotag", "tag", "--engine", "native", "Thank you!", folder=tmp_path, **environment)
+    assert 2 == refused.returncode
+    assert "engine native was not compiled when emotag was installed" in refused.stderr
 
 
 def test_emotag_schemas_contains_one_package_and_needs_pydantic_alone(wheels: dict[str, Path]) -> None:

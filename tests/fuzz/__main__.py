@@ -1,4 +1,5 @@
-"""`make fuzz`: coverage-guided fuzzing of the code that parses bytes of strangers, each target for a limited time.
+"""`make fuzz`: coverage-guided fuzzing of the code that parses bytes of strangers, and random batches through the
+native engine under sanitizers, each for a limited time.
 
 python -m tests.fuzz decode --seconds 60
 """
@@ -11,6 +12,8 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from . import native
 
 TARGETS = ("decode", "entry", "artifact")
 SEEDS = 200
@@ -33,7 +36,18 @@ def main() -> int:
         if done.returncode:
             crashed += 1
             sys.stdout.write(done.stderr[-4000:] + "\n")
+    crashed += _compute_sanitized(asked.seconds)
     return 1 if crashed else 0
+
+
+def _compute_sanitized(seconds: int) -> int:
+    """Run the native engine under sanitizers; return 1 if they found something."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = native.run(Path(folder), seconds=seconds)
+    sys.stdout.write(f"native: {'crashed' if done.returncode else 'no crash'}; {done.stdout}")
+    if done.returncode:
+        sys.stdout.write(done.stderr[-4000:] + "\n")
+    return int(done.returncode != 0)
 
 
 def _fuzz(target: str, seconds: int) -> None:

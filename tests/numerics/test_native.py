@@ -1,11 +1,7 @@
 """The native engine computes the same bits with each kind of instructions."""
 
 import ctypes
-import importlib.util
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,20 +15,12 @@ from emotag_model.engines.native import library
 from emotag_model.engines.native.engine import NativeEngine
 from emotag_model.tokens import Tokens
 from emotag_worker.local.demo_records import read_sample_texts
+from tests.fuzz import native as sanitized
 
 ROOT = Path(__file__).parents[2]
 HEADER = Path(__file__).parent / "simulated.h"
 SIMDE = Path("/usr/include/simde/x86/avx512.h")
 Rows = Sequence[Sequence[int]]
-
-
-def import_build_script() -> Any:
-    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +60,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The library with the paths for AVX-512 and AVX-VNNI, whose instructions are simulated."""
     if not SIMDE.exists():
         pytest.skip("needs SIMDe (Debian: libsimde-dev)")
-    build = import_build_script()
+    build = sanitized.import_build_script()
     simulate = [*build.AVX2, "-Wno-psabi", "-include", str(HEADER)]
     build.X86_PATHS = {"avx512": [*simulate, "-DSIMULATE_AVX512"], "avxvnni": simulate, "avx2": build.AVX2}
     target = tmp_path_factory.mktemp("simulated") / "simulated.so"
@@ -89,7 +77,7 @@ def test_paths_of_other_processors_compute_the_same_bits_in_a_simulation(
     name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path = ctypes.pointer(library.CodePath.in_dll(simulated, f"emotag_{name}"))
+    path = ctypes.pointer(library.PathStruct.in_dll(simulated, f"emotag_{name}"))
     monkeypatch.setattr(library, "load", lambda: simulated)
     monkeypatch.setattr(library, "choose_path", lambda: path)
     engine = NativeEngine(shipped)
@@ -97,42 +85,8 @@ def test_paths_of_other_processors_compute_the_same_bits_in_a_simulation(
     assert np.array_equal(expected, engine.probabilities(rows))
 
 
-SANITIZED = """
-import random, sys
-from pathlib import Path
-import numpy as np
-from emotag_model.engines.native import library
-library.FILE = Path(sys.argv[1])
-loaded = library.load(Path(sys.argv[1]))
-library.load = lambda: loaded
-from emotag_model import artifact
-from emotag_model.engines.native.engine import NativeEngine
-
-engine = NativeEngine(artifact.load(artifact.DEFAULT))
-rng = random.Random(0)
-words = len(artifact.load(artifact.DEFAULT).weights["encoder.embeddings.word_embeddings.weight"])
-for _ in range(8):
-    rows = [[rng.randrange(words) for _ in range(rng.choice((1, 2, 17, 40, 128)))] for _ in range(rng.randint(1, 6))]
-    assert np.isfinite(engine.probabilities(rows)).all()
-for bad in ([[words]], [[-1]], [[5] * 100_000], [[]], [[1], []]):
-    try:
-        engine.probabilities(bad)
-    except ValueError:
-        continue
-    raise AssertionError(bad)
-print("clean")
-"""
-
-
 def test_it_is_clean_under_address_sanitizer_and_ubsan(tmp_path: Path) -> None:
     """Also with ids and lengths out of range, which are refused."""
-    build = import_build_script()
-    target = tmp_path / "sanitized.so"
-    build.compile_library(ROOT, target, build.SANITIZERS)
-    found = subprocess.run(
-        [*build.find_compiler(), "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
-    )
-    environment = {**os.environ, "LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
-    command = [sys.executable, "-c", SANITIZED, str(target)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert "clean\n" == done.stdout, done.stderr[-3000:]
+    done = sanitized.run(tmp_path, seconds=3)
+    assert 0 == done.returncode, done.stderr[-3000:]
+    assert done.stdout.startswith("Done ")

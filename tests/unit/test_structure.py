@@ -121,9 +121,12 @@ def test_no_two_public_classes_have_the_same_name() -> None:
 
 
 def test_six_names_can_be_imported_from_the_checkout() -> None:
-    """One package in each of four folders, under names that no user's file has; tests and benchmarks at the root."""
+    """One package in each of four folders, under names that no user's file has; tests and benchmarks at the root.
+
+    Hatchling looks for its build script there.
+    """
     at_the_root = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {path.name for path in ROOT.glob("*.py")}
-    assert {"benchmarks", "tests"} == at_the_root
+    assert {"benchmarks", "tests", "hatch_build.py"} == at_the_root
     for name, folder in PACKAGES.items():
         importable = {path.parent.name for path in folder.glob("*/__init__.py")} | {p.name for p in folder.glob("*.py")}
         assert {name} == importable

@@ -97,8 +97,8 @@ class Pipeline:
         self._telemetry = telemetry
         self._traces = traces or NoTraces()
         self._fingerprint = Fingerprint(
-            # Eight bytes of the version identify the model; precision changes probabilities, so it is part of the key.
-            model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.precision}-{VERSION}",
+            # Eight bytes of the version identify the model; engine and precision change the bits of its probabilities.
+            model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.engine}-{tagger.precision}-{VERSION}",
             secret=settings.cache.hash_secret.get_secret_value() if settings.cache.hash_secret else "",
         )
         self._refusals = RefusalLimit(most=settings.dlq.stop_after, can_read=can_read)

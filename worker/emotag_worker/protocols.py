@@ -90,6 +90,10 @@ class Tagger(Protocol):
         """`sha256:` and the hash of the model."""
 
     @property
+    def engine(self) -> str:
+        """The engine that computes, which changes the last bits of probabilities."""
+
+    @property
     def precision(self) -> str:
         """The precision of its weights and activations, which changes probabilities."""
 

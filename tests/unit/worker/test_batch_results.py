@@ -29,7 +29,7 @@ JOY, ANGER, BOTH = [0.9, 0.1], [0.2, 0.8], [0.7, 0.6]
 class TwoLabels:
     """A tagger whose probabilities are the ids of a text in hundredths; it fails on texts that begin with 13."""
 
-    version, precision = "sha256:0", "fp32"
+    version, engine, precision = "sha256:0", "openvino", "fp32"
     labels = ("joy", "anger")
     thresholds = Thresholds.fixed(labels, 0.5)
     concurrency = 1

@@ -32,7 +32,7 @@ POISON = "poison"
 class OneLabel:
     """A tagger that finds joy in every text but the poisonous one, on which it fails."""
 
-    version, precision = "sha256:0", "fp32"
+    version, engine, precision = "sha256:0", "openvino", "fp32"
     labels = ("joy",)
     thresholds = Thresholds.fixed(labels, 0.5)
     concurrency = 1

@@ -12,7 +12,7 @@ class Fingerprint:
     """Maps texts to cache keys.
 
     Args:
-        model: identifies the model; other weights or another precision have other keys.
+        model: identifies the model; other weights, another engine or another precision have other keys.
         secret: the secret of the hash. Without one, anyone who reads the cache can test whether a text was seen.
     """
 

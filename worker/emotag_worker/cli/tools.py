@@ -26,7 +26,7 @@ ModelDir = Annotated[
 Device = Annotated[str, typer.Option(metavar="NAME", help="Device: auto, cpu, cuda or cuda:N.")]
 Engine = Annotated[
     Literal["auto", EngineName],
-    typer.Option(metavar="NAME", case_sensitive=False, help="Engine: auto, openvino, torch or reference."),
+    typer.Option(metavar="NAME", case_sensitive=False, help="Engine: auto, native, openvino, torch or reference."),
 ]
 Precision = Annotated[
     Literal["auto", PrecisionName],

@@ -74,14 +74,16 @@ class ModelSettings(SettingsSection):
     engine: Annotated[
         Literal["auto", EngineName],
         Field(
-            description="Library that runs the model. auto: torch on a GPU; on a CPU, the fastest, measured once for "
-            "each processor and model. reference: slow, for models that no other engine supports.",
+            description="Library that runs the model. auto: torch on a GPU; on a CPU, native in int8 if it runs there, "
+            "else the fastest other one, measured once for each processor and model. reference: slow, for models that "
+            "no other engine supports.",
         ),
     ] = "auto"
     precision: Annotated[
         Literal["auto", PrecisionName],
         Field(
-            description="Number format of the model. auto: fp16 on a GPU; on a CPU, measured together with the engine."
+            description="Number format of the model. auto: fp16 on a GPU; on a CPU, int8 with the engine native, else "
+            "measured together with the engine."
         ),
     ] = "auto"
 

@@ -22,15 +22,15 @@ class Layout:
         pointer: to the `Model` that the library's functions take.
     """
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, Array], path: library.CodePath) -> None:
+    def __init__(self, config: ModelConfig, weights: Mapping[str, Array], path: library.PathStruct) -> None:
         arranged = _Arranger(weights, path.panel)
         words_VC = read_embeddings(weights)
         half = words_VC.dtype == np.float16
         kernel_WC = weights["conv.weight"].transpose(2, 0, 1).reshape(-1, config.dim)
-        layers = (library.Layer * config.n_layers)(
+        layers = (library.LayerStruct * config.n_layers)(
             *(arranged.layer(f"encoder.transformer.layer.{number}") for number in range(config.n_layers))
         )
-        self._model = library.Model(
+        self._model = library.ModelStruct(
             dim=config.dim,
             hidden=config.hidden_dim,
             heads=config.n_heads,
@@ -60,11 +60,11 @@ class _Arranger:
         self._panel = panel
         self.kept: list[npt.NDArray[Any]] = []
 
-    def layer(self, layer: str) -> library.Layer:
+    def layer(self, layer: str) -> library.LayerStruct:
         names = [f"{layer}.attention.{name}_lin" for name in "qkv"]
         qkv_3CC = np.concatenate([self._weights[f"{name}.weight"] for name in names])
         bias_3C = np.concatenate([self._weights[f"{name}.bias"] for name in names])
-        return library.Layer(
+        return library.LayerStruct(
             qkv=self.linear(qkv_3CC, bias_3C),
             out=self._named(f"{layer}.attention.out_lin"),
             inner=self._named(f"{layer}.ffn.lin1"),
@@ -73,14 +73,14 @@ class _Arranger:
             after_inner=self.norm(f"{layer}.output_layer_norm"),
         )
 
-    def _named(self, name: str, *, least: float | None = None) -> library.Linear:
+    def _named(self, name: str, *, least: float | None = None) -> library.LinearStruct:
         return self.linear(self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], least=least)
 
-    def norm(self, name: str) -> library.Norm:
+    def norm(self, name: str) -> library.NormStruct:
         gain, bias = (self.keep(self._weights[f"{name}.{part}"], np.float32) for part in ("weight", "bias"))
-        return library.Norm(gain=gain, bias=bias)
+        return library.NormStruct(gain=gain, bias=bias)
 
-    def linear(self, weight_OI: Array, bias_O: Array, *, least: float | None = None) -> library.Linear:
+    def linear(self, weight_OI: Array, bias_O: Array, *, least: float | None = None) -> library.LinearStruct:
         """Return a linear layer in panels of outputs and groups of inputs; outputs are filled up with zeros.
 
         Args:
@@ -98,7 +98,7 @@ class _Arranger:
         filled_OI = np.pad(integers_OI, ((0, filling), (0, 0)))
         outputs, inputs = filled_OI.shape
         arranged = filled_OI.reshape(outputs // panel, panel, inputs // GROUP, GROUP).transpose(0, 2, 1, 3)
-        return library.Linear(
+        return library.LinearStruct(
             inputs=inputs,
             outputs=outputs,
             weights=self.keep(arranged, np.int8),

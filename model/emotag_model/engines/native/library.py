@@ -21,7 +21,7 @@ LANES, GROUP, ZERO = 16, 4, 128
 """As in `forward.h`: floats computed at a time, inputs multiplied at a time, and the integer that stands for 0."""
 
 
-class Linear(ctypes.Structure):
+class LinearStruct(ctypes.Structure):
     """A linear layer; see `forward.h`."""
 
     _fields_ = (
@@ -34,26 +34,26 @@ class Linear(ctypes.Structure):
     )
 
 
-class Norm(ctypes.Structure):
+class NormStruct(ctypes.Structure):
     """A layer norm; see `forward.h`."""
 
     _fields_ = (("gain", ctypes.c_void_p), ("bias", ctypes.c_void_p))
 
 
-class Layer(ctypes.Structure):
+class LayerStruct(ctypes.Structure):
     """A layer of the encoder; see `forward.h`."""
 
     _fields_ = (
-        ("qkv", Linear),
-        ("out", Linear),
-        ("inner", Linear),
-        ("outer", Linear),
-        ("after_attention", Norm),
-        ("after_inner", Norm),
+        ("qkv", LinearStruct),
+        ("out", LinearStruct),
+        ("inner", LinearStruct),
+        ("outer", LinearStruct),
+        ("after_attention", NormStruct),
+        ("after_inner", NormStruct),
     )
 
 
-class Model(ctypes.Structure):
+class ModelStruct(ctypes.Structure):
     """A model; see `forward.h`."""
 
     _fields_ = (
@@ -64,16 +64,16 @@ class Model(ctypes.Structure):
         ("words_half", ctypes.c_void_p),
         ("words_single", ctypes.c_void_p),
         ("positions_LC", ctypes.c_void_p),
-        ("embedded", Norm),
-        ("layer", ctypes.POINTER(Layer)),
-        ("convolution", Linear),
+        ("embedded", NormStruct),
+        ("layer", ctypes.POINTER(LayerStruct)),
+        ("convolution", LinearStruct),
         ("convolution_bias", ctypes.c_void_p),
         ("classifier", ctypes.c_void_p),
         ("classifier_bias", ctypes.c_void_p),
     )
 
 
-class CodePath(ctypes.Structure):
+class PathStruct(ctypes.Structure):
     """A compilation for some processors, and how it wants its weights; see `forward.h`."""
 
     _fields_ = (
@@ -93,7 +93,7 @@ def load(file: Path = FILE) -> Any:
     """
     library = ctypes.CDLL(str(file))  # ctypes releases the interpreter's lock during each call
     pointer, number, size = ctypes.c_void_p, ctypes.c_int32, ctypes.c_size_t
-    path, model = ctypes.POINTER(CodePath), ctypes.POINTER(Model)
+    path, model = ctypes.POINTER(PathStruct), ctypes.POINTER(ModelStruct)
     declare: Callable[..., None] = functools.partial(_declare, library)
     declare("emotag_paths", number, ctypes.POINTER(path), number)
     declare("emotag_workspace", size, path, model, number)
@@ -122,7 +122,7 @@ def is_fast() -> bool:
 
 def list_paths() -> list[Any]:
     """Return pointers to the paths that this processor can run, the fastest first."""
-    found = (ctypes.POINTER(CodePath) * MOST_PATHS)()
+    found = (ctypes.POINTER(PathStruct) * MOST_PATHS)()
     return list(found[: load().emotag_paths(found, MOST_PATHS)])
 
 

@@ -142,7 +142,7 @@ def test_a_shell_can_complete_commands() -> None:
     [
         (["tag", "--top", "0"], "Invalid value for '--top': must be greater than or equal to 1"),
         (["tag", "--top", "x"], "Invalid value for '--top': must be a valid integer"),
-        (["tag", "--engine", "onnx"], "Invalid value for '--engine': 'onnx' is not one of 'auto', 'openvino'"),
+        (["tag", "--engine", "onnx"], "Invalid value for '--engine': 'onnx' is not one of 'auto', 'native'"),
         (["dlq", "lst"], "No such command 'lst'"),
     ],
 )

@@ -13,7 +13,7 @@ from emotag_model.engines.native.layout import Layout
 
 def test_weights_lie_in_panels_of_outputs_and_groups_of_inputs(shipped: Artifact) -> None:
     """And outputs that fill the last panel are zero."""
-    path = library.CodePath(panel=64)
+    path = library.PathStruct(panel=64)
     layout = Layout(shipped.config, shipped.weights, path)
     layer = layout.pointer.contents.layer[0].inner
     assert (shipped.config.dim, shipped.config.hidden_dim) == (layer.inputs, layer.outputs)
@@ -29,6 +29,6 @@ def test_embeddings_that_float16_cannot_hold_are_kept_in_float32(shipped: Artifa
     name = "encoder.embeddings.word_embeddings.weight"
     finer = {**shipped.weights, name: shipped.weights[name] + np.float32(1e-9)}
     for weights, half in ((shipped.weights, True), (finer, False)):
-        model = Layout(shipped.config, replace(shipped, weights=weights).weights, library.CodePath(panel=16)).pointer
+        model = Layout(shipped.config, replace(shipped, weights=weights).weights, library.PathStruct(panel=16)).pointer
         assert half is bool(model.contents.words_half)
         assert half is not bool(model.contents.words_single)
