@@ -3,10 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
+
+from .engines.native import library
+from .engines.native.wordpiece import Settings, WordPiece
 
 MAX_CHARACTERS = 16_384
 """Characters of a text that are read, so that one huge text costs milliseconds and not seconds.
@@ -55,6 +59,8 @@ class Tokens:
     Args:
         tokenizer: any `tokenizers.Tokenizer` whose post-processor adds one special token at each end.
         max_tokens: the model's window, special tokens included.
+
+    The tokenizer must not change later: the library's tables are a copy.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, max_tokens: int) -> None:
@@ -66,9 +72,29 @@ class Tokens:
         # Byte-level tokenizers have no unknown token. No text has an id of -1.
         unknown = getattr(tokenizer.model, "unk_token", None)
         self._unknown_id: int = -1 if unknown is None else self.id_of(unknown)
+        self._wordpiece: WordPiece | None = None
+        if library.is_compiled() and max_tokens >= 2 and (settings := Settings.of(tokenizer)):
+            self._wordpiece = WordPiece(tokenizer, settings, max_tokens=max_tokens, max_characters=MAX_CHARACTERS)
 
     def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Return the token ids of each text, in order. A text beyond the window keeps its first tokens and the last."""
+        """Return the token ids of each text, in order. A text beyond the window keeps its first tokens and the last.
+
+        The library reads most texts, and the tokenizer the others, to the same result.
+        """
+        if self._wordpiece is None:
+            return self._encode(texts)
+        ids, (counts, unknown, truncated) = self._wordpiece(texts)
+        rest = iter(ids)
+        rows = [tuple(islice(rest, count)) if count > 0 else () for count in counts]
+        result = list(map(TokenIds, rows, map(bool, truncated), unknown))
+        others = [text for text, count in enumerate(counts) if count < 0]
+        if others:
+            for text, found in zip(others, self._encode([texts[text] for text in others]), strict=True):
+                result[text] = found
+        return result
+
+    def _encode(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return the token ids of each text from the tokenizer, which reads all texts."""
         normalized = [normalize(text) for text in texts]
         encodings = self._tokenizer.encode_batch_fast([text[:MAX_CHARACTERS] for text in normalized])
         result = []

@@ -95,6 +95,9 @@ def load(file: Path = FILE) -> Any:
     declare("emotag_paths", number, ctypes.POINTER(path), number)
     declare("emotag_workspace", size, path, model, number)
     declare("emotag_forward", number, path, model, pointer, number, pointer, number, pointer, pointer, size)
+    declare("emotag_wordpiece_fill", number, pointer, ctypes.c_char_p, pointer, pointer, number, size)
+    texts = (pointer, size, pointer, number)
+    declare("emotag_wordpiece", number, pointer, *texts, number, number, pointer, size, pointer)
     return library
 
 
