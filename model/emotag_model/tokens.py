@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +22,7 @@ _UNEVEN = re.compile(r"[\t\r\n]|  ")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenIds:
+class TokenIds(NamedTuple):
     """The tokens of one text.
 
     Attributes:
@@ -83,14 +81,16 @@ class Tokens:
         """
         if self._wordpiece is None:
             return self._encode(texts)
-        ids, (counts, unknown, truncated) = self._wordpiece(texts)
-        rest = iter(ids)
-        rows = [tuple(islice(rest, count)) if count > 0 else () for count in counts]
-        result = list(map(TokenIds, rows, map(bool, truncated), unknown))
+        ids, counts, unknown, truncated = self._wordpiece(texts)
+        rows, start = [], 0
+        for count in counts:
+            end = start + count if count > 0 else start
+            rows.append(ids[start:end])
+            start = end
+        result = list(map(TokenIds, rows, truncated, unknown))
         others = [text for text, count in enumerate(counts) if count < 0]
-        if others:
-            for text, found in zip(others, self._encode([texts[text] for text in others]), strict=True):
-                result[text] = found
+        for text, found in zip(others, self._encode([texts[text] for text in others]), strict=True):
+            result[text] = found
         return result
 
     def _encode(self, texts: Sequence[str]) -> list[TokenIds]:

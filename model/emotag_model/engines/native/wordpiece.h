@@ -32,10 +32,12 @@ typedef struct {
 typedef struct {
     uint32_t hash;
     int32_t id;
-    uint32_t start; /* of the piece in `pieces`, without the prefix */
+    uint32_t start;  /* of the piece in `pieces`, without the prefix */
     uint16_t length; /* 0: the place is free */
     uint16_t inside; /* 1: the piece has the prefix ##, and does not begin a word */
 } Slot;
+
+_Static_assert(sizeof(Character) == 6 && sizeof(Slot) == 16, "wordpiece.py has other sizes");
 
 typedef struct {
     Slot *slots;                 /* zeros before `emotag_wordpiece_fill` */

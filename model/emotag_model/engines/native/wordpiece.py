@@ -17,14 +17,16 @@ from . import library
 UNSUPPORTED, DROPPED, SPACE, ALONE, PART = range(5)
 """As in `wordpiece.h`."""
 
-CHARACTER = np.dtype([("kind", np.uint8), ("length", np.uint8), ("bytes", np.uint8, 4)])
-SLOT = np.dtype([("hash", np.uint32), ("id", np.int32), ("start", np.uint32), ("length", "2u2")])
-"""Structures of `wordpiece.h`, which have these sizes."""
+CHARACTER = np.dtype([("kind", "u1"), ("length", "u1"), ("bytes", "S4")])
+SLOT = np.dtype(
+    [("hash", np.uint32), ("id", np.int32), ("start", np.uint32), ("length", np.uint16), ("inside", np.uint16)]
+)
+"""Structures of `wordpiece.h`."""
 
 PREFIX, WORD_CHARACTERS = "##", 100
 
 BLOCKS = (range(0x3000), range(0xFE00, 0xFF00), range(0x1F000, 0x1FB00))
-"""Code points that the tables cover: alphabets and punctuation, emoji and their variants. Missing are mainly the scripts
+"""Code points that the table covers: alphabets and punctuation, emoji and their variants. It lacks mainly the scripts
 of East Asia, whose thousands of characters would lengthen the start."""
 
 
@@ -119,7 +121,7 @@ class WordPiece:
         self._library = library.load()
         self._max_tokens, self._max_characters = max_tokens, max_characters
         pieces = [piece.encode() for piece in settings.vocabulary]
-        joined = b"".join(pieces)
+        joined = np.frombuffer(b"".join(pieces), np.uint8)
         ends = np.cumsum(np.fromiter(map(len, pieces), np.int32, len(pieces)), dtype=np.int32)
         ids = np.fromiter(settings.vocabulary.values(), np.int32, len(pieces))
         slots = np.zeros(2 ** (2 * len(pieces)).bit_length(), SLOT)  # at most half full
@@ -127,7 +129,7 @@ class WordPiece:
         self._kept = (joined, slots, characters)  # what the library points to must not be freed
         self._vocabulary = Vocabulary(
             slots=slots.ctypes.data,
-            pieces=ctypes.cast(joined, ctypes.c_void_p),
+            pieces=joined.ctypes.data,
             characters=characters.ctypes.data,
             added="".join(f"{token}\0" for token in settings.added).encode(),
             places=len(slots),
@@ -142,11 +144,11 @@ class WordPiece:
         ):
             raise ValueError("the vocabulary does not fit into its table")
 
-    def __call__(self, texts: Sequence[str]) -> tuple[list[int], list[list[int]]]:
-        """Return the ids of all texts end to end, and three lists with a number for each text.
+    def __call__(self, texts: Sequence[str]) -> tuple[tuple[int, ...], list[int], list[int], list[bool]]:
+        """Return the ids of all texts end to end, and three lists with an entry for each text.
 
-        The lists are: the tokens of the text or -1 if the library cannot read it, the unknown ones among them, and 1 for
-        a text beyond the window.
+        The lists are: the number of tokens, or -1 if the library cannot read the text; how many of them are unknown;
+        and True for a text beyond the window.
         """
         utf8 = "".join(texts).encode("utf-8", "surrogatepass")  # the library does not read texts with surrogates
         lengths_B = np.fromiter(map(len, texts), np.int32, len(texts))
@@ -166,8 +168,10 @@ class WordPiece:
         )
         if failed:
             raise ValueError("a text's length is out of range")
-        tokens_B = found_B3[:, 0]
-        return ids_T[: tokens_B.sum(where=tokens_B > 0)].tolist(), found_B3.T.tolist()
+        tokens_B, unknown_B, truncated_B = found_B3.T
+        used = int(np.maximum(tokens_B, 0).sum())
+        # One list for all texts: its slices are faster than a loop over the ids of each text.
+        return tuple(ids_T[:used].tolist()), tokens_B.tolist(), unknown_B.tolist(), truncated_B.astype(bool).tolist()
 
 
 def build_characters(tokenizer: Tokenizer) -> npt.NDArray[np.void]:
@@ -177,15 +181,17 @@ def build_characters(tokenizer: Tokenizer) -> npt.NDArray[np.void]:
     A character has the same result in every text, because BERT's normalizer decides by single characters. The exception
     are characters that Unicode sorts when they follow each other, and that the normalizer keeps: they are unsupported.
     """
-    table = np.zeros(max(map(max, BLOCKS)) + 1, CHARACTER)
     codes = [code for code in chain(*BLOCKS) if unicodedata.category(chr(code)) not in ("Cn", "Cs")]
     normalized = [tokenizer.normalizer.normalize_str(chr(code)) for code in codes]
     kept = {character for character in normalized if len(character) == 1 and not unicodedata.combining(character)}
     kinds = _find_kinds(tokenizer, kept) | {"": DROPPED}
-    for code, character in zip(codes, normalized, strict=True):
+    rows = []
+    for character in normalized:
         kind = kinds.get(character, UNSUPPORTED)
         written = character.encode() if kind in (ALONE, PART) else b""
-        table[code] = (kind, len(written), tuple(written.ljust(4, b"\0")))
+        rows.append((kind, len(written), written))
+    table = np.zeros(max(codes) + 1, CHARACTER)
+    table[codes] = np.array(rows, CHARACTER)
     return table
 
 
