@@ -40,7 +40,7 @@ def _fuzz(target: str, seconds: int) -> None:
     """Does not return: libFuzzer ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["worker", "model", "schemas"]):
+    with atheris.instrument_imports(include=["emotag_worker", "emotag_model", "emotag_schemas"]):
         # Slow imports are here, under instrumentation, instead of at the top.
         one, seeds = {"decode": _decode, "entry": _entry, "artifact": _artifact, "tokens": _tokens}[target]()
     folder = Path(tempfile.mkdtemp(prefix="emotag-fuzz-"))
