@@ -119,10 +119,10 @@ $(BENCH_READY): requirements/bench.txt pyproject.toml $(NATIVE)
 	$(BENCH)/bin/uv pip install --quiet --python $(BENCH)/bin/python --no-deps -e ./schemas -e .
 	@touch $@
 
-bench: $(BENCH_READY) ## measure speed against competitors, 15 minutes (ARGS="--only engine"); writes benchmarks/results
+bench: $(BENCH_READY) ## measure speed against competitors, 20 minutes (ARGS="--only engine"); writes benchmarks/results
 	$(BENCH)/bin/python -m benchmarks $(ARGS)
 
-bench-quick: $(BENCH_READY) ## check in two minutes that the benchmarks run; do not quote these figures
+bench-quick: $(BENCH_READY) ## check in a few minutes that the benchmarks run; do not quote these figures
 	$(BENCH)/bin/python -m benchmarks --quick $(ARGS)
 
 lock: ## pin the tested versions, with hashes, from the ranges in pyproject.toml

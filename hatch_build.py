@@ -83,7 +83,7 @@ def compile_library(root: Path, target: Path, extra: list[str]) -> None:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise CompilerMissing(f"{shlex.join(command)} failed:\n{done.stderr}")
 

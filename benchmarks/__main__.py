@@ -15,6 +15,7 @@ from .results import Budget, Report, Results
 
 MODULES = {
     "engine": "engine.table",
+    "avx2": "engine.limited_table",
     "stream": "stream.table",
     "stages": "worker.stages",
     "latency": "worker.latency",
@@ -85,7 +86,7 @@ def _log(line: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure emotag and write the results.")
-    parser.add_argument("--quick", action="store_true", help="a test run of two minutes; do not quote its figures")
+    parser.add_argument("--quick", action="store_true", help="a test run of a few minutes; do not quote its figures")
     parser.add_argument("--only", metavar="TABLES", default="", help=f"a comma-separated part of {','.join(MODULES)}")
     return parser
 

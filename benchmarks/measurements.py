@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from .intervals import Interval, bootstrap_median
 from .results import Row
 
 PAUSE_S = 0.3
@@ -54,28 +55,44 @@ class Measurements:
 
     def ratio(self, name: str, to: str) -> float:
         """Return the median of *name*'s ratios to *to* in the same round."""
-        mine, others = self._values[name], self._values[to]
-        return statistics.median(mine[number] / others[number] for number in mine if number in others)
+        return statistics.median(self.ratios(name, to))
 
-    def rows(self, *, against: str, notes: Mapping[str, str]) -> list[Row]:
-        """Return one row per competitor, with ratios to *against* if that was measured."""
-        rows = []
-        for name in self._values:
-            values, known = self.values(name), against in self._values and name != against
-            rows.append(
-                Row(
-                    table=self._table,
-                    name=name,
-                    value=self.median(name),
-                    unit=self._unit,
-                    low=min(values),
-                    high=max(values),
-                    ratio=self.ratio(name, against) if known else None,
-                    against=against if known else "",
-                    note=notes.get(name, ""),
-                )
-            )
-        return rows
+    def interval(self, name: str, to: str) -> Interval | None:
+        """Return the bootstrap interval of `ratio`; None after too few rounds."""
+        return bootstrap_median(self.ratios(name, to))
+
+    def ratios(self, name: str, to: str) -> list[float]:
+        """Return *name*'s ratio to *to* in each round that has both."""
+        mine, others = self._values[name], self._values[to]
+        return [mine[number] / others[number] for number in mine if number in others]
+
+    def rows(self, *, against: str | Mapping[str, str], notes: Mapping[str, str]) -> list[Row]:
+        """Return one row per competitor, with ratios to *against* if that was measured.
+
+        Args:
+            against: one name for all rows, or the name for each row; a row without a name has no ratio.
+        """
+        return [
+            self._row(name, against if isinstance(against, str) else against.get(name, ""), notes.get(name, ""))
+            for name in self._values
+        ]
+
+    def _row(self, name: str, against: str, note: str) -> Row:
+        values, known = self.values(name), against in self._values and name != against
+        interval = self.interval(name, against) if known else None
+        return Row(
+            table=self._table,
+            name=name,
+            value=self.median(name),
+            unit=self._unit,
+            low=min(values),
+            high=max(values),
+            ratio=self.ratio(name, against) if known else None,
+            against=against if known else "",
+            note=note,
+            ratio_low=interval.low if interval else None,
+            ratio_high=interval.high if interval else None,
+        )
 
 
 def rotate(names: Sequence[str], number: int) -> list[str]:

@@ -37,7 +37,7 @@ def draw(results: Results, folder: Path, stem: str) -> list[Path]:
 
 def draw_summary(results: Results) -> Any:
     """Draw the chart of the project's README: emotag's engine and the fastest form of each other library."""
-    rows = [replace(row, name=_name_fully(row)) for row in summary.select_rows(results)]
+    rows = [replace(row, name=_name_input(row)) for row in summary.select_rows(results)]
     figure = draw_bars(rows)
     described = results.machine
     heading = f"Texts per second with the same weights, on {described['cores']} cores ({described['processor']})"
@@ -82,11 +82,9 @@ def draw_lines(rows: Sequence[Row]) -> Any:
     return figure
 
 
-def _name_fully(row: Row) -> str:
-    """Return a name that needs no table: the baseline's origin, and the input if it is not tokens."""
-    if row.name == "plain torch":
-        return "burning-phoenix/GoEmotions, plain torch"
-    return f"{row.name}, from texts" if "emotag, from texts" in row.note else row.name
+def _name_input(row: Row) -> str:
+    """Return a name that needs no table: with the input if it is not tokens."""
+    return f"{row.name}, from texts" if row.against.endswith("from texts") else row.name
 
 
 def _number(row: Row) -> float:

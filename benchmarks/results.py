@@ -27,6 +27,7 @@ class Row:
         unit: `texts/s`, `messages/s`, `µs/message`, `ms`, `s`, `MB`, …
         low, high: least and greatest of the repeats.
         ratio: median of the ratios, repeat by repeat, to the row named *against*.
+        ratio_low, ratio_high: its bootstrap interval; None if there were too few repeats.
     """
 
     table: str
@@ -38,6 +39,8 @@ class Row:
     ratio: float | None = None
     against: str = ""
     note: str = ""
+    ratio_low: float | None = None
+    ratio_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class PerformanceGoal:
         least: the required value.
         goal: the value to aim for.
         why: the reason, with figures, if the goal is missed or not measured.
+        low, high: the bootstrap interval of a measured ratio; None if it has none.
     """
 
     name: str
@@ -58,6 +62,8 @@ class PerformanceGoal:
     goal: float
     higher_is_better: bool
     why: str = ""
+    low: float | None = None
+    high: float | None = None
 
     def reaches(self, bound: float) -> bool:
         """Return True if the measured value is at least as good as *bound*; False if nothing was measured."""

@@ -1,87 +1,95 @@
 """The goals of the engine, with the measured values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from benchmarks.measurements import Measurements
 from benchmarks.results import PerformanceGoal
-from emotag_model.engines.device import list_instructions
 
-from .competitor_process import CompetitorProcess
-from .competitors import emotag, plain_torch
-from .quality import COMPARABLE, Quality
+from .competitors import emotag
+from .contest import Contest
+from .quality import COMPARABLE
+from .roofline import VNNI
+from .shares import BY_KIND, OWN, ROOFLINE
 
-MATMUL = "matrix multiplication alone"
-AMX = "engine against plain torch, processor with AMX"
-VNNI = "the same, AVX-512 with VNNI, no AMX"
-LIBRARIES = (
-    f"engine against the best other library as its docs run it, same weights, comparable quality (macro F1 within "
-    f"{COMPARABLE:g})"
-)
-ROOFLINE = "engine against the measured matrix-multiply roofline in its precision"
+LIBRARIES = "engine against the best other library"
+"""The beginning of the names of both goals, in all recorded runs."""
+
+WITH_VNNI = f"{LIBRARIES}, same weights, VNNI"
+AVX2_ONLY = f"{LIBRARIES}, same weights, AVX2 only"
+SHARE = "engine against the measured matrix-multiply roofline in its precision, by processor time"
+
+BOUNDS = {WITH_VNNI: (1.5, 1.6), AVX2_ONLY: (1.0, 1.3)}
+WIDE_VNNI_GOAL = 2.0
+"""The goal with twice as wide units: processors from Zen 5 on, which also have AVX-VNNI."""
 
 
-def compute_goals(
-    competitors: Sequence[CompetitorProcess],
-    rates: Measurements,
-    qualities: Mapping[str, Quality],
-    flops_per_text: float,
-) -> list[PerformanceGoal]:
+def compute_goals(contest: Contest, times: Measurements | None, instructions: Sequence[str]) -> list[PerformanceGoal]:
     """Return the goals of the engine.
 
     Args:
-        flops_per_text: the average over the timed texts.
+        times: emotag's processor time per text, and the roofline's.
+        instructions: the processor's. With VNNI, the goal for AVX2 is of another table.
     """
-    return [
-        *plain_torch_goals(rates, list_instructions()),
-        library_goal(competitors, rates, qualities),
-        roofline_goal(rates, flops_per_text),
-    ]
-
-
-def plain_torch_goals(rates: Measurements, instructions: Sequence[str]) -> list[PerformanceGoal]:
-    """Return the goals by processor. Only the one for this processor is measured; the other one shows its ratio."""
-    has_amx = "amx_bf16" in instructions or "amx_int8" in instructions
-    has_vnni = "avx512_vnni" in instructions and not has_amx
-    ratio = _ratio(rates, emotag.NAME, plain_torch.NAME)
-    here = "plain torch did not run" if ratio is None else f"on it, {ratio:.1f} times"
+    share = share_goal(times)
+    if has_vnni(instructions):
+        return [library_goal(contest, WITH_VNNI, instructions), share]
     available = ", ".join(instructions) or "no matrix instructions"
-    why = f"this processor has {available}; {here}"
-    return [
-        PerformanceGoal(AMX, ratio if has_amx else None, 25, 40, higher_is_better=True, why="" if has_amx else why),
-        PerformanceGoal(VNNI, ratio if has_vnni else None, 18, 28, higher_is_better=True, why="" if has_vnni else why),
-    ]
+    unknown = PerformanceGoal(
+        WITH_VNNI, None, *BOUNDS[WITH_VNNI], higher_is_better=True, why=f"this processor has {available}"
+    )
+    return [unknown, library_goal(contest, AVX2_ONLY), share]
 
 
-def library_goal(
-    competitors: Sequence[CompetitorProcess], rates: Measurements, qualities: Mapping[str, Quality]
-) -> PerformanceGoal:
+def has_vnni(instructions: Sequence[str]) -> bool:
+    """Return True if the processor multiplies 8-bit integers without cutting anything off."""
+    return not VNNI.isdisjoint(instructions)
+
+
+def library_goal(contest: Contest, name: str, instructions: Sequence[str] = ()) -> PerformanceGoal:
     """Return the ratio of emotag to the best library. Both get the input that the library takes, tokens or texts."""
-    ratios: dict[str, float] = {}
-    incomparable = []
-    for competitor in competitors:
-        own = emotag.NAME if competitor.takes == "tokens" else emotag.FROM_TEXTS
-        if competitor.name in (emotag.NAME, emotag.FROM_TEXTS, plain_torch.NAME) or own not in rates.names():
-            continue
-        quality = qualities[competitor.name]
-        if quality.comparable:
-            ratios[competitor.name] = rates.ratio(own, competitor.name)
-        else:
-            incomparable.append(f"{competitor.name} ({quality})")
-    best = min(ratios, key=ratios.__getitem__, default="")
+    best = contest.find_best()
+    incomparable = [
+        f"{each} ({quality})"
+        for each, quality in contest.qualities.items()
+        if not quality.comparable and not emotag.is_own(each)
+    ]
     why = f"the best is {best}" if best else "no other library ran with comparable quality"
+    why += f"; comparable is a macro F1 within {COMPARABLE:g}"
     why += f"; not comparable: {', '.join(incomparable)}" if incomparable else ""
-    if emotag.NAME in qualities and not qualities[emotag.NAME].comparable:
-        why += f"; emotag itself is not comparable with the reference: {qualities[emotag.NAME]}"
-    return PerformanceGoal(LIBRARIES, ratios.get(best), 1.2, 2, higher_is_better=True, why=why)
+    if emotag.NAME in contest.qualities and not contest.qualities[emotag.NAME].comparable:
+        why += f"; emotag itself is not comparable with the reference: {contest.qualities[emotag.NAME]}"
+    least, goal = BOUNDS[name]
+    goal = WIDE_VNNI_GOAL if {"avx_vnni", "avx512_vnni"} <= set(instructions) else goal
+    if not best:
+        return PerformanceGoal(name, None, least, goal, higher_is_better=True, why=why)
+    own = contest.find_own(next(each for each in contest.competitors if each.name == best))
+    interval = contest.rates.interval(own, best)
+    return PerformanceGoal(
+        name,
+        contest.rates.ratio(own, best),
+        least,
+        goal,
+        higher_is_better=True,
+        why=why,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+    )
 
 
-def roofline_goal(rates: Measurements, flops_per_text: float) -> PerformanceGoal:
-    """Return the share of its time that the engine would need if it only multiplied matrices."""
-    per_flop = _ratio(rates, emotag.NAME, MATMUL)
-    share = None if per_flop is None else per_flop * flops_per_text
-    why = "" if share is not None else "matrix multiplication in its precision could not be measured"
-    return PerformanceGoal(ROOFLINE, share, 0.60, 0.80, higher_is_better=True, why=why)
-
-
-def _ratio(rates: Measurements, name: str, to: str) -> float | None:
-    return rates.ratio(name, to) if {name, to} <= set(rates.names()) else None
+def share_goal(times: Measurements | None) -> PerformanceGoal:
+    """Return the share of its processor time that the engine would need if it only multiplied matrices."""
+    if times is None:
+        why = "matrix multiplication in its precision could not be measured"
+        return PerformanceGoal(SHARE, None, 0.65, 0.80, higher_is_better=True, why=why)
+    why = f"by kind of operation, each at its own rate, it is {times.ratio(BY_KIND, OWN):.2f}"
+    interval = times.interval(ROOFLINE, OWN)
+    return PerformanceGoal(
+        SHARE,
+        times.ratio(ROOFLINE, OWN),
+        0.65,
+        0.80,
+        higher_is_better=True,
+        why=why,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+    )

@@ -1,14 +1,15 @@
-"""The roofline: the operations that the texts need, and the rate at which the machine multiplies matrices."""
+"""The roofline: the rates at which the machine multiplies matrices and copies memory."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
 
-from emotag_model.config import ModelConfig
-from emotag_model.engines.device import count_usable_cores, is_installed
+from emotag_model.engines.device import count_usable_cores, is_installed, list_instructions
 from emotag_model.engines.precision import PrecisionName
 from emotag_model.engines.torch_engine import DTYPES
 
@@ -21,20 +22,41 @@ MEASURABLE = (*DTYPES, "int8")
 BY_OPENVINO = ("fp32", "bf16")
 """Precisions in which OpenVINO multiplies float32 inputs."""
 
+FAR_BEHIND = 4
+"""A library this many times as slow at its first size is not measured at the others."""
+
+TORCH, OPENVINO = "torch", "OpenVINO"
+
+COPIES = 16
+"""Copies between two looks at the clock."""
+
 GPU_SIZES = ((8192, 8192, 8192), (16384, 8192, 8192), (65536, 768, 3072))
 
 
-def count_flops(config: ModelConfig, lengths: Sequence[int]) -> int:
-    """Return the floating-point operations of one forward over texts of these lengths, without padding.
+COPY_BYTES = (2**17, 2**18, 2**20, 2**22)
+"""Sizes of a copied tensor: from one that stays in the fastest cache to one that does not."""
 
-    Linear layers, attention within each text, convolution, classifier; a multiplication and an addition count as two.
-    Norms, activations and softmax are not counted, as is usual: they are about 1 %.
+VNNI = frozenset(("avx512_vnni", "avx_vnni", "amx_int8"))
+"""Instructions that add products of 8-bit integers without cutting anything off."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Operations or bytes per second, on all cores.
+
+    Attributes:
+        clock: per second of the clock.
+        processor: per second of processor time, all threads together.
     """
-    C, hidden = config.dim, config.hidden_dim
-    per_token = config.n_layers * (4 * 2 * C * C + 2 * 2 * C * hidden)
-    per_token += 2 * config.kernel_size * C * config.channels
-    attention = config.n_layers * 2 * 2 * C * sum(length * length for length in lengths)
-    return per_token * sum(lengths) + attention + len(lengths) * 2 * config.channels * len(config.labels)
+
+    clock: float
+    processor: float
+
+
+def find_best(rates: Iterable[Rate]) -> Rate:
+    """Return the highest rate by the clock, and the highest by processor time: they may be of different sizes."""
+    measured = list(rates)
+    return Rate(max(rate.clock for rate in measured), max(rate.processor for rate in measured))
 
 
 def measure_matmul_rate(
@@ -53,21 +75,36 @@ def measure_matmul_rate(
     Raises:
         ValueError: no library multiplies matrices in this precision.
     """
-    return max(_rate(*size, _torch(size, precision, device), device, seconds) for size in sizes)
+    return max(_rate(*size, _torch(size, precision, device), device, seconds).clock for size in sizes)
 
 
 def measure_fastest_matmul_rate(
     precision: str, *, seconds: float = 0.15, sizes: Sequence[tuple[int, int, int]] = SIZES
-) -> float:
-    """Return the operations per second on a CPU of torch or OpenVINO, whichever is faster: either may be much faster.
+) -> Rate:
+    """Return the operations per second on a CPU of the fastest exact product.
+
+    Torch and OpenVINO are measured in float precisions, because either may be much faster. On a processor without
+    VNNI, a product of float32 may also be faster than the exact one of int8, so both are measured.
 
     Raises:
         ValueError: no library multiplies matrices in this precision.
     """
-    rates = [measure_matmul_rate(precision, seconds=seconds, sizes=sizes)]
-    if "OpenVINO" in list_libraries(precision):
-        rates += [_rate(*size, _openvino(size, precision), "cpu", seconds) for size in sizes]
-    return max(rates)
+    rates: list[Rate] = []
+    for name in list_exact(precision):
+        for library in list_libraries(name):
+            build = partial(_openvino, precision=name) if library == OPENVINO else partial(_torch, precision=name)
+            for number, size in enumerate(sizes):
+                rate = _rate(*size, build(size), "cpu", seconds)
+                rates.append(rate)
+                # Without VNNI, one large product of int8 takes ten seconds.
+                if number == 0 and rate.clock * FAR_BEHIND < find_best(rates).clock:
+                    break
+    return find_best(rates)
+
+
+def list_exact(precision: str) -> tuple[str, ...]:
+    """Return the precisions in which this processor computes the products of *precision* exactly, and maybe fast."""
+    return ("fp32", precision) if precision == "int8" and VNNI.isdisjoint(list_instructions()) else (precision,)
 
 
 def list_libraries(precision: str) -> tuple[str, ...]:
@@ -76,23 +113,46 @@ def list_libraries(precision: str) -> tuple[str, ...]:
         from emotag_model.engines.openvino_engine import is_exact
 
         if is_exact(cast("PrecisionName", precision)):
-            return "torch", "OpenVINO"
-    return ("torch",)
+            return TORCH, OPENVINO
+    return (TORCH,)
 
 
 @torch.inference_mode()
-def _rate(rows: int, inner: int, columns: int, multiply: Callable[[], int], device: str, seconds: float) -> float:
+def measure_copy_rate(*, seconds: float = 0.1, sizes: Sequence[int] = COPY_BYTES) -> Rate:
+    """Return the bytes per second that a copy reads and writes, at its best size."""
+    rates = []
+    for size in sizes:
+        source = torch.ones(size // 4)
+        target = torch.empty_like(source)
+
+        def copy(source: torch.Tensor = source, target: torch.Tensor = target) -> int:
+            for _ in range(COPIES):
+                target.copy_(source)
+            return COPIES
+
+        rates.append(_repeat(copy, 2 * size, "cpu", seconds))
+    return find_best(rates)
+
+
+@torch.inference_mode()
+def _rate(rows: int, inner: int, columns: int, multiply: Callable[[], int], device: str, seconds: float) -> Rate:
     """Return the operations per second of *multiply*, which returns its number of products."""
-    multiply()
+    return _repeat(multiply, 2 * rows * inner * columns, device, seconds)
+
+
+def _repeat(call: Callable[[], int], each: int, device: str, seconds: float) -> Rate:
+    """Call for some *seconds*. Return the work per second, if one unit of *call*'s count is *each* operations."""
+    call()
     synchronize(device)
-    done, began = 0, time.perf_counter()
+    done, began, spent_s = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - began < seconds:
-        done += multiply()
+        done += call()
         synchronize(device)
-    return 2 * rows * inner * columns * done / (time.perf_counter() - began)
+    taken_s, spent_s = time.perf_counter() - began, time.process_time() - spent_s
+    return Rate(each * done / taken_s, each * done / max(spent_s, 1e-9))
 
 
-def _torch(size: tuple[int, int, int], precision: str, device: str) -> Callable[[], int]:
+def _torch(size: tuple[int, int, int], precision: str, device: str = "cpu") -> Callable[[], int]:
     rows, inner, columns = size
     if precision == "int8":
         left = torch.randint(-100, 100, (rows, inner), dtype=torch.int8, device=device)

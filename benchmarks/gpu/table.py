@@ -13,6 +13,7 @@ import torch
 from benchmarks import machine
 from benchmarks import texts as texts_
 from benchmarks.engine import roofline
+from benchmarks.engine.work import count_work
 from benchmarks.results import Results, Row
 from emotag_model import artifact
 from emotag_model.artifact import Artifact
@@ -148,7 +149,7 @@ def _measure_engine(
         tagger.probabilities(some)
         rates.append(len(some) / (time.perf_counter() - began))
     median, low, high = statistics.median(rates), min(rates), max(rates)
-    per_text, flops = sum(lengths) / len(lengths), roofline.count_flops(config, lengths) / len(lengths) / 1e12
+    per_text, flops = sum(lengths) / len(lengths), count_work(config, lengths).flops / len(lengths) / 1e12
     achieved = median * flops
     note = f"{tagger.precision}, {per_text:.1f} tokens per text"
     return [
@@ -242,7 +243,7 @@ def _measure_forward(
         for _ in range(repeats):
             model(ids_BL, mask_BL)
         roofline.synchronize(tagger.device)
-        work = repeats * roofline.count_flops(trained.config, [SHORT_TOKENS] * len(some)) / 1e12
+        work = repeats * count_work(trained.config, [SHORT_TOKENS] * len(some)).flops / 1e12
         rates.append(work / (time.perf_counter() - began))
     median = statistics.median(rates)
     return Row(TABLE, name, median, "TFLOP/s", min(rates), max(rates), median / roofline_row.value, roofline_row.name)

@@ -20,7 +20,7 @@ class EngineProcess:
     """A child process with a loaded tagger. It ends with its parent, because it reads from the parent's pipe.
 
     Attributes:
-        precision: the given one, or the one that `auto` chose. All competitors use the same.
+        engine, precision: the given ones, or those that `auto` chose. All workers use the same.
         spent_s: processor seconds of the last call, all threads together.
     """
 
@@ -33,7 +33,9 @@ class EngineProcess:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.precision: str = self._read()["precision"]
+        opened = self._read()
+        self.engine: str = opened["engine"]
+        self.precision: str = opened["precision"]
         self.spent_s = 0.0
 
     def measure_seconds(self, texts: Sequence[str], *, batch: int | None = None) -> float:
@@ -45,6 +47,10 @@ class EngineProcess:
         self.spent_s = measured["spent_s"]
         taken: float = measured["seconds"]
         return taken
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings with which a worker runs the same engine."""
+        return {"EMOTAG_MODEL__ENGINE": self.engine, "EMOTAG_MODEL__PRECISION": self.precision}
 
     def close(self) -> None:
         """End the process."""
@@ -75,7 +81,7 @@ def main() -> None:
     share_arenas()  # as a worker does
     tagger = EmotionTagger.load(precision=sys.argv[1])
     trim()
-    _write({"precision": tagger.precision})
+    _write({"engine": tagger.engine, "precision": tagger.precision})
     for line in sys.stdin:
         request = json.loads(line)
         texts, batch = request["texts"], request["batch"]

@@ -82,7 +82,7 @@ def measure(budget: Budget) -> Report:
     if len(cores) < 2:
         missing = PerformanceGoal(SCALING_GOAL, None, 1.8, 1.95, higher_is_better=True, why="this machine has one core")
         return Report([], [missing], [f"{TWO}: this machine has one core"])
-    messages, rounds, changes = (128, 1, 1) if budget.quick else (3072, 3, 5)
+    messages, rounds, changes = (128, 1, 1) if budget.quick else (2048, 3, 5)
     supply, rates, matrices = TextSupply(), Measurements("scaling", "messages/s"), Measurements("scaling", "GFLOP/s")
     with run_kafka() as broker:
         with (

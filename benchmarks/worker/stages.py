@@ -1,6 +1,7 @@
 """The time per message of each stage of the worker, called one by one on batches of real texts.
 
-And a sampling profile of a worker's main thread while all its results come from the cache.
+Then the processor time of a whole worker without its engine, and a sampling profile of a worker's main thread while all
+its results come from the cache.
 """
 
 import random
@@ -10,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.results import Budget, Report, Row
+from benchmarks.results import Budget, PerformanceGoal, Report, Row
 from benchmarks.stream.engine_process import EngineProcess
 from benchmarks.stream.lane import Lane, encode_values
 from benchmarks.stream.measured_process import MeasuredProcess
@@ -22,6 +23,7 @@ from emotag_worker.cache.entry import Entry, quantize
 from emotag_worker.cache.fingerprint import Fingerprint
 from emotag_worker.cache.memory import MemoryCache
 from emotag_worker.cache.redis_cache import RedisCache
+from emotag_worker.errors import LocalError
 from emotag_worker.local import run_kafka, run_valkey
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.settings import loader
@@ -29,10 +31,17 @@ from emotag_worker.wire.decode import Decoded, decode
 from emotag_worker.wire.encode import RecordEncoder, TextResult
 from emotag_worker.wire.record import Record
 
+from .engineless_worker import EnginelessWorker
 from .sampled_worker import SampledWorker
 from .timed_batches import TimedBatches
 
 BATCH = 256
+STEP = 512
+"""Records of a batch without the engine: about as many as with it. A faster worker would otherwise take more."""
+
+WITHOUT_ENGINE = "everything but the engine, processor"
+WITHOUT_ENGINE_GOAL = "everything but the engine, µs of processor time per message"
+
 LISTED = 12
 """The number of functions to list, longest first."""
 
@@ -79,9 +88,12 @@ def measure(budget: Budget) -> Report:
         for name, seconds in timed.seconds.items():
             stages.add(name, seconds[1:] or seconds, note=f"real Kafka, a transaction of {BATCH}")
         lane.close()
+        without = _measure_without_engine(broker.bootstrap_servers, cache.url, quick=budget.quick)
+        goals = [PerformanceGoal(WITHOUT_ENGINE_GOAL, without.value, 40, 25, higher_is_better=False, why=without.note)]
+        stages.rows.append(without)
         if budget.quick:
-            return Report(stages.rows, [], ["stages: a quick run has no profile of the worker"])
-        return Report(stages.rows + _profile(broker.bootstrap_servers, cache.url, 30_000), [])
+            return Report(stages.rows, goals, ["stages: a quick run has no profile of the worker"])
+        return Report(stages.rows + _profile(broker.bootstrap_servers, cache.url, 30_000), goals)
 
 
 def _time_pure_stages(stages: Stages, cache_url: str, precision: str) -> None:
@@ -135,6 +147,35 @@ def _time_encode(
             encoder.encode_result(record, text, TextResult(tuple(pairs), None, truncated=False, cached=True), now)
 
     stages.time("encode", encode)
+
+
+def _measure_without_engine(bootstrap_servers: str, cache_url: str, *, quick: bool) -> Row:
+    """Measure the processor time per message of a worker whose forward pass costs nothing; no text repeats."""
+    messages, rounds = (2_000, 1) if quick else (40_000, 5)
+    lane, supply = Lane(bootstrap_servers), TextSupply()
+    environment = {
+        **lane.environment(),
+        "EMOTAG_MODEL__PRECISION": "fp32",
+        "EMOTAG_CACHE__URL": cache_url,
+        "EMOTAG_CACHE__HASH_SECRET": "without engine",
+        "EMOTAG_BATCH__MAX_RECORDS": str(STEP),
+    }
+    worker = MeasuredProcess("a worker without its engine", EnginelessWorker(environment), lane)
+    spent_us = []
+    try:
+        worker.server.launch()
+        worker.warm(supply.take(BATCH))
+        for _ in range(rounds):
+            outcome, spent_s = worker.run(supply.take(messages))
+            if outcome.lost or outcome.duplicated:
+                raise LocalError(f"{outcome.lost} messages were lost and {outcome.duplicated} duplicated")
+            spent_us.append(1e6 * spent_s / messages)
+    finally:
+        worker.close()
+    note = f"{messages:,} new texts, exactly once, batches of up to {STEP}, {outcome.rate:,.0f} messages/s"
+    return Row(
+        "stages", WITHOUT_ENGINE, statistics.median(spent_us), "µs/message", min(spent_us), max(spent_us), note=note
+    )
 
 
 def _profile(bootstrap_servers: str, cache_url: str, messages: int) -> list[Row]:

@@ -40,7 +40,7 @@ def measure(budget: Budget) -> Report:
     with run_kafka() as broker, EngineProcess("fp32" if budget.quick else "auto") as engine:
         for name, chosen in SETTINGS.items():
             lane = Lane(broker.bootstrap_servers)
-            server = LocalWorker({**lane.environment(), "EMOTAG_MODEL__PRECISION": engine.precision, **chosen})
+            server = LocalWorker({**lane.environment(), **engine.environment(), **chosen})
             worker = MeasuredProcess("emotag run", server, lane)
             try:
                 server.launch()

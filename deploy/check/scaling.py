@@ -62,9 +62,10 @@ def find_problems(tree: Tree) -> Iterator[str]:
 
 def _check_scaled_object(spec: Object, target: Workload, partitions: dict[str, int]) -> Iterator[str]:
     most, least = spec.get("maxReplicaCount", 100), spec.get("minReplicaCount", 0)
-    topic = _find_input_topic(target)
-    if topic in partitions and most > partitions[topic]:
-        yield f"maxReplicaCount ({most}) exceeds the {partitions[topic]} partitions of {topic}"
+    topic, processes = _find_input_topic(target), _count_processes(target)
+    if topic in partitions and most * processes > partitions[topic]:
+        each = f" of {processes} processes" if processes > 1 else ""
+        yield f"maxReplicaCount ({most}{each}) exceeds the {partitions[topic]} partitions of {topic}"
     if least > most:
         yield f"minReplicaCount ({least}) exceeds maxReplicaCount ({most})"
     if not spec.get("fallback"):
@@ -98,6 +99,15 @@ def _check_trigger(trigger: Object, variables: dict[str, str]) -> Iterator[str]:
             yield f"trigger {trigger['type']}: {name} differs from the worker's {variable}"
     if "lagThreshold" not in metadata:
         yield f"trigger {trigger['type']}: lagThreshold is missing; KEDA's default is 10 records"
+
+
+def _count_processes(workload: Workload) -> int:
+    """Return the number of workers in a pod; 1 for `auto`, which depends on the node."""
+    try:
+        processes = read_environment(workload).get("EMOTAG_PROCESSES", "1")
+    except EnvironmentProblem:
+        return 1
+    return int(processes) if processes.isdecimal() else 1
 
 
 def _find_input_topic(workload: Workload) -> str:

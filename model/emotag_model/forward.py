@@ -8,14 +8,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from .config import ModelConfig
 from .distilbert_cnn import DistilBertCNN
+from .engines.packing import ROUND_TO, round_up
 from .tokens import TokenIds, pad, round_width
 
-ROUND_TO = 8
-"""Widths are multiples of this: kernels are compiled per shape."""
+TRAINING_ROUND_TO = 8
+"""In training, widths are multiples of this: kernels are compiled per shape."""
 BATCH_SIZE = 64
 """Texts of one forward pass."""
 
@@ -28,8 +30,14 @@ def compute_probabilities(
     model.eval()
     result_NK = np.empty((len(texts), len(model.config.labels)), dtype=np.float32)
     for rows in group_by_length(texts):
-        ids_BL, mask_BL = pad_on_device([texts[row] for row in rows], model.config, device=device)
-        result_NK[rows] = torch.sigmoid(model(ids_BL, mask_BL)).cpu().numpy()
+        ids_BL, mask_BL = pad_on_device([texts[row] for row in rows], model.config, device=device, round_to=ROUND_TO)
+        hidden_BLC = model.encoder(ids_BL, mask_BL)
+        if len(rows) == 1:  # torch has another kernel for the convolution of one text than for that of several
+            hidden_BLC, mask_BL = hidden_BLC.expand(2, -1, -1), mask_BL.expand(2, -1)
+        pooled_BF = model.pooled(hidden_BLC, mask_BL)[: len(rows)]
+        # For other numbers of rows, the classifier's product and the sigmoid round some rows differently.
+        filled_BF = F.pad(pooled_BF, (0, 0, 0, round_up(len(rows)) - len(rows)))
+        result_NK[rows] = torch.sigmoid(model.classifier(filled_BF).float())[: len(rows)].cpu().numpy()
     return result_NK
 
 
@@ -47,8 +55,10 @@ def count_padded_tokens(texts: Sequence[TokenIds], config: ModelConfig) -> int:
     return sum(count * round_width(length, round_to=ROUND_TO, widest=most) for count, length in longest)
 
 
-def pad_on_device(texts: Sequence[TokenIds], config: ModelConfig, *, device: torch.device) -> tuple[Tensor, Tensor]:
+def pad_on_device(
+    texts: Sequence[TokenIds], config: ModelConfig, *, device: torch.device, round_to: int = TRAINING_ROUND_TO
+) -> tuple[Tensor, Tensor]:
     """Return ids_BL and mask_BL of some texts on the device, never wider than the model has positions."""
     rows, widest = [text.ids for text in texts], config.max_position_embeddings
-    ids_BL, mask_BL = pad(rows, pad_id=config.pad_token_id, round_to=ROUND_TO, widest=widest)
+    ids_BL, mask_BL = pad(rows, pad_id=config.pad_token_id, round_to=round_to, widest=widest)
     return torch.from_numpy(ids_BL).to(device), torch.from_numpy(mask_BL).to(device)

@@ -161,6 +161,10 @@ def count_once(_: Function) -> Function:
     return lambda self, partition: None if self.partitions is None else partition % self.partitions
 
 
+def fit_the_longest(_: Function) -> Any:
+    return property(lambda self: int(self.lengths_B.max()))
+
+
 def always(_: Function) -> Function:
     return lambda *args, **keywords: True
 

@@ -195,6 +195,13 @@ MUTANTS = (
         "tests/unit/model/test_tagger.py",
     ),
     Mutant(
+        "attention is as wide as the longest text of the batch",
+        "emotag_model.engines.packing",
+        "Packed.width",
+        broken.fit_the_longest,
+        "tests/numerics/test_bits.py::test_a_text_has_the_same_bits_in_any_batch_and_order",
+    ),
+    Mutant(
         "after a gap, the worker continues at the end",
         "emotag_worker.kafka.input.gap",
         "find_gap",

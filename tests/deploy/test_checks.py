@@ -216,6 +216,16 @@ def test_scaling_that_would_not_work_is_noticed(change: Spoil, message: str, spo
     assert message in "\n".join(scaling.find_problems(spoilt("ScaledObject", change)))
 
 
+@pytest.mark.parametrize(
+    ("processes", "message"),
+    [("2", "maxReplicaCount (16 of 2 processes) exceeds the 16 partitions of texts"), ("1", ""), ("auto", "")],
+)
+def test_more_processes_than_partitions_are_noticed(processes: str, message: str, spoilt: Spoilt) -> None:
+    problems = "\n".join(scaling.find_problems(spoilt("Deployment", set_variable("EMOTAG_PROCESSES", processes))))
+    assert message in problems
+    assert bool(message) == ("exceeds" in problems)
+
+
 def test_replicas_that_each_apply_would_reset_are_noticed(spoilt: Spoilt) -> None:
     changed = spoilt("Deployment", lambda it: it["spec"].update(replicas=17))
     message = "\n".join(scaling.find_problems(changed))

@@ -63,9 +63,20 @@ def test_a_scaled_worker_never_has_more_replicas_than_its_topic_has_partitions(t
         for _, topic in tree.iterate_kind("KafkaTopic")
         if topic["metadata"]["name"] == "texts"
     }
-    found = [scaled["spec"]["maxReplicaCount"] for _, scaled in tree.iterate_kind("ScaledObject")]
+    found = {where.partition(":")[0]: each["spec"] for where, each in tree.iterate_kind("ScaledObject")}
     assert found
-    assert max(found) <= partitions
+    for overlay, scaled in found.items():
+        (workload,) = [each for each in tree.iterate_workloads() if each.where.startswith(f"{overlay}:")]
+        processes = environment.load_settings(workload).processes
+        assert isinstance(processes, int)
+        assert scaled["maxReplicaCount"] * processes <= partitions
+
+
+def test_a_pod_with_a_gpu_has_a_core_for_each_process(tree: Tree) -> None:
+    (workload,) = [each for each in tree.iterate_workloads() if each.where.startswith("overlays/gpu:")]
+    processes = environment.load_settings(workload).processes
+    assert 1 != processes
+    assert str(processes) == workload.containers[0]["resources"]["limits"]["cpu"]
 
 
 def test_the_local_overlay_needs_neither_keda_nor_the_prometheus_operator_nor_a_password(tree: Tree) -> None:

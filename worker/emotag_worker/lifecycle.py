@@ -23,10 +23,14 @@ class Lifecycle:
 
     Attributes:
         stop: set by the first signal.
+        on_started: called once the worker is complete.
     """
 
     def __init__(self, *, shutdown_timeout_s: float, telemetry: Telemetry) -> None:
         self.stop = threading.Event()
+        self.on_started: Callable[[], None] = lambda: None
+        self._shutdown = threading.Lock()
+        """Taken by the first cause of a shutdown, and never released."""
         self._shutdown_timeout_s = shutdown_timeout_s
         self._telemetry = telemetry
         self.is_done = False
@@ -60,11 +64,22 @@ class Lifecycle:
         self._is_ready = is_ready
         self._started = True
         self.mark_alive()
+        self.on_started()
 
     def hold(self) -> None:
         """Stay alive, started and not ready until a signal arrives: a restart would not help."""
         self._held = True
         self.stop.wait()
+
+    def shut_down(self, cause: str) -> None:
+        """Stop, and end the process if that takes longer than the shutdown timeout. Repeated calls have no effect."""
+        if not self._shutdown.acquire(blocking=False):
+            return
+        self._telemetry.report_shutdown(cause, self._shutdown_timeout_s)
+        self.stop.set()
+        timer = threading.Timer(self._shutdown_timeout_s, self._abandon_shutdown)
+        timer.daemon = True
+        timer.start()
 
     def mark_done(self) -> None:
         """Note that there is nothing left to do, and stop: the end of a bounded run."""
@@ -89,11 +104,7 @@ class Lifecycle:
     # The thread owns both ends of the socket pair: without a reference the sending end would be closed.
     def _act_on_signals(self, receiving: socket.socket, sending: socket.socket) -> None:
         first = self._receive_signal(receiving)
-        self._telemetry.report_shutdown(signal.Signals(first).name, self._shutdown_timeout_s)
-        self.stop.set()
-        timer = threading.Timer(self._shutdown_timeout_s, self._abandon_shutdown)
-        timer.daemon = True
-        timer.start()
+        self.shut_down(signal.Signals(first).name)
         # The code with which a shell reports a process that this signal ended.
         os._exit(128 + self._receive_signal(receiving))
 

@@ -22,12 +22,14 @@ class Competitor:
         takes: `tokens`, or `texts` if the competitor tokenizes them itself.
         run: converts tokens or texts to probabilities [B, K], in order.
         note: its configuration, for a reader.
+        configuration: the part of the note that was chosen by measurement; `Setting.configuration` repeats the choice.
     """
 
     name: str
     takes: Literal["tokens", "texts"]
     run: Callable[[Sequence[TokenIds] | Sequence[str]], Probabilities]
     note: str = ""
+    configuration: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Setting:
         cores: the number of threads that it may use.
         instructions: the processor's, as in `emotag_model.engines.device.MATRIX_INSTRUCTIONS`.
         quick: measure no alternatives, take the usual configuration.
+        configuration: measure no alternatives, take this configuration; empty: measure.
     """
 
     exports: Exports
@@ -48,6 +51,7 @@ class Setting:
     cores: int
     instructions: Sequence[str]
     quick: bool
+    configuration: str = ""
 
 
 MODULES = (
@@ -58,4 +62,7 @@ MODULES = (
     "openvino_int8",
     "ctranslate_int8",
 )
-"""Each has `NAME` and `build(setting) -> Competitor`. `build` imports the library: if it fails, the report says so."""
+"""The other libraries, and the way of the reference's notebook.
+
+Each has `NAME` and `build(setting) -> Competitor`. `build` imports the library: if it fails, the report says so.
+"""

@@ -1,9 +1,6 @@
 """CTranslate2, int8: the encoder by its DistilBERT converter, the head in torch, because it has no convolution."""
 
-from collections.abc import Sequence
 from importlib.metadata import version
-from itertools import starmap
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,7 @@ import numpy as np
 import torch
 
 from . import Competitor, Setting
-from .batches import Forwards, Ids, Logits, Mask, choose_fastest
+from .batches import Forwards, Ids, Logits, Mask, choose_fastest, one_by_one, side_by_side
 
 NAME = "CTranslate2, int8"
 
@@ -66,10 +63,4 @@ def _forwards(setting: Setting, folder: Path, *, at_a_time: int) -> Forwards:
         logits_BK: Logits = model.classifier((features_BFL * mask.unsqueeze(1)).amax(dim=2)).numpy()
         return logits_BK
 
-    def forwards(batches: Sequence[tuple[Ids, Mask]]) -> list[Logits]:
-        if at_a_time == 1:
-            return list(starmap(forward, batches))
-        with ThreadPool(at_a_time) as pool:
-            return pool.starmap(forward, batches, chunksize=1)
-
-    return forwards
+    return one_by_one(forward) if at_a_time == 1 else side_by_side(forward, at_a_time=at_a_time)

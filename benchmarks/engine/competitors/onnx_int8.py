@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 
 from . import Competitor, Setting
-from .batches import Forwards, Ids, Logits, Mask, choose_fastest, one_by_one
+from .batches import Forward, Ids, Logits, Mask, choose_fastest, one_by_one, side_by_side
 from .exports import Exports
 
 NAME = "onnxruntime, int8"
 
 
 def build(setting: Setting) -> Competitor:
-    """Return the dynamically quantized graph in a session on the CPU.
+    """Return the dynamically quantized graph, with one batch on all cores or with one batch on each core.
 
     Without VNNI, products of two full int8 ranges overflow: onnxruntime's documentation requires 7-bit weights.
     """
@@ -21,7 +21,11 @@ def build(setting: Setting) -> Competitor:
     name = f"onnxruntime-{version('onnxruntime')}-int8{'-reduced' * reduce}.onnx"
     path = setting.exports.make_once(name, lambda path: _quantize(setting.exports, path, reduce=reduce))
     note = f"dynamic, per channel{', 7-bit weights' * reduce}"
-    return choose_fastest(NAME, {"": _session(path, setting.cores)}, setting, note=note)
+    configurations = {
+        "one batch at a time": one_by_one(_open_session(path, threads=setting.cores)),
+        f"{setting.cores} batches at a time": side_by_side(_open_session(path, threads=1), at_a_time=setting.cores),
+    }
+    return choose_fastest(NAME, configurations, setting, note=note)
 
 
 def _quantize(exports: Exports, path: Path, *, reduce: bool) -> None:
@@ -51,16 +55,17 @@ def _export(exports: Exports, path: Path) -> None:
     )
 
 
-def _session(path: Path, cores: int) -> Forwards:
+def _open_session(path: Path, *, threads: int) -> Forward:
+    """Return a session's forward pass. With one thread, it computes in the thread of its caller."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = cores
+    options.intra_op_num_threads = threads
     running = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def forward(ids_BL: Ids, mask_BL: Mask) -> Logits:
         logits_BK: Logits = running.run(["logits"], {"ids": ids_BL, "mask": mask_BL})[0]
         return logits_BK
 
-    return one_by_one(forward)
+    return forward

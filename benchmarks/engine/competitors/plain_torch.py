@@ -1,6 +1,6 @@
-"""Plain torch, as in the notebook of burning-phoenix/GoEmotions (https://github.com/burning-phoenix/GoEmotions).
+"""The way of the notebook of burning-phoenix/GoEmotions (https://github.com/burning-phoenix/GoEmotions).
 
-In float32, 32 texts at a time in their order, each padded to 128 tokens.
+Plain torch in float32, 32 texts at a time in their order, each padded to 128 tokens.
 """
 
 import torch
@@ -8,7 +8,7 @@ import torch
 from . import Competitor, Setting
 from .batches import Ids, Logits, Mask, one_by_one, split_into_batches
 
-NAME = "plain torch"
+NAME = "the reference's way: padded to 128 in fp32"
 SIZE = 32
 
 
@@ -23,5 +23,5 @@ def build(setting: Setting) -> Competitor:
 
     run = split_into_batches(one_by_one(forward), size=SIZE, sort=False, width=model.config.max_tokens)
     run(setting.tokens[:SIZE])
-    note = f"torch, float32, padded to {model.config.max_tokens}, {SIZE} at a time in their order"
+    note = f"plain torch, {SIZE} texts at a time in their order"
     return Competitor(NAME, "tokens", run, note)  # type: ignore[arg-type]

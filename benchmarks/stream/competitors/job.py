@@ -14,6 +14,9 @@ class Job:
     """One competitor's work.
 
     Attributes:
+        engine, precision: of emotag, for competitors that run its engine.
+        library, configuration: of the competitor's own engine: a module of `benchmarks.engine.competitors`, and the
+            configuration that was fastest.
         batch: the most records that it tags and commits together.
         wait_s: longest wait for more records in a batch that is not full.
         exactly_once: use transactions, if the competitor offers them.
@@ -23,10 +26,13 @@ class Job:
     group: str
     input: str
     output: str
+    engine: str
     precision: str
     batch: int
     wait_s: float = 0.1
     exactly_once: bool = False
+    library: str = ""
+    configuration: str = ""
 
     @classmethod
     def parse(cls) -> Self:
@@ -39,10 +45,10 @@ class Job:
 
 
 class MessageTagger:
-    """Converts messages to results, with the model that all competitors share."""
+    """Converts messages to results, with the engine that all these competitors share."""
 
     def __init__(self, job: Job) -> None:
-        self._tagger = EmotionTagger.load(precision=job.precision)
+        self._tagger = EmotionTagger.load(engine=job.engine, precision=job.precision)
 
     def tag(self, messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the result of each message. All of them are tagged together."""

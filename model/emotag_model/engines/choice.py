@@ -1,9 +1,12 @@
-"""The choice of engine and precision: measured once per machine and model, because processor flags mislead.
+"""The choice of engine and precision.
 
-For example, bf16 is four times as fast as fp32 on a CPU with AMX, and half as fast on a CPU with only `avx512_bf16`. A
-separate process measures, so that neither the losing engines nor torch stay in the worker's memory. The choice is
-stored in the user's cache folder, and later starts read it from there. To measure again, delete the file; to use
-something else, set engine and precision.
+On a CPU with AVX2 it is `native` in int8, if the model's metrics allow int8. Nothing is measured, and replicas on
+different processors compute the same bits.
+
+Otherwise it is measured once per machine and model, because processor flags mislead. For example, bf16 is four times as
+fast as fp32 on a CPU with AMX, and half as fast on a CPU with only `avx512_bf16`. A separate process measures, so that
+neither the losing engines nor torch stay in the worker's memory. The choice is stored in the user's cache folder, and
+later starts read it from there. To measure again, delete the file; to use something else, set engine and precision.
 """
 
 import contextlib
@@ -24,6 +27,7 @@ from emotag_model.install import explain_install
 
 from .device import count_usable_cores, describe_processor, list_instructions
 from .measurement import PATIENCE_S, Candidate, Timings, measure_in_process, pick_best
+from .native import library
 from .precision import ENGINES, GPU_PRECISIONS, PRECISIONS, EngineName, PrecisionName, is_tolerable
 from .protocol import ENGINE_KINDS, find_engines, is_possible, require_engine, require_support
 
@@ -35,7 +39,7 @@ FILE_FORMAT = 2
 
 Name = TypeVar("Name", bound=str)
 
-How = Literal["named", "only", "measured", "remembered", "default"]
+How = Literal["named", "only", "preferred", "measured", "remembered", "default"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,9 @@ class Choice:
 
     Attributes:
         timings_ms: the measured time of each candidate, in milliseconds; empty if nothing was measured.
-        how: `named` by the user; the `only` possible one; `measured`; `remembered` from an earlier start; or `default`:
-            the usual winner on a processor with these instructions, because nothing could be measured.
+        how: `named` by the user; the `only` possible one; `preferred` to all others; `measured`; `remembered` from an
+            earlier start; or `default`: the usual winner on a processor with these instructions, because nothing could
+            be measured.
         reason: for `default`, why nothing was measured and what the user can do; otherwise empty.
     """
 
@@ -103,6 +108,12 @@ def find_candidates(trained: Artifact, *, device: str, engine: str, precision: s
         engines = able
     if device != "cpu":
         return Choice(engines[0], named_precision or _choose_gpu_precision(engines[0]), {}, "only")
+    if named_engine == "native":
+        return Choice("native", "int8", {}, "named")
+    if len(engines) > 1 and "native" in engines:
+        if library.is_fast() and (named_precision or is_tolerable("int8", trained.metrics)):
+            return Choice("native", "int8", {}, "preferred")
+        engines.remove("native")  # correct here, but slower than any other, or too coarse for this model
     candidates = _list_candidates(engines, named_precision, trained.metrics)
     if not candidates:
         assert named_precision is not None  # every engine computes fp32 on every processor

@@ -10,7 +10,15 @@ from pathlib import Path
 from emotag_model.errors import DeviceUnknown
 from emotag_model.install import explain_install
 
-MATRIX_INSTRUCTIONS = ("amx_bf16", "amx_int8", "avx512_vnni", "avx512_bf16", "avx_vnni", "avx512f", "avx2")
+MATRIX_INSTRUCTIONS: tuple[str, ...] = (
+    "amx_bf16",
+    "amx_int8",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx_vnni",
+    "avx512f",
+    "avx2",
+)
 
 
 CGROUP = Path("/sys/fs/cgroup")

@@ -23,8 +23,9 @@ TINY = 1e-6
 def quantize_weights(weight_OI: Array) -> tuple[npt.NDArray[np.int8], Array]:
     """Return the weights as integers, and the step of each output, [O, 1].
 
-    The magnitudes of two neighbors, of inputs 0 and 1, 2 and 3, and so on, are at most 128 together. So two products with
-    activations of 8 bits always fit into the 16 bits in which AVX2 adds them: it computes what VNNI computes, to the bit.
+    Two neighboring weights (of inputs 0 and 1, 2 and 3, and so on) are at most 128 together, regardless of their signs.
+    So their products with activations of 8 bits always fit into 16 bits, in which AVX2 adds them, and AVX2 computes the
+    same sums as VNNI.
     """
     pairs_OP = np.add.reduceat(np.abs(weight_OI), np.arange(0, weight_OI.shape[1], 2), axis=1)
     step_O1 = np.maximum(pairs_OP.max(axis=1, keepdims=True), TINY) / LEVELS  # rounding adds 1 to a pair at most

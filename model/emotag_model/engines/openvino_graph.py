@@ -124,7 +124,7 @@ class _Graph:
         nothing_1C = _floats(np.zeros((1, config.dim), np.float32))
         spaced_SC = _gather(ops.concat([hidden_TC, nothing_1C], axis=0), spaced_S)
         kernel_WC = self._weights["conv.weight"].transpose(2, 0, 1).reshape(-1, config.dim)
-        parts_SW = ops.matmul(spaced_SC, _floats(kernel_WC), False, True)
+        parts_SW = self._multiply(spaced_SC, kernel_WC, np.zeros(len(kernel_WC), np.float32))
         end, width = config.kernel_size - 1, config.channels
         shifted = [
             ops.slice(
@@ -183,7 +183,7 @@ MULTIPLY: Mapping[PrecisionName, Callable[..., Any]] = {
     "bf16": _multiply,  # OpenVINO rounds by itself: see `openvino_engine.HINTS`
     "int8": _multiply_int8,
 }
-"""The multiplication of the encoder's linear layers."""
+"""The multiplication of the encoder's linear layers and of the convolution."""
 
 
 def _gather(table: ov.Node, indices: ov.Node) -> Any:

@@ -17,7 +17,7 @@ from emotag_model.distilbert_cnn import DistilBertCNN, Layer
 
 from .int8 import LEAST_OF_GELU, LEVELS, TINY, quantize_weights
 from .packed_attention import Attention, Group, Varlen, attend_by_group, attend_by_text, group_equal_lengths
-from .packing import Ints, Packed
+from .packing import Ints, Packed, round_up
 from .precision import PrecisionName
 
 
@@ -27,8 +27,8 @@ class PackedForward:
     Args:
         model: the model whose weights are used; for inference only, on its device, with weights in its dtype.
         varlen: a kernel from `packed_attention.find_varlen_kernel`; without it texts of equal length attend in groups.
-        precision: int8: imitate the encoder's linear layers in 8-bit integers, so that any machine can measure the loss
-            of quality; others: compute in the dtype of the weights.
+        precision: int8: imitate linear layers and the convolution in 8-bit integers, so that any machine can measure
+            the loss of quality; others: compute in the dtype of the weights.
     """
 
     def __init__(
@@ -41,10 +41,15 @@ class PackedForward:
         linear = LINEAR[precision]
         self._layers = [_FusedLayer(layer, linear) for layer in model.encoder.transformer.layer]  # type: ignore[arg-type]
         # [F, C, W] → [W F, C]: all positions of the kernel as one linear layer.
-        self._kernel_WC = model.conv.weight.permute(2, 0, 1).reshape(-1, model.config.dim).contiguous()
+        kernel_WC = model.conv.weight.permute(2, 0, 1).reshape(-1, model.config.dim).contiguous()
+        self._convolve = linear(kernel_WC, kernel_WC.new_zeros(len(kernel_WC)))
+        self._device = kernel_WC.device
 
     def __call__(self, batch: Packed) -> Tensor:
-        """Return logits_BK, float32. Texts of equal length must be adjacent in *batch*."""
+        """Return logits_BK, float32; rows after the texts have no meaning.
+
+        Texts of equal length must be adjacent in *batch*.
+        """
         embeddings = self._model.encoder.embeddings
         ids_T, positions_T = self._send(batch.ids_T), self._send(batch.positions_T)
         hidden_TC = embeddings.LayerNorm(
@@ -58,14 +63,14 @@ class PackedForward:
 
     def _send(self, values: Ints) -> Tensor:
         """Return the values on the device; on a GPU from pinned memory, since any other copy waits for running work."""
-        tensor, device = torch.from_numpy(values), self._kernel_WC.device
+        tensor, device = torch.from_numpy(values), self._device
         return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
     def _head(self, hidden_TC: Tensor, batch: Packed, groups: list[Group]) -> Tensor:
         model = self._model
         spaced_S = self._send(batch.spaced_S(self._gap))
         spaced_SC = torch.cat([hidden_TC, hidden_TC.new_zeros(1, hidden_TC.shape[1])])[spaced_S]
-        parts_SWF = F.linear(spaced_SC, self._kernel_WC).view(len(spaced_S), -1, model.config.channels)
+        parts_SWF = self._convolve(spaced_SC).view(len(spaced_S), -1, model.config.channels)
         inner = len(spaced_S) - 2 * self._gap
         summed_PF = parts_SWF[:inner, 0]  # P: places of the spaced row except the first and last gap
         for shift in range(1, parts_SWF.shape[1]):
@@ -76,7 +81,8 @@ class PackedForward:
         pooled_BF = torch.cat(
             [features_TF[start : start + n * length].view(n, length, -1).amax(dim=1) for start, n, length in groups]
         )
-        logits_BK: Tensor = model.classifier(pooled_BF)
+        filling = round_up(len(pooled_BF)) - len(pooled_BF)
+        logits_BK: Tensor = model.classifier(F.pad(pooled_BF, (0, 0, 0, filling)))
         return logits_BK.float()
 
 

@@ -9,6 +9,10 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int32]
 
+ROUND_TO = 16
+"""On CPUs, all shapes of a forward pass that depend on the batch are multiples of this. For the last rows or columns of
+other shapes, kernels add in another order: the bits of a text would depend on its batch."""
+
 
 def plan_batches(lengths: Sequence[int], *, max_tokens: int, max_texts: int = 1024) -> list[list[int]]:
     """Group texts of similar length so that each batch stays within the device's budget.
@@ -50,13 +54,18 @@ class Packed:
         """Return the first place of each text in the row."""
         return (np.cumsum(self.lengths_B) - self.lengths_B).astype(np.int32)
 
+    @property
+    def width(self) -> int:
+        """Return the width of the rectangle: the longest text, rounded up."""
+        return round_up(int(self.lengths_B.max()))
+
     def mask_BL(self) -> npt.NDArray[np.bool_]:
         """Return a mask of the rectangle with one text per row: True on tokens."""
-        return np.arange(int(self.lengths_B.max())) < self.lengths_B[:, None]
+        return np.arange(self.width) < self.lengths_B[:, None]
 
     def rectangle_BL(self) -> Ints:
         """Return the token's place in the row for every place of the rectangle; if empty, the text's first."""
-        offsets_L = np.arange(int(self.lengths_B.max()), dtype=np.int32)
+        offsets_L = np.arange(self.width, dtype=np.int32)
         return self.starts_B[:, None] + np.where(self.mask_BL(), offsets_L, 0).astype(np.int32)
 
     def back_T(self) -> Ints:
@@ -67,10 +76,11 @@ class Packed:
     def spaced_S(self, gap: int) -> Ints:
         """Return the token of every place in a row with *gap* zeros before, between and after the texts; T for a zero.
 
-        A convolution whose kernel reaches *gap* tokens to either side then computes each text as if it were alone.
+        A convolution whose kernel reaches *gap* tokens to either side then computes each text as if it were alone. More
+        zeros follow, up to a multiple of `ROUND_TO`.
         """
         T = len(self.ids_T)
-        spaced_S = np.full(T + gap * (len(self.lengths_B) + 1), T, np.int32)
+        spaced_S = np.full(round_up(T + gap * (len(self.lengths_B) + 1)), T, np.int32)
         spaced_S[self.in_spaced_T(gap)] = np.arange(int(self.lengths_B.sum()), dtype=np.int32)
         return spaced_S
 
@@ -78,6 +88,11 @@ class Packed:
         """Return the place of each real token in the spaced row."""
         number_T = np.repeat(np.arange(1, len(self.lengths_B) + 1, dtype=np.int32), self.lengths_B)
         return np.arange(len(number_T), dtype=np.int32) + gap * number_T
+
+
+def round_up(count: int, to: int = ROUND_TO) -> int:
+    """Return the next multiple of *to*."""
+    return -(-count // to) * to
 
 
 def pack(rows: Sequence[Sequence[int]], *, round_to: int = 1, fill_id: int = 0) -> Packed:
@@ -89,7 +104,7 @@ def pack(rows: Sequence[Sequence[int]], *, round_to: int = 1, fill_id: int = 0) 
     """
     lengths_B = np.array([len(row) for row in rows], np.int32)
     tokens = int(lengths_B.sum())
-    ids_T = np.full(-(-tokens // round_to) * round_to, fill_id, np.int32)
+    ids_T = np.full(round_up(tokens, round_to), fill_id, np.int32)
     ids_T[:tokens] = np.fromiter(chain.from_iterable(rows), np.int32, tokens)
     positions_T = np.zeros(len(ids_T), np.int32)
     starts_B = np.cumsum(lengths_B) - lengths_B

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 PrecisionName = Literal["fp32", "bf16", "fp16", "int8"]
-EngineName = Literal["openvino", "torch", "reference"]
+EngineName = Literal["native", "openvino", "torch", "reference"]
 
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 """Names of the engines, the preferred one first; the reference serves only models that no other engine supports."""
@@ -22,7 +22,6 @@ class Precision:
         engines: the engines that compute it. (torch also imitates int8 on a CPU; no start uses that.)
         worth: how many times as fast as fp32 it must be on a CPU before `auto` chooses it; None: `auto` never measures
             it on a CPU.
-        tolerance: the largest change of a probability on a CPU when a text is computed with other texts.
         handicap: the factor on its measured time when it is compared with another precision that is worth its rounding.
         largest_f1_loss: `auto` takes it only if the artifact's metrics report a smaller loss of macro F1; None: always.
         instructions: OpenVINO needs one of these from the processor; empty: it needs none.
@@ -33,7 +32,6 @@ class Precision:
 
     engines: tuple[EngineName, ...]
     worth: float | None
-    tolerance: float
     handicap: float = 1.0
     largest_f1_loss: float | None = None
     instructions: frozenset[str] = frozenset()
@@ -44,18 +42,15 @@ class Precision:
 INT8_INSTRUCTIONS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 PRECISIONS: Mapping[PrecisionName, Precision] = {
-    "fp32": Precision(engines=("openvino", "torch", "reference"), worth=1.0, tolerance=1e-3),
+    "fp32": Precision(engines=("openvino", "torch", "reference"), worth=1.0),
     # bf16 moves probabilities in the third decimal, int8 in the second: if noise could change the choice, a text would
     # get other scores after a restart. So each `worth` is a figure that no processor came near: bf16 is four times as
     # fast with AMX and 0.5 to 1.9 times without; int8 with AVX-512 VNNI, without AMX, is 1.88 to 3 times as fast.
-    "bf16": Precision(
-        engines=("openvino", "torch"), worth=2.5, tolerance=1e-2, capability="BF16", usual_with=frozenset({"amx_bf16"})
-    ),
-    "fp16": Precision(engines=("torch",), worth=None, tolerance=1e-3),
+    "bf16": Precision(engines=("openvino", "torch"), worth=2.5, capability="BF16", usual_with=frozenset({"amx_bf16"})),
+    "fp16": Precision(engines=("torch",), worth=None),
     "int8": Precision(
-        engines=("openvino",),
+        engines=("native", "openvino"),
         worth=1.5,
-        tolerance=2e-2,
         # int8 is coarser than bf16. The figure is a judgement: no processor with AMX was available, and on none without
         # AMX is bf16 worth its rounding.
         handicap=1.25,

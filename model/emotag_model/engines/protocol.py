@@ -1,7 +1,8 @@
 """The protocol of an engine, and the table of engines.
 
-`openvino` is for CPUs: it starts in a second and needs no torch. `torch` is for GPUs, and may be faster on some
-processors: `choice` measures that. `reference` runs any model, slowly, and serves those that no other engine supports.
+`native` is for CPUs, in int8: a library in C that is compiled when emotag is installed. `openvino` is for CPUs too, in
+every precision: it starts in a second and needs no torch. `torch` is for GPUs, and may be faster on some processors:
+`choice` measures that. `reference` runs any model, slowly, and serves those that no other engine supports.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from emotag_model.errors import DeviceUnknown
 from emotag_model.install import explain_install
 
 from .device import is_installed
+from .native.library import LANES, is_compiled
 from .precision import ENGINES, PRECISIONS, EngineName, PrecisionName
 
 
@@ -49,21 +51,39 @@ class EngineKind:
     """The requirements of an engine and the models that it supports.
 
     Attributes:
-        package: the package that has to be installed.
+        package: the package that has to be installed; empty: none, but a library that was compiled with emotag.
         runs_on_gpu: it runs on CUDA devices too; every engine runs on a CPU.
+        lanes: the model's sizes have to be multiples of this number.
         supports_attention: it computes a head with attention.
     """
 
     package: str
     runs_on_gpu: bool
     supports_attention: bool
+    lanes: int = 1
 
     def supports(self, config: ModelConfig) -> bool:
-        """Return True if the engine computes every part of the model."""
-        return self.supports_attention or not config.attention_heads
+        """Return True if the engine computes every part of the model, and has kernels for its sizes."""
+        return (self.supports_attention or not config.attention_heads) and not self.find_odd_sizes(config)
+
+    def find_odd_sizes(self, config: ModelConfig) -> dict[str, int]:
+        """Return the sizes of the model that are no multiples of `lanes`, by name."""
+        sizes = {
+            "dim": config.dim,
+            "hidden_dim": config.hidden_dim,
+            "channels": config.channels,
+            "dim / n_heads": config.dim // config.n_heads,
+        }
+        return {name: size for name, size in sizes.items() if size % self.lanes}
+
+    @property
+    def is_installed(self) -> bool:
+        """True if the engine's package is installed, or its library was compiled."""
+        return is_installed(self.package) if self.package else is_compiled()
 
 
 ENGINE_KINDS: Mapping[EngineName, EngineKind] = {
+    "native": EngineKind("", runs_on_gpu=False, supports_attention=False, lanes=LANES),
     "openvino": EngineKind("openvino", runs_on_gpu=False, supports_attention=False),
     "torch": EngineKind("torch", runs_on_gpu=True, supports_attention=False),
     "reference": EngineKind("torch", runs_on_gpu=True, supports_attention=True),
@@ -77,7 +97,7 @@ def find_engines(device: str, config: ModelConfig) -> list[EngineName]:
     """
     supporting = [name for name in ENGINES if ENGINE_KINDS[name].supports(config)]
     fast = [name for name in supporting if name != "reference"]
-    return [name for name in fast or supporting if is_installed(ENGINE_KINDS[name].package) and _runs_on(name, device)]
+    return [name for name in fast or supporting if ENGINE_KINDS[name].is_installed and _runs_on(name, device)]
 
 
 def require_engine(engine: EngineName, device: str) -> None:
@@ -87,7 +107,12 @@ def require_engine(engine: EngineName, device: str) -> None:
         DeviceUnknown: the engine is not installed, or does not run on *device*.
     """
     kind = ENGINE_KINDS[engine]
-    if not is_installed(kind.package):
+    if not kind.is_installed and not kind.package:
+        raise DeviceUnknown(
+            f"engine {engine} was not compiled when emotag was installed: install a C compiler (Debian: gcc and "
+            "libc6-dev), and then emotag again; or set the engine to auto"
+        )
+    if not kind.is_installed:
         raise DeviceUnknown(f"engine {engine} needs {kind.package}, which is not installed; {explain_install('cuda')}")
     if not _runs_on(engine, device):
         raise DeviceUnknown(f"engine {engine!r} does not run on {device}; use auto or torch, or device cpu")
@@ -99,7 +124,14 @@ def require_support(engine: EngineName, config: ModelConfig) -> None:
     Raises:
         DeviceUnknown: the engine does not.
     """
-    if not ENGINE_KINDS[engine].supports(config):
+    kind = ENGINE_KINDS[engine]
+    if odd := kind.find_odd_sizes(config):
+        shown = ", ".join(f"{name} {size}" for name, size in odd.items())
+        raise DeviceUnknown(
+            f"engine {engine} cannot run this model: its sizes have to be multiples of {kind.lanes} ({shown}); set the "
+            "engine to auto or openvino"
+        )
+    if not kind.supports(config):
         raise DeviceUnknown(
             f"engine {engine} cannot run this model: the engine does not compute the attention in the model's head "
             f"(attention_heads {config.attention_heads}); set the engine to auto or reference"
@@ -124,6 +156,12 @@ def open_engine(trained: Artifact, *, engine: EngineName, device: str, precision
     require_engine(engine, device)
     require_support(engine, trained.config)
     match engine:
+        case "native":
+            from .native.engine import NativeEngine
+
+            if precision != NativeEngine.precision:
+                raise DeviceUnknown(f"precision {precision!r} is not available with engine native; use auto or int8")
+            return NativeEngine(trained)
         case "openvino":
             from .openvino_engine import OpenVinoEngine
 

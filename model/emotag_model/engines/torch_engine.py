@@ -13,7 +13,7 @@ from emotag_model.errors import DeviceUnknown
 from .device import count_usable_cores
 from .packed import PackedForward
 from .packed_attention import find_varlen_kernel
-from .packing import pack, plan_batches
+from .packing import ROUND_TO, pack, plan_batches
 from .precision import PrecisionName
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -60,8 +60,9 @@ class TorchEngine:
             varlen = find_varlen_kernel(device, DTYPES[precision], heads, trained.config.dim // heads)
         self._forward = PackedForward(model, varlen=varlen, precision=precision)
         self._batch_tokens = CPU_BATCH_TOKENS if device == "cpu" else CUDA_BATCH_TOKENS
-        # oneDNN compiles a low-precision kernel for every shape; in fp32 the filling costs more than it saves.
-        self._round_to = 64 if device == "cpu" and precision in ("bf16", "fp16") else 1
+        # oneDNN compiles a low-precision kernel for every shape, so few shapes are better.
+        low_on_cpu = 64 if precision in ("bf16", "fp16") else ROUND_TO
+        self._round_to = low_on_cpu if device == "cpu" else 1
         self.computed_tokens = 0
         if device != "cpu":
             self._warm_up()
@@ -77,7 +78,7 @@ class TorchEngine:
             self.computed_tokens += len(batch.ids_T)
         # Only here do we wait for a GPU: while it computes one batch, the next is packed and sent.
         for texts, probabilities_BK in launched:
-            result_BK[texts] = probabilities_BK.cpu().numpy()
+            result_BK[texts] = probabilities_BK[: len(texts)].cpu().numpy()
         return result_BK
 
     def _warm_up(self) -> None:

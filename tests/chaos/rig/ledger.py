@@ -25,9 +25,6 @@ AHEAD_MS = 2 * 24 * 3600 * 1000
 GROW_S = 120.0
 """Time for brokers to accept new partitions."""
 
-TOLERANCE = 1e-3
-"""The largest difference between two scores of one text, from the contract."""
-
 
 @dataclass(frozen=True)
 class Account:
@@ -36,7 +33,7 @@ class Account:
     Attributes:
         ahead: records of the input that are dated ahead; the brokers refuse the first attempt to write their results.
         lost, duplicated: records of the input without a result; results beyond the first.
-        disagreeing: texts whose results differ in their emotions, or by more than 1e-3 in a score.
+        disagreeing: texts whose results differ in their emotions, or in a digit of a score.
         disordered: results before the result of an earlier record with the same key in the same partition.
     """
 
@@ -234,14 +231,7 @@ def _disagreeing(read: Read) -> int:
     for result in read.parsed().values():
         words = str(result.metadata["words"] if isinstance(result.metadata, dict) else None)
         answers[words].append((tuple(emotion.label for emotion in result.emotions), dict(result.scores or {})))
-    return sum(
-        1
-        for first, *others in answers.values()
-        if any(
-            labels != first[0] or any(abs(score - first[1][label]) > TOLERANCE for label, score in scores.items())
-            for labels, scores in others
-        )
-    )
+    return sum(any(other != first for other in others) for first, *others in answers.values())
 
 
 def _disordered(read: Read) -> int:

@@ -17,6 +17,20 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert worker.ratio == pytest.approx(0.9)
     assert ("engine", "a note", 45.0, 90.0) == (worker.against, worker.note, worker.low, worker.high)
     assert engine.ratio is None
+    assert worker.ratio is not None
+    assert worker.ratio_low is not None
+    assert worker.ratio_high is not None
+    assert worker.ratio_low <= worker.ratio <= worker.ratio_high
+
+
+def test_each_row_has_its_own_row_to_compare_with() -> None:
+    rates = Measurements("stream", "messages/s")
+    for name, rate in {"worker": 90.0, "loop": 60.0, "engine": 100.0}.items():
+        rates.add(name, 0, rate)
+    rows = {row.name: row for row in rates.rows(against={"worker": "loop", "loop": "nobody"}, notes={})}
+    assert (1.5, "loop") == (rows["worker"].ratio, rows["worker"].against)
+    assert [None, None] == [rows["loop"].ratio, rows["engine"].ratio]
+    assert rows["worker"].ratio_low is None, "one round has no interval"
 
 
 def test_every_competitor_runs_once_per_round_and_none_is_always_first() -> None:

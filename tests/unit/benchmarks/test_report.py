@@ -1,6 +1,7 @@
 """The report shows every table, ratio, goal and missing competitor."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,19 @@ def test_a_report_has_every_table_its_ratios_and_what_is_missing(
     assert "- ctranslate2: not installed" in rendered
     assert "| faster | 1.50 | 1.20 | 2.00 | least met | the reason |" in rendered
     assert "| faster |  | 1.20 | 2.00 | not measurable | the reason |" in rendered
+
+
+def test_a_ratio_has_its_interval_and_an_interval_with_one_is_a_tie(make_run: Callable[..., Results]) -> None:
+    run = make_run()
+    rows = [replace(run.rows[0], ratio=1.02, ratio_low=low, ratio_high=1.1) for low in (0.98, 1.01)]
+    rendered = report.render(replace(run, rows=rows))
+    assert "| 1.02 × plain torch (0.980 to 1.10): a tie |" in rendered
+    assert "| 1.02 × plain torch (1.01 to 1.10) |" in rendered
+
+
+def test_a_goal_has_its_interval(make_run: Callable[..., Results], make_goal: Callable[..., PerformanceGoal]) -> None:
+    goal = replace(make_goal(1.5), low=0.9, high=1.6)
+    assert "| faster | 1.50 (0.900 to 1.60) | 1.20 | 2.00 | least met |" in report.render(make_run(goal))
 
 
 @pytest.mark.parametrize(

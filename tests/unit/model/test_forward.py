@@ -6,6 +6,7 @@ import torch
 
 from emotag_model import forward
 from emotag_model.distilbert_cnn import DistilBertCNN
+from emotag_model.engines.packing import ROUND_TO
 from emotag_model.forward import compute_probabilities, count_padded_tokens, group_by_length, pad_on_device
 from emotag_model.tokens import TokenIds
 from tests.numerics.conftest import tiny_config
@@ -39,11 +40,12 @@ def test_texts_of_similar_length_share_a_batch(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_padded_tokens_are_those_of_the_rectangles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The widest one is limited by the model's positions, here not a multiple of eight."""
+    """The widest one is limited by the model's positions, here not a multiple of sixteen."""
     monkeypatch.setattr(forward, "BATCH_SIZE", 2)
     config = tiny_config(max_position_embeddings=34)
     rectangles = [
-        pad_on_device([TEXTS[row] for row in rows], config, device=CPU)[0].numel() for rows in group_by_length(TEXTS)
+        pad_on_device([TEXTS[row] for row in rows], config, device=CPU, round_to=ROUND_TO)[0].numel()
+        for rows in group_by_length(TEXTS)
     ]
     assert sum(rectangles) == count_padded_tokens(TEXTS, config)
-    assert (8 + 16) * 2 + 34 * 2 == sum(rectangles)  # widths 8, 16 and 34
+    assert (16 + 16) * 2 + 34 * 2 == sum(rectangles)  # widths 16, 16 and 34

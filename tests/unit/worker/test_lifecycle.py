@@ -84,6 +84,19 @@ def test_a_shutdown_that_takes_too_long_ends_with_1() -> None:
         assert ["shutdown SIGTERM 0.1", "stopped", "timeout 0.1"] == lines.read().splitlines()
 
 
+def test_a_supervisor_and_a_signal_are_one_shutdown() -> None:
+    """A terminal sends Ctrl-C to the supervisor and to each worker: the worker still has the time to commit."""
+    with process("lifecycle.shut_down('supervisor')", STOP, "time.sleep(1)", "print('ended', flush=True)") as (
+        worker,
+        lines,
+    ):
+        assert "shutdown supervisor 60\n" == lines.readline()
+        assert "stopped\n" == lines.readline()
+        worker.send_signal(signal.SIGINT)
+        assert "ended\n" == lines.readline()
+        assert 0 == worker.wait(10)
+
+
 class Clock:
     """The time, set by a test."""
 
@@ -154,6 +167,13 @@ def test_the_first_round_counts_from_the_start(lifecycle: Lifecycle, clock: Cloc
     clock.now_s += 3600
     lifecycle.mark_started(is_ready=lambda: True, stuck_s=145)
     assert lifecycle.probe("/livez")
+
+
+def test_the_start_is_reported_once_complete(lifecycle: Lifecycle) -> None:
+    started: list[bool | None] = []
+    lifecycle.on_started = lambda: started.append(lifecycle.probe("/startupz"))
+    lifecycle.mark_started(is_ready=lambda: True, stuck_s=145)
+    assert [True] == started
 
 
 def test_there_is_no_other_probe(lifecycle: Lifecycle) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from emotag_model.distilbert_cnn import DistilBertCNN
-from emotag_model.forward import ROUND_TO, group_by_length, pad_on_device
+from emotag_model.forward import TRAINING_ROUND_TO, group_by_length, pad_on_device
 from emotag_model.tokens import TokenIds
 from emotag_training.errors import Interrupted
 
@@ -73,7 +73,7 @@ class HiddenStates:
         """Return hidden_BLC and mask_BL of the texts in *rows*, zero at padding."""
         states = [self._states[row] for row in rows]
         lengths_B = torch.tensor([len(state) for state in states])
-        width = -(-int(lengths_B.max()) // ROUND_TO) * ROUND_TO
+        width = -(-int(lengths_B.max()) // TRAINING_ROUND_TO) * TRAINING_ROUND_TO
         mask_BL = torch.arange(width) < lengths_B[:, None]
         hidden_BLC = torch.zeros(len(states), width, states[0].shape[1])
         hidden_BLC[mask_BL] = torch.cat(states)

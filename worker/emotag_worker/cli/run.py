@@ -1,13 +1,14 @@
 """`emotag run`."""
 
 import os
+import sys
 import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotag_worker.errors import PERSON_NEEDED, TopicMissing
+from emotag_worker.errors import PERSON_NEEDED, TopicMissing, WorkerError
 
 from .app import Config, Set, describe_error, find_exit_code, format_examples, load_settings, read_version
 from .offsets import read_time
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from emotag_worker.lifecycle import Lifecycle
     from emotag_worker.observability.telemetry import Telemetry
     from emotag_worker.settings import Settings
+    from emotag_worker.supervisor.child import Link
 
 COMPACT = "%Y%m%dT%H%M%S.%fZ"
 """A time in the name of a group."""
@@ -28,6 +30,7 @@ def register(app: typer.Typer) -> None:
             "emotag run",
             "emotag run --config emotag.toml",
             "emotag run --set kafka.group_id=mine --set input.format=text",
+            "emotag run --processes auto",
             "emotag run --from 2026-11-01T00:00:00Z --until 2026-11-08T00:00:00Z",
         )
     )(run)
@@ -42,8 +45,13 @@ def run(
         str | None,
         typer.Option("--until", metavar="TIME", help="End before the first record of this RFC 3339 time or later."),
     ] = None,
+    processes: Annotated[
+        str | None,
+        typer.Option(metavar="N|auto", help="Start N workers, each in a process. Overrides EMOTAG_PROCESSES."),
+    ] = None,
     config: Config = None,
     set_: Set = None,
+    child: Annotated[str | None, typer.Option(hidden=True, help="For workers of a supervisor.")] = None,
 ) -> None:
     """Read texts and write emotions, until SIGTERM or Ctrl-C.
 
@@ -51,31 +59,88 @@ def run(
     of them have a result. It uses its own consumer group, so it does not move your workers. You can kill and rerun it
     safely: it resumes where it stopped. Several of these commands with the same two times share the range.
 
+    With --processes, a supervisor starts several workers. They share the cores and one port for metrics and probes. The
+    supervisor restarts workers that fail, and one signal ends all of them.
+
     Exit codes: 0 after a signal; 1 if something outside failed, such as the brokers: restart the worker; 2 if a person
     must fix something first. With EMOTAG_ON_MISTAKE=hold, the worker then waits for a signal before it exits with 2.
+    """
+    from emotag_worker.supervisor.child import Link
+    from emotag_worker.supervisor.shares import count_processes
+
+    span = _read_range(begin, until)
+    flags = [*(set_ or []), *([] if processes is None else [f"processes={processes}"])]
+    settings = load_settings(config, flags, warn=False)  # logged below
+    if child is None and (count := count_processes(settings.processes, settings.model.device)) > 1:
+        raise typer.Exit(_supervise(settings, count))
+    if span is not None:
+        settings = _limit(settings, *span)
+    _work(settings, None if span is None else span[1], Link.open(child))
+
+
+def _work(settings: "Settings", until: datetime | None, link: "Link | None") -> None:
+    """Run one worker.
+
+    Args:
+        link: the connection to the supervisor; None without one.
     """
     from emotag_worker.lifecycle import Lifecycle
     from emotag_worker.observability.logs import configure_logging
     from emotag_worker.observability.telemetry import Telemetry
+    from emotag_worker.supervisor.child import adapt_settings
 
-    span = _read_range(begin, until)
-    settings = load_settings(config, set_, warn=False)  # logged below
-    if span is not None:
-        settings = _limit(settings, *span)
-    configure_logging(settings.log)
+    if link is not None:
+        settings = adapt_settings(settings, link.number)
+    configure_logging(settings.log, process=None if link is None else link.number)
     telemetry = Telemetry()
     lifecycle = Lifecycle(shutdown_timeout_s=settings.shutdown_timeout_s, telemetry=telemetry)
     lifecycle.watch_signals()
-    _report_doubtful_settings(settings, telemetry)
+    if link is not None:
+        lifecycle.on_started = lambda: link.report(started=True)
+        link.watch(lambda: lifecycle.shut_down("supervisor"))
+    if link is None or link.number == 0:
+        _report_doubtful_settings(settings, telemetry)
     try:
-        _serve(settings, telemetry, lifecycle, until=None if span is None else span[1])
+        _serve(settings, telemetry, lifecycle, until=until, link=link)
     except Exception as error:
         code = find_exit_code(error)
         if code is None:
             raise
-        telemetry.report_stop(reason=describe_error(error), exit_code=code)
+        _stop(describe_error(error), code, telemetry, lifecycle, link)
         raise typer.Exit(code) from error
-    telemetry.report_stop(reason="the range is done" if lifecycle.is_done else "signal", exit_code=0)
+    _stop("the range is done" if lifecycle.is_done else "signal", 0, telemetry, lifecycle, link)
+
+
+def _stop(reason: str, code: int, telemetry: "Telemetry", lifecycle: "Lifecycle", link: "Link | None") -> None:
+    """Report the end of a worker."""
+    telemetry.report_stop(reason=reason, exit_code=code)
+    if link is not None:
+        link.report(reason=reason, done=lifecycle.is_done)
+
+
+def _supervise(settings: "Settings", count: int) -> int:
+    """Run several workers, and return the exit code of the command."""
+    from emotag_worker.observability.admin_server import Admin
+    from emotag_worker.observability.logs import configure_logging
+    from emotag_worker.supervisor.child import Child
+    from emotag_worker.supervisor.exposition import Exposition
+    from emotag_worker.supervisor.shares import list_cores, split_cores
+    from emotag_worker.supervisor.supervisor import Supervisor
+
+    configure_logging(settings.log)
+    command = [sys.executable, "-P", "-m", "emotag_worker", *sys.argv[1:]]
+    shares = split_cores(list_cores(), count)
+    children = [Child(number, command, cores) for number, cores in enumerate(shares)]
+    supervisor = Supervisor(children, shutdown_timeout_s=settings.shutdown_timeout_s)
+    exposition = Exposition(children)
+    try:
+        admin = Admin(
+            settings.admin.host, settings.admin.port, probe=exposition.probe, metrics=exposition.render_metrics
+        )
+    except WorkerError as error:
+        return supervisor.fail(describe_error(error), error.exit_code)
+    with admin:
+        return supervisor.run(settings.admin.host, admin.port)
 
 
 def _read_range(begin: str | None, until: str | None) -> tuple[datetime, datetime] | None:
@@ -112,12 +177,21 @@ def _report_doubtful_settings(settings: "Settings", telemetry: "Telemetry") -> N
         telemetry.report_insecure_setting(line)
 
 
-def _serve(settings: "Settings", telemetry: "Telemetry", lifecycle: "Lifecycle", *, until: datetime | None) -> None:
+def _serve(
+    settings: "Settings",
+    telemetry: "Telemetry",
+    lifecycle: "Lifecycle",
+    *,
+    until: datetime | None,
+    link: "Link | None" = None,
+) -> None:
     from emotag_worker.observability.admin_server import Admin
 
     admin = Admin(settings.admin.host, settings.admin.port, probe=lifecycle.probe, metrics=telemetry.render_metrics)
     with admin:
         telemetry.report_admin_server(settings.admin.host, admin.port)
+        if link is not None:
+            link.report(port=admin.port)
         # Importing the service imports the model. By now, probes get a response and signals are handled.
         from emotag_worker.service import serve
 

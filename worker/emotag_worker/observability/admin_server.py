@@ -6,12 +6,13 @@ are open, so that probes get a response whatever other clients do.
 
 import asyncio
 import errno
+import inspect
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from emotag_worker.errors import SettingsError, StopWorker, WorkerError
 
@@ -30,6 +31,9 @@ client sends it again after 1 s: a kubelet has given up by then. Linux caps the 
 
 ALL = "*"
 
+State: TypeAlias = bool | str | None
+"""The state that a probe reports: whether it succeeds, or why it does not; None if there is no such probe."""
+
 NO_PROBE = b"try /livez /readyz /startupz /metrics\n"
 
 
@@ -38,8 +42,8 @@ class Admin:
 
     Args:
         host: `*` for all addresses of this machine, of IPv6 and of IPv4.
-        probe: returns whether the probe at a path succeeds; None if there is no such probe.
-        metrics: returns the body of /metrics and its content type for an Accept header.
+        probe: returns the state for the path of a probe, at once or as an awaitable.
+        metrics: returns the body of /metrics and its content type for an Accept header, at once or as an awaitable.
 
     Raises:
         SettingsError: the host does not exist or is not on this machine, or this user may not use the port.
@@ -47,7 +51,12 @@ class Admin:
     """
 
     def __init__(
-        self, host: str, port: int, *, probe: Callable[[str], bool | None], metrics: Callable[[str], tuple[bytes, str]]
+        self,
+        host: str,
+        port: int,
+        *,
+        probe: Callable[[str], State | Awaitable[State]],
+        metrics: Callable[[str], tuple[bytes, str] | Awaitable[tuple[bytes, str]]],
     ) -> None:
         self._probe = probe
         self._metrics = metrics
@@ -117,20 +126,24 @@ class Admin:
         method, target, _ = words
         if method not in ("GET", "HEAD"):
             return _format_response(HTTPStatus.METHOD_NOT_ALLOWED, headers="Allow: GET, HEAD\r\n")
-        response = self._get(target.partition("?")[0], accept=_read_accept(request))
+        response = await self._get(target.partition("?")[0], accept=_read_accept(request))
         return response if method == "GET" else response[: response.index(b"\r\n\r\n") + 4]
 
-    def _get(self, path: str, *, accept: str) -> bytes:
+    async def _get(self, path: str, *, accept: str) -> bytes:
         if path == "/metrics":
-            body, kind = self._metrics(accept)
+            metrics = self._metrics(accept)
+            body, kind = await metrics if inspect.isawaitable(metrics) else metrics
             return _format_response(HTTPStatus.OK, body, kind=kind)
-        match self._probe(path):
+        state = self._probe(path)
+        match await state if inspect.isawaitable(state) else state:
             case None:
                 return _format_response(HTTPStatus.NOT_FOUND, NO_PROBE)
             case True:
                 return _format_response(HTTPStatus.OK, b"ok\n")
             case False:
                 return _format_response(HTTPStatus.SERVICE_UNAVAILABLE, b"not now\n")
+            case str(reason):
+                return _format_response(HTTPStatus.SERVICE_UNAVAILABLE, f"not now: {reason}\n".encode())
 
 
 def _bind(host: str, port: int) -> dict[str, Any]:

@@ -22,9 +22,18 @@ CONNECTION_FAILED = "FAIL"
 """The clients' lines about failed connections. `broker_error_seen` reports the same, with the remedy."""
 
 
-def configure_logging(settings: LogSettings) -> None:
-    """Send all log lines to stderr: as JSON, or as readable text on a terminal."""
+def configure_logging(settings: LogSettings, *, process: int | None = None) -> None:
+    """Send all log lines to stderr: as JSON, or as readable text on a terminal.
+
+    Args:
+        process: the number of this worker among those of one supervisor, for each line; None without a supervisor.
+    """
+
+    def add_process(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return event if process is None else {"process": process, **event}
+
     shared: list[Any] = [
+        add_process,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

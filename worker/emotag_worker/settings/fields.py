@@ -57,6 +57,24 @@ OptionalPath = Annotated[
 """Names of nested fields, or an empty string for no field."""
 
 
+MOST_PROCESSES = 256
+
+
+def _read_processes(value: Any) -> Any:
+    text = str(value).lower()  # a number in a TOML file, True included
+    if text == "auto":
+        return text
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_PROCESSES:
+        raise ValueError("neither auto nor a number in the range")
+    return int(text)
+
+
+Processes = Annotated[
+    int | Literal["auto"],
+    Allowed(f"auto, or a whole number from 1 to {MOST_PROCESSES}"),
+    BeforeValidator(_read_processes),
+]
+
 START_WORDS = ("earliest", "latest", "committed")
 
 

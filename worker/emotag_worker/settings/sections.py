@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .fields import SettingsSection
+from .fields import Processes, SettingsSection
 from .machine import AdminSettings, BatchSettings, CacheSettings, LogSettings, ModelSettings, TracesSettings
 from .stream import DlqSettings, InputSettings, KafkaSettings, OutputSettings
 
@@ -47,6 +47,15 @@ class Settings(SettingsSection):
     """A transaction writes a marker to each partition and costs requests, however few records it has. Ten in a second
     add at most 100 ms to a result's latency while records trickle in, and nothing under load. A second is the upper
     bound, because fewer than one transaction per second save nothing more."""
+    processes: Annotated[
+        Processes,
+        Field(
+            description="Number of workers that one emotag run starts, each in a process with its share of the cores. "
+            "auto: one for each usable core; on a GPU, four at most.",
+        ),
+    ] = 1
+    """One worker already uses all cores for new texts. Several are for repeats and for GPUs, where one Python process
+    is the limit, and each needs its own memory."""
     shutdown_timeout_s: Annotated[
         float,
         Field(

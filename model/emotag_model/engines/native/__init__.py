@@ -1,3 +1,4 @@
-"""The model in 8-bit integers on a CPU, by a small library in C: `forward.c` is the model, and a path is its compilation
-for some processors.
+"""The model in 8-bit integers on a CPU, by a small library in C.
+
+`forward.c` is the model. A path is its compilation for some processors.
 """

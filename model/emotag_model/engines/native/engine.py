@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import wait
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ import numpy.typing as npt
 from emotag_model.artifact import Artifact
 from emotag_model.daemon_threads import Background
 from emotag_model.engines.device import count_usable_cores
-from emotag_model.errors import DeviceUnknown
 
 from . import library
 from .layout import Layout
@@ -57,7 +56,9 @@ class NativeEngine:
         """See `Engine.probabilities`."""
         result_BK = np.empty((len(rows), self._labels), np.float32)
         lengths_B = np.fromiter(map(len, rows), np.int32, len(rows))
-        ends_B = np.cumsum(lengths_B)
+        if not lengths_B.all():
+            raise ValueError("a text has no tokens")
+        ends_B = np.cumsum(lengths_B, dtype=np.int64)
         tokens = int(ends_B[-1]) if len(rows) else 0
         ids_T = np.fromiter(chain.from_iterable(rows), np.int32, tokens)
         batches = [
@@ -82,7 +83,7 @@ class NativeEngine:
         batches = self._cores * math.ceil(tokens / (BATCH_TOKENS * self._cores))
         borders = np.searchsorted(ends_B, np.arange(1, batches + 1) * tokens / batches, side="left") + 1
         firsts = [0, *np.minimum(borders, len(ends_B)).tolist()]
-        return [(first, last) for first, last in zip(firsts, firsts[1:], strict=False) if first < last]
+        return [(first, last) for first, last in pairwise(firsts) if first < last]
 
     def _infer(
         self, ids_T: npt.NDArray[np.int32], lengths_B: npt.NDArray[np.int32], result_BK: npt.NDArray[np.float32]

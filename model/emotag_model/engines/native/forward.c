@@ -10,7 +10,7 @@
  */
 #include "forward.h"
 
-#if defined(__AVX512VNNI__) || defined(EMOTAG_SIMULATED_AVX512)
+#if defined(__AVX512VNNI__)
 #include "avx512.h"
 #elif defined(__AVX2__)
 #include "avx2.h"

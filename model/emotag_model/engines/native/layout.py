@@ -12,15 +12,7 @@ from emotag_model.engines.int8 import LEAST_OF_GELU, quantize_weights
 from emotag_model.weights import Array, read_embeddings
 
 from . import library
-
-LANES, GROUP, ZERO = 16, 4, 128
-"""As in `forward.h`: floats that are computed at a time, inputs that are multiplied at a time, and the integer for 0."""
-
-
-def supports(config: ModelConfig) -> bool:
-    """Return True if the library computes every part of the model, and its sizes fill whole lanes."""
-    sizes = (config.dim, config.hidden_dim, config.channels, config.dim // config.n_heads)
-    return not config.attention_heads and not any(size % LANES for size in sizes)
+from .library import GROUP, ZERO
 
 
 class Layout:
@@ -31,16 +23,13 @@ class Layout:
     """
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array], path: library.CodePath) -> None:
-        self._weights = weights
-        self._path = path
-        self._kept: list[Any] = []  # what the library points to must not be freed
+        arranged = _Arranger(weights, path.panel)
         words_VC = read_embeddings(weights)
         half = words_VC.dtype == np.float16
         kernel_WC = weights["conv.weight"].transpose(2, 0, 1).reshape(-1, config.dim)
         layers = (library.Layer * config.n_layers)(
-            *(self._arrange_layer(f"encoder.transformer.layer.{number}") for number in range(config.n_layers))
+            *(arranged.layer(f"encoder.transformer.layer.{number}") for number in range(config.n_layers))
         )
-        self._kept.append(layers)
         self._model = library.Model(
             dim=config.dim,
             hidden=config.hidden_dim,
@@ -51,39 +40,47 @@ class Layout:
             channels=config.channels,
             kernel=config.kernel_size,
             labels=len(config.labels),
-            words_half=self._keep(words_VC, np.float16) if half else None,
-            words_single=None if half else self._keep(words_VC, np.float32),
-            positions_LC=self._keep(weights["encoder.embeddings.position_embeddings.weight"], np.float32),
-            embedded=self._arrange_norm("encoder.embeddings.LayerNorm"),
+            words_half=arranged.keep(words_VC, np.float16) if half else None,
+            words_single=None if half else arranged.keep(words_VC, np.float32),
+            positions_LC=arranged.keep(weights["encoder.embeddings.position_embeddings.weight"], np.float32),
+            embedded=arranged.norm("encoder.embeddings.LayerNorm"),
             layer=layers,
-            convolution=self._arrange(kernel_WC, np.zeros(len(kernel_WC), np.float32)),
-            convolution_bias=self._keep(weights["conv.bias"], np.float32),
-            classifier=self._keep(weights["classifier.weight"], np.float32),
-            classifier_bias=self._keep(weights["classifier.bias"], np.float32),
+            convolution=arranged.linear(kernel_WC, np.zeros(len(kernel_WC), np.float32)),
+            convolution_bias=arranged.keep(weights["conv.bias"], np.float32),
+            classifier=arranged.keep(weights["classifier.weight"], np.float32),
+            classifier_bias=arranged.keep(weights["classifier.bias"], np.float32),
         )
         self.pointer = ctypes.pointer(self._model)
+        self._kept = [layers, *arranged.kept]  # what the library points to must not be freed
 
-    def _arrange_layer(self, layer: str) -> library.Layer:
+
+class _Arranger:
+    def __init__(self, weights: Mapping[str, Array], panel: int) -> None:
+        self._weights = weights
+        self._panel = panel
+        self.kept: list[npt.NDArray[Any]] = []
+
+    def layer(self, layer: str) -> library.Layer:
         names = [f"{layer}.attention.{name}_lin" for name in "qkv"]
         qkv_3CC = np.concatenate([self._weights[f"{name}.weight"] for name in names])
         bias_3C = np.concatenate([self._weights[f"{name}.bias"] for name in names])
         return library.Layer(
-            qkv=self._arrange(qkv_3CC, bias_3C),
-            out=self._arrange_named(f"{layer}.attention.out_lin"),
-            inner=self._arrange_named(f"{layer}.ffn.lin1"),
-            outer=self._arrange_named(f"{layer}.ffn.lin2", least=LEAST_OF_GELU),
-            after_attention=self._arrange_norm(f"{layer}.sa_layer_norm"),
-            after_inner=self._arrange_norm(f"{layer}.output_layer_norm"),
+            qkv=self.linear(qkv_3CC, bias_3C),
+            out=self._named(f"{layer}.attention.out_lin"),
+            inner=self._named(f"{layer}.ffn.lin1"),
+            outer=self._named(f"{layer}.ffn.lin2", least=LEAST_OF_GELU),
+            after_attention=self.norm(f"{layer}.sa_layer_norm"),
+            after_inner=self.norm(f"{layer}.output_layer_norm"),
         )
 
-    def _arrange_named(self, name: str, *, least: float | None = None) -> library.Linear:
-        return self._arrange(self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], least=least)
+    def _named(self, name: str, *, least: float | None = None) -> library.Linear:
+        return self.linear(self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], least=least)
 
-    def _arrange_norm(self, name: str) -> library.Norm:
-        gain, bias = (self._keep(self._weights[f"{name}.{part}"], np.float32) for part in ("weight", "bias"))
+    def norm(self, name: str) -> library.Norm:
+        gain, bias = (self.keep(self._weights[f"{name}.{part}"], np.float32) for part in ("weight", "bias"))
         return library.Norm(gain=gain, bias=bias)
 
-    def _arrange(self, weight_OI: Array, bias_O: Array, *, least: float | None = None) -> library.Linear:
+    def linear(self, weight_OI: Array, bias_O: Array, *, least: float | None = None) -> library.Linear:
         """Return a linear layer in panels of outputs and groups of inputs; outputs are filled up with zeros.
 
         Args:
@@ -96,7 +93,7 @@ class Layout:
         else:
             zeros_O = np.zeros_like(sums_O)
             bias_O = bias_O + np.float32(least) * step_O * sums_O
-        panel = self._path.panel
+        panel = self._panel
         filling = -len(integers_OI) % panel
         filled_OI = np.pad(integers_OI, ((0, filling), (0, 0)))
         outputs, inputs = filled_OI.shape
@@ -104,14 +101,14 @@ class Layout:
         return library.Linear(
             inputs=inputs,
             outputs=outputs,
-            weights=self._keep(arranged, np.int8),
-            steps=self._keep(np.pad(step_O, (0, filling)), np.float32),
-            bias=self._keep(np.pad(bias_O, (0, filling)), np.float32),
-            zeros=self._keep(np.pad(zeros_O, (0, filling)), np.int32),
+            weights=self.keep(arranged, np.int8),
+            steps=self.keep(np.pad(step_O, (0, filling)), np.float32),
+            bias=self.keep(np.pad(bias_O, (0, filling)), np.float32),
+            zeros=self.keep(np.pad(zeros_O, (0, filling)), np.int32),
         )
 
-    def _keep(self, values: npt.NDArray[Any], dtype: npt.DTypeLike) -> int:
+    def keep(self, values: npt.NDArray[Any], dtype: npt.DTypeLike) -> int:
         """Return the address of a copy in the library's type, which lives as long as this layout."""
         kept = np.ascontiguousarray(values, dtype)
-        self._kept.append(kept)
+        self.kept.append(kept)
         return int(kept.ctypes.data)

@@ -17,6 +17,9 @@ PATH_VARIABLE = "EMOTAG_NATIVE_PATH"
 
 MOST_PATHS = 8
 
+LANES, GROUP, ZERO = 16, 4, 128
+"""As in `forward.h`: floats computed at a time, inputs multiplied at a time, and the integer that stands for 0."""
+
 
 class Linear(ctypes.Structure):
     """A linear layer; see `forward.h`."""
@@ -115,6 +118,11 @@ def is_compiled() -> bool:
     return True
 
 
+def is_fast() -> bool:
+    """Return True if the library has instructions for this processor, and is not only correct on it."""
+    return is_compiled() and _name(list_paths()[0]) != "portable"
+
+
 def list_paths() -> list[Any]:
     """Return pointers to the paths that this processor can run, the fastest first."""
     found = (ctypes.POINTER(CodePath) * MOST_PATHS)()
@@ -127,8 +135,12 @@ def choose_path() -> Any:
     Raises:
         DeviceUnknown: this processor cannot run the path named.
     """
-    paths = {path.contents.name.decode(): path for path in list_paths()}
+    paths = {_name(path): path for path in list_paths()}
     named = os.environ.get(PATH_VARIABLE) or next(iter(paths))
     if named not in paths:
         raise DeviceUnknown(f"{PATH_VARIABLE}={named!r} is not possible on this processor; use {', '.join(paths)}")
     return paths[named]
+
+
+def _name(path: Any) -> str:
+    return str(path.contents.name.decode())

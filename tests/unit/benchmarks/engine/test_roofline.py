@@ -1,51 +1,60 @@
-"""The work of a forward is counted correctly, and the roofline is the rate of the fastest library."""
+"""The roofline is the rate of the fastest exact product."""
 
 import pytest
-import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.engine import roofline
-from emotag_model import artifact
-from emotag_model.config import ModelConfig
-from emotag_model.distilbert_cnn import DistilBertCNN
-
-
-@pytest.mark.parametrize("lengths", [[7], [3, 11, 30]])
-def test_the_counted_work_of_a_forward_equals_the_count_of_torch(lengths: list[int]) -> None:
-    """Torch runs text by text, so without padding."""
-    config = ModelConfig(64, 40, 32, 2, 4, 64, labels=("a", "b", "c"), max_tokens=32, channels=16)
-    model = DistilBertCNN(config).eval()
-    counted = 0
-    for length in lengths:
-        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            model(torch.ones(1, length, dtype=torch.int64), torch.ones(1, length, dtype=torch.bool))
-        counted += counter.get_total_flops()
-    assert counted == roofline.count_flops(config, lengths)
-
-
-def test_the_shipped_model_needs_22_million_operations_per_token() -> None:
-    config = artifact.load(artifact.DEFAULT).config
-    assert pytest.approx(21.7e6, rel=0.01) == roofline.count_flops(config, [1] * 100) / 100
+from benchmarks.engine.roofline import Rate, find_best
 
 
 @pytest.mark.parametrize(
-    ("precision", "slow", "expected"), [("fp32", "torch", 3), ("fp32", "openvino", 3), ("int8", "torch", 1)]
+    ("precision", "instructions", "slow", "expected"),
+    [
+        ("fp32", ["avx2"], "torch", 3),
+        ("fp32", ["avx2"], "openvino", 3),
+        ("int8", ["avx512_vnni"], "torch", 1),
+        ("int8", ["avx2"], "torch", 3),
+    ],
 )
 def test_the_roofline_is_the_rate_of_the_faster_library(
-    precision: str, slow: str, expected: int, monkeypatch: pytest.MonkeyPatch
+    precision: str, instructions: list[str], slow: str, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In int8 only torch multiplies matrices."""
+    """In int8 only torch multiplies matrices. Without VNNI, a product in fp32 may be faster."""
     products = {"torch": 3, "openvino": 3} | {slow: 1}
-    monkeypatch.setattr(roofline, "_torch", lambda *_: lambda: products["torch"])
-    monkeypatch.setattr(roofline, "_openvino", lambda *_: lambda: products["openvino"])
-    monkeypatch.setattr(roofline, "_rate", lambda rows, inner, columns, multiply, *_: multiply())
-    assert expected == roofline.measure_fastest_matmul_rate(precision, sizes=[(1, 1, 1)])
+    monkeypatch.setattr(roofline, "list_instructions", lambda: instructions)
+    monkeypatch.setattr(roofline, "_torch", lambda size, precision: lambda: products["torch"])
+    monkeypatch.setattr(roofline, "_openvino", lambda size, precision: lambda: products["openvino"])
+    monkeypatch.setattr(roofline, "_rate", lambda rows, inner, columns, multiply, *_: Rate(multiply(), multiply()))
+    assert Rate(expected, expected) == roofline.measure_fastest_matmul_rate(precision, sizes=[(1, 1, 1)])
+
+
+def test_a_library_that_is_far_behind_is_not_measured_at_every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+
+    def rate(rows: int, inner: int, columns: int, precision: str, *_: object) -> Rate:
+        measured.append((precision, rows))
+        return Rate(1, 1) if precision == "int8" else Rate(5, 5)
+
+    monkeypatch.setattr(roofline, "list_instructions", lambda: ["avx2"])
+    monkeypatch.setattr(roofline, "list_libraries", lambda precision: (roofline.TORCH,))
+    monkeypatch.setattr(roofline, "_torch", lambda size, precision: precision)
+    monkeypatch.setattr(roofline, "_rate", rate)
+    assert Rate(5, 5) == roofline.measure_fastest_matmul_rate("int8", sizes=[(1, 1, 1), (2, 2, 2)])
+    assert [("fp32", 1), ("fp32", 2), ("int8", 1)] == measured
+
+
+def test_the_best_rates_by_the_clock_and_by_processor_time_may_be_of_different_sizes() -> None:
+    assert Rate(9, 5) == find_best([Rate(9, 4), Rate(7, 5)])
+
+
+def test_a_copy_has_a_plausible_rate() -> None:
+    rate = roofline.measure_copy_rate(seconds=0.01, sizes=[2**16])
+    assert 1e7 < rate.clock < 1e14
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_the_measured_rate_is_plausible(precision: str) -> None:
-    assert 1e6 < roofline.measure_fastest_matmul_rate(precision, seconds=0.01, sizes=[(64, 64, 64)]) < 1e15
+    rate = roofline.measure_fastest_matmul_rate(precision, seconds=0.01, sizes=[(64, 64, 64)])
+    assert 1e6 < rate.clock < 1e15
 
 
 def test_an_unknown_precision_is_rejected() -> None:

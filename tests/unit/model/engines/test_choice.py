@@ -19,6 +19,63 @@ from tests.numerics.conftest import tiny_config
 VNNI, AMX = "avx512_vnni", "amx_bf16"
 
 
+@pytest.fixture(autouse=True)
+def _not_compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the native engine the others are measured; tests that use `with_native` have it."""
+    if "with_native" not in request.fixturenames:
+        monkeypatch.setattr("emotag_model.engines.protocol.is_compiled", lambda: False)
+
+
+@pytest.fixture
+def with_native(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library is compiled, and has instructions for this processor."""
+    monkeypatch.setattr("emotag_model.engines.native.library.is_fast", lambda: True)
+    monkeypatch.setattr("emotag_model.engines.protocol.is_compiled", lambda: True)
+
+
+@pytest.mark.usefixtures("with_native")
+@pytest.mark.parametrize("asked", [{}, {"precision": "int8"}])
+def test_the_native_engine_is_preferred_without_a_measurement(
+    shipped: Artifact, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    """So replicas on different processors compute the same bits."""
+    monkeypatch.setattr(choice, "measure_in_process", lambda *_: pytest.fail("measured"))
+    assert choice.Choice("native", "int8", {}, "preferred") == chosen(shipped, **asked)
+
+
+@pytest.mark.usefixtures("with_native")
+def test_the_native_engine_is_not_considered_if_it_is_too_coarse_or_has_no_instructions_here(
+    shipped: Artifact, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered: list[tuple[str, str]] = []
+
+    def note(_: Path, candidates: Sequence[tuple[str, str]]) -> dict[str, float]:
+        offered.extend(candidates)
+        return {}
+
+    monkeypatch.setattr(choice, "measure_in_process", note)
+    chosen(replace(shipped, metrics={}))
+    monkeypatch.setattr("emotag_model.engines.native.library.is_fast", lambda: False)
+    chosen(replace(shipped, version="other"))
+    assert "native" not in {engine for engine, _ in offered}
+
+
+@pytest.mark.usefixtures("with_native")
+@pytest.mark.parametrize("asked", [{"engine": "openvino"}, {"precision": "fp32"}])
+def test_another_engine_or_precision_can_be_named(
+    shipped: Artifact, cache: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    monkeypatch.setattr(choice, "measure_in_process", lambda *_: {"openvino/fp32": 1.0})
+    assert "openvino" == chosen(shipped, **asked).engine
+
+
+def test_if_the_native_engine_is_named_it_is_taken_also_without_fast_instructions(
+    shipped: Artifact, with_native: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotag_model.engines.native.library.is_fast", lambda: False)
+    assert choice.Choice("native", "int8", {}, "named") == chosen(shipped, engine="native")
+
+
 @pytest.fixture
 def processor(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Pretend that the processor has these instructions, and that every engine computes what they allow."""
@@ -39,7 +96,7 @@ def test_a_relative_path_is_measured_too(
     assert shipped.path is not None
     monkeypatch.chdir(shipped.path.parent)
     relative = replace(shipped, path=Path(shipped.path.name))
-    assert "measured" == chosen(relative, engine="openvino").how
+    assert "measured" == chosen(relative).how
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
 from emotag_model.artifact import Artifact
-from emotag_model.engines.openvino_graph import WORDS, build, feed, read_embeddings
+from emotag_model.engines.openvino_graph import build, feed
 from emotag_model.engines.packing import pack
-
-
-def test_embeddings_are_kept_in_half_the_memory_only_if_that_is_exact() -> None:
-    exact, finer, larger = np.float32(0.5), np.float32(1 / 3), np.float32(1e6)
-    for value, dtype in ((exact, np.float16), (finer, np.float32), (larger, np.float32)):
-        words_VC = read_embeddings({WORDS: np.full((2, 3), value, np.float32)})
-        assert dtype == words_VC.dtype
-        assert (value == words_VC).all()
+from emotag_model.weights import read_embeddings
 
 
 def test_the_graph_takes_the_inputs_that_feed_returns(tiny_artifact: Callable[[], Artifact]) -> None:

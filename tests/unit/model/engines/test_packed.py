@@ -26,7 +26,8 @@ def model(tiny_artifact: Callable[[], Artifact]) -> DistilBertCNN:
 def test_its_logits_are_those_of_the_reference(model: DistilBertCNN, round_to: int) -> None:
     """With and without filling at the end of the row."""
     ids_BL, mask_BL = map(torch.from_numpy, pad(ROWS, pad_id=0))
-    assert torch.allclose(model(ids_BL, mask_BL), PackedForward(model)(pack(ROWS, round_to=round_to)), atol=1e-5)
+    logits_BK = PackedForward(model)(pack(ROWS, round_to=round_to))[: len(ROWS)]
+    assert torch.allclose(model(ids_BL, mask_BL), logits_BK, atol=1e-5)
 
 
 @torch.inference_mode()

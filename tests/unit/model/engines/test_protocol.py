@@ -1,6 +1,6 @@
 """The table of engines: installation, devices and supported models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
@@ -15,7 +15,8 @@ PLAIN, WITH_ATTENTION = tiny_config(), tiny_config(attention_heads=4)
 
 
 def test_the_preferred_engine_is_first_and_the_reference_is_the_last_resort() -> None:
-    assert ["openvino", "torch"] == find_engines("cpu", PLAIN)
+    assert ["native", "openvino", "torch"] == find_engines("cpu", tiny_config(dim=64))
+    assert ["openvino", "torch"] == find_engines("cpu", PLAIN)  # its heads are smaller than the lanes of `native`
     assert ["torch"] == find_engines("cuda", PLAIN)
     assert ["reference"] == find_engines("cpu", WITH_ATTENTION)
     assert ["reference"] == find_engines("cuda:0", WITH_ATTENTION)
@@ -30,7 +31,19 @@ def test_an_engine_whose_package_is_missing_is_not_found(monkeypatch: pytest.Mon
         require_engine("reference", "cpu")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+def test_without_a_compiler_the_native_engine_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "is_compiled", lambda: False)
+    assert ["openvino", "torch"] == find_engines("cpu", tiny_config(dim=64))
+    with pytest.raises(DeviceUnknown, match=r"native was not compiled .*gcc.* or set the engine to auto"):
+        require_engine("native", "cpu")
+
+
+def test_the_native_engine_names_the_sizes_that_do_not_fill_its_lanes() -> None:
+    with pytest.raises(DeviceUnknown, match=r"multiples of 16 \(dim / n_heads 8\); set the engine to auto or openvino"):
+        require_support("native", PLAIN)
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "native"])
 def test_only_the_reference_supports_attention(engine: EngineName) -> None:
     require_support(engine, PLAIN)
     if engine == "reference":
@@ -51,6 +64,6 @@ def test_an_engine_is_opened_only_for_a_model_and_a_precision_that_it_supports(
 
 
 def test_a_precision_is_possible_where_an_engine_computes_it() -> None:
-    expected: Sequence[tuple[EngineName, bool]] = [("openvino", False), ("torch", True), ("reference", False)]
-    assert expected == [(engine, is_possible(engine, "fp16")) for engine in ENGINES]
+    assert ["torch"] == [engine for engine in ENGINES if is_possible(engine, "fp16")]
+    assert is_possible("native", "int8")
     assert not is_possible("torch", "int8")  # it only simulates int8

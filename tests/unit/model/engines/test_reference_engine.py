@@ -32,7 +32,7 @@ def test_it_gives_the_probabilities_of_the_network(
 
 def test_computed_tokens_include_the_padding(engine: ReferenceEngine) -> None:
     engine.probabilities(ROWS)
-    assert 3 * 24 == engine.computed_tokens
+    assert 3 * 32 == engine.computed_tokens
     engine.probabilities([])
     engine.recover()
-    assert 3 * 24 == engine.computed_tokens
+    assert 3 * 32 == engine.computed_tokens

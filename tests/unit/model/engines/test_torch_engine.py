@@ -9,7 +9,7 @@ from emotag_model.engines.torch_engine import TorchEngine
 from emotag_model.errors import DeviceUnknown
 
 
-@pytest.mark.parametrize(("precision", "tokens"), [("fp32", 3), ("bf16", 64), ("int8", 3)])
+@pytest.mark.parametrize(("precision", "tokens"), [("fp32", 16), ("bf16", 64), ("int8", 16)])
 def test_computed_tokens_include_the_filling(
     tiny_artifact: Callable[[], Artifact],
     precision: str,

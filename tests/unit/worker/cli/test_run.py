@@ -1,5 +1,7 @@
 """`emotag run`: its exit codes, its last line in the log, and the order of its start."""
 
+import json
+import socket
 import sys
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from emotag_worker.cli.app import describe_error
 from emotag_worker.errors import BrokerUnavailable, TooManyDeadLetters, TopicMissing
 from emotag_worker.lifecycle import Lifecycle
 from emotag_worker.observability import logs
+from emotag_worker.supervisor.child import Child, Link
+from emotag_worker.supervisor.supervisor import Supervisor
 
 Events = list[dict[str, object]]
 
@@ -22,7 +26,7 @@ Events = list[dict[str, object]]
 def events(monkeypatch: pytest.MonkeyPatch) -> Events:
     """The log events of a run, without signal handlers and without the worker's logging."""
     monkeypatch.setattr(Lifecycle, "watch_signals", lambda _: None)
-    monkeypatch.setattr(logs, "configure_logging", lambda _: None)
+    monkeypatch.setattr(logs, "configure_logging", lambda *_, **__: None)
     recorded: Events = []
     monkeypatch.setattr("structlog.get_logger", lambda *_: structlog.wrap_logger(None, [keep(recorded)]))
     return recorded
@@ -131,3 +135,61 @@ def test_a_wrong_setting_ends_before_anything_starts(
     assert 2 == run(monkeypatch, None, "--set", "admin.port=ninety")
     assert [] == events
     assert "EMOTAG_ADMIN__PORT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "numbers"),
+    [
+        (["--processes", "3", "--set", "model.device=cpu"], [0, 1, 2]),
+        (["--set", "processes=2"], [0, 1]),
+        (["--processes", "2", "--set", "processes=3"], [0, 1]),
+    ],
+)
+def test_several_processes_run_under_a_supervisor(
+    arguments: list[str], numbers: list[int], events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each child gets the arguments of the command."""
+    seen: list[Child] = []
+
+    def supervise(self: Supervisor, host: str, port: int) -> int:
+        seen.extend(self._children)
+        return 1
+
+    monkeypatch.setattr(Supervisor, "run", supervise)
+    assert 1 == run(monkeypatch, AssertionError("no worker in this process"), "--set", "admin.port=0", *arguments)
+    assert numbers == [child.number for child in seen]
+    assert ["run", "--set", "admin.port=0", *arguments] == list(seen[0]._command)[-len(arguments) - 3 :]
+    assert [] == events
+
+
+@pytest.mark.parametrize("arguments", [["--processes", "1"], ["--set", "processes=1"], []])
+def test_one_process_is_the_worker_itself(
+    arguments: list[str], events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Supervisor, "run")
+    assert 0 == run(monkeypatch, None, *arguments)
+    assert ["worker_stopped"] == [event["event"] for event in events]
+
+
+def test_a_port_in_use_ends_the_supervisor_before_it_starts_a_worker(
+    events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = ["--set", "admin.host=127.0.0.1", "--set", f"admin.port={port}"]
+        assert 1 == run(monkeypatch, None, "--processes", "2", *settings)
+    (stopped,) = events
+    assert ("supervisor_stopped", 1) == (stopped["event"], stopped["exit_code"])
+    assert "EMOTAG_ADMIN__PORT" in str(stopped["reason"])
+
+
+def test_a_child_reports_to_its_supervisor(events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    links: list[Link] = []
+    monkeypatch.setattr(Link, "watch", lambda link, _: links.append(link))  # a shutdown would end this process
+    with ours:
+        argument = f"1:{theirs.detach()}"
+        assert 2 == run(monkeypatch, TooManyDeadLetters(9), "--processes", "2", "--child", argument)
+        report = json.loads(ours.recv(65536))
+        links[0]._socket.close()
+    assert {"reason": str(events[-1]["reason"]), "done": False} == report

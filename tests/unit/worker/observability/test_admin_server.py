@@ -47,6 +47,23 @@ def test_a_probe_has_the_status_of_its_state(port: int, path: str, status: int, 
     assert "close" == response.headers["Connection"]
 
 
+def test_states_and_metrics_may_be_awaitables_and_a_state_may_have_a_reason() -> None:
+    async def probe(path: str) -> bool | str | None:
+        states: dict[str, bool | str] = {"/livez": True, "/readyz": "process 1"}
+        return states.get(path)
+
+    async def render(accept: str) -> tuple[bytes, str]:
+        return accept.encode(), "text/plain"
+
+    with Admin("127.0.0.1", 0, probe=probe, metrics=render) as server:
+        assert exchange(server.port, b"GET /livez HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\nok\n")
+        failed = exchange(server.port, b"GET /readyz HTTP/1.1\r\n\r\n")
+        assert failed.startswith(b"HTTP/1.1 503 ")
+        assert failed.endswith(b"\r\n\r\nnot now: process 1\n")
+        assert exchange(server.port, b"GET /other HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 404 ")
+        assert exchange(server.port, b"GET /metrics HTTP/1.1\r\nAccept: a/b\r\n\r\n").endswith(b"\r\n\r\na/b")
+
+
 def test_a_header_cannot_add_lines_to_the_response(port: int) -> None:
     """The metrics' content type may repeat what the client sent."""
     response = exchange(port, b"GET /metrics HTTP/1.1\r\nAccept: text/plain;version=2.0.0\nSet-Cookie: a=b\r\n\r\n")

@@ -127,3 +127,17 @@ def test_a_more_severe_line_of_the_same_kind_passes_at_once(clock: Clock, capsys
     for level in (logging.WARNING, logging.WARNING, logging.ERROR):
         logging.getLogger(CLIENT_LOG).log(level, "%s [%s] refused", "REQTMOUT", "consumer-1")
     assert ["warning", "error"] == [json.loads(line)["level"] for line in capsys.readouterr().err.splitlines()]
+
+
+@pytest.mark.parametrize("process", [0, 1, None])
+def test_each_line_of_one_of_several_workers_has_its_number(
+    process: int | None, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines of libraries too; without a supervisor, no line has one."""
+    configure_logging(LogSettings(format="json"), process=process)
+    structlog.get_logger("emotag").info("worker_started", group="g")
+    say("REQTMOUT", "consumer-1", "refused")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [process, process] == [line.get("process") for line in lines]
+    own = [] if process is None else ["process"]
+    assert ["timestamp", "level", "event", *own, "group"] == list(lines[0])

@@ -37,6 +37,11 @@ def test_every_closed_set_is_tried_in_another_case() -> None:
     assert closed - {"kafka.bootstrap_servers", "admin.host"} == {name for name, _, _ in CLOSED}
 
 
+@pytest.mark.parametrize(("value", "read"), [("3", 3), (3, 3), ("Auto", "auto"), ("1", 1), ("256", 256)])
+def test_the_number_of_processes_is_a_number_or_auto(value: object, read: object) -> None:
+    assert read == settings.Settings.model_validate({"processes": value}).processes
+
+
 def test_brokers_may_be_a_list() -> None:
     read = settings.KafkaSettings.model_validate({"bootstrap_servers": ["a:9092", "b:9092"]})
     assert read.bootstrap_servers == "a:9092,b:9092"

@@ -244,6 +244,7 @@ WRONG: dict[str, list[str]] = {
     "EMOTAG_LATENCY_SLO_MS": WHOLE,
     "EMOTAG_COMMIT_INTERVAL_MS": ["-1", "1001", "1.5", "never", ""],
     "EMOTAG_SHUTDOWN_TIMEOUT_S": POSITIVE,
+    "EMOTAG_PROCESSES": [*WHOLE, "257", "automatic"],
     "EMOTAG_OUTPUT__PARTITION": ["", "same"],
     "EMOTAG_OUTPUT__TIMESTAMP": ["", "CreateTime"],
     "EMOTAG_KAFKA__IDENTITY": ["", "a b", "a/b", "x" * 201],

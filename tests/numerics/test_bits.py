@@ -1,0 +1,120 @@
+"""On a CPU, a text has the same bits in any batch and order, with any number of threads, and after a restart."""
+
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from emotag_model.artifact import Artifact
+from emotag_model.engines import openvino_engine, reference_engine, torch_engine
+from emotag_model.engines.native import engine as native_engine
+from emotag_model.engines.precision import ENGINES, PRECISIONS, EngineName, PrecisionName
+from emotag_model.engines.protocol import Engine, is_possible, open_engine
+from emotag_model.tokens import Tokens
+from emotag_worker.local.demo_records import read_sample_texts
+
+ROOT = Path(__file__).parents[2]
+Candidate = tuple[EngineName, PrecisionName]
+CANDIDATES: list[Candidate] = [
+    *((engine, name) for name, row in PRECISIONS.items() for engine in row.engines),
+    ("torch", "int8"),  # the imitation
+]
+SIZES = (1, 2, 3, 5, 8, 13, 40)
+Rows = Sequence[Sequence[int]]
+Floats = npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def rows(shipped: Artifact) -> Rows:
+    """Sample texts, one of a single word, one as long as the model's window, and random tokens of every length."""
+    texts = [*read_sample_texts()[:30], "yes", "thank you so much " * 60]
+    rng = random.Random(0)
+    drawn = [[rng.randint(1_000, 20_000) for _ in range(length)] for length in range(1, 40)]
+    return [*(text.ids for text in Tokens(shipped.tokenizer, max_tokens=shipped.config.max_tokens)(texts)), *drawn]
+
+
+@pytest.fixture(params=CANDIDATES, ids="/".join)
+def candidate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Candidate:
+    """Every engine in every precision; int8 also without VNNI: what it computes then is wrong, but repeatable."""
+    engine, precision = request.param
+    if (engine, precision) == ("openvino", "int8"):
+        monkeypatch.setattr(openvino_engine, "list_instructions", lambda: ["avx512_vnni"])
+    elif (engine, precision) != ("torch", "int8") and not is_possible(engine, precision):
+        pytest.skip(f"this processor cannot do {precision}")
+    return engine, precision
+
+
+def open_(trained: Artifact, candidate: Candidate) -> Engine:
+    engine, precision = candidate
+    return open_engine(trained, engine=engine, device="cpu", precision=precision)
+
+
+def choose_few(rows: Rows, candidate: Candidate) -> Rows:
+    """Return fewer texts for torch, and even fewer in formats that most processors emulate, 50 times as slowly."""
+    if candidate in {("torch", "bf16"), ("torch", "fp16")}:
+        return rows[32::6]
+    return rows if candidate[0] in ("native", "openvino") else rows[::2]
+
+
+def compute_regrouped(engine: Engine, rows: Rows, *, seed: int) -> Floats:
+    """Compute the texts in a random order, in batches of random sizes."""
+    rng = random.Random(seed)
+    order = rng.sample(range(len(rows)), len(rows))
+    found_NK = np.empty((len(rows), 28), np.float32)
+    while order:
+        size = rng.choice(SIZES)
+        part, order = order[:size], order[size:]
+        found_NK[part] = engine.probabilities([rows[row] for row in part])
+    return found_NK
+
+
+def test_a_text_has_the_same_bits_in_any_batch_and_order(shipped: Artifact, rows: Rows, candidate: Candidate) -> None:
+    """Alone, with all others, in reverse, and in random batches."""
+    engine, few = open_(shipped, candidate), choose_few(rows, candidate)
+    together_NK = engine.probabilities(few)
+    assert np.array_equal(together_NK, engine.probabilities(few[::-1])[::-1])
+    assert np.array_equal(together_NK, np.concatenate([engine.probabilities([row]) for row in few]))
+    for seed in range(2):
+        assert np.array_equal(together_NK, compute_regrouped(engine, few, seed=seed))
+
+
+def test_a_text_has_the_same_bits_with_any_number_of_threads(
+    shipped: Artifact, rows: Rows, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time in another engine."""
+    few = choose_few(rows, candidate)
+    found = []
+    for cores in (1, 2, 3):
+        for module in (native_engine, openvino_engine, torch_engine, reference_engine):
+            monkeypatch.setattr(module, "count_usable_cores", lambda cores=cores: cores)
+        found.append(compute_regrouped(open_(shipped, candidate), few, seed=cores))
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+
+
+RESTARTED = """
+import sys
+from emotag_model import artifact
+from emotag_model.engines.protocol import open_engine
+
+precision = "int8" if sys.argv[1] == "native" else "fp32"
+engine = open_engine(artifact.load(artifact.DEFAULT), engine=sys.argv[1], device="cpu", precision=precision)
+rows = [[1 + number] * number for number in range(1, 40)]
+sys.stdout.buffer.write(b"bits" + engine.probabilities(rows).tobytes())
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_text_has_the_same_bits_after_a_restart(shipped: Artifact, engine: EngineName) -> None:
+    """In a new process, and with other texts."""
+    command = [sys.executable, "-c", RESTARTED, engine]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    restarted_NK = np.frombuffer(done.stdout.partition(b"bits")[2], np.float32).reshape(-1, 28)
+    rows = [[1 + number] * number for number in range(1, 40)]
+    precision: PrecisionName = "int8" if engine == "native" else "fp32"
+    assert np.array_equal(restarted_NK[::5], open_(shipped, (engine, precision)).probabilities(rows[::5]))

@@ -1,0 +1,138 @@
+"""The native engine computes the same bits with each kind of instructions."""
+
+import ctypes
+import importlib.util
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from emotag_model.artifact import Artifact
+from emotag_model.engines.native import library
+from emotag_model.engines.native.engine import NativeEngine
+from emotag_model.tokens import Tokens
+from emotag_worker.local.demo_records import read_sample_texts
+
+ROOT = Path(__file__).parents[2]
+HEADER = Path(__file__).parent / "simulated.h"
+SIMDE = Path("/usr/include/simde/x86/avx512.h")
+Rows = Sequence[Sequence[int]]
+
+
+def import_build_script() -> Any:
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def rows(shipped: Artifact) -> Rows:
+    """Sample texts, one of a single word, one as long as the model's window, and random tokens of many lengths."""
+    texts = [*read_sample_texts()[:20], "yes", "thank you so much " * 60]
+    rng = random.Random(0)
+    drawn = [[rng.randint(1_000, 20_000) for _ in range(length)] for length in (1, 2, 3, 15, 16, 17, 33, 65)]
+    return [*(text.ids for text in Tokens(shipped.tokenizer, max_tokens=shipped.config.max_tokens)(texts)), *drawn]
+
+
+def open_path(trained: Artifact, name: str, monkeypatch: pytest.MonkeyPatch) -> NativeEngine:
+    monkeypatch.setenv(library.PATH_VARIABLE, name)
+    engine = NativeEngine(trained)
+    assert name == engine.path
+    return engine
+
+
+@pytest.fixture(scope="module")
+def expected(shipped: Artifact, rows: Rows) -> npt.NDArray[np.float32]:
+    """Return what the portable path computes: plain C, without any instruction of a certain processor."""
+    with pytest.MonkeyPatch.context() as patch:
+        return open_path(shipped, "portable", patch).probabilities(rows)
+
+
+def test_every_path_of_this_processor_computes_the_same_bits(
+    shipped: Artifact, rows: Rows, expected: npt.NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [path.contents.name.decode() for path in library.list_paths()]
+    assert "portable" == names[-1]
+    for name in names[:-1]:
+        assert np.array_equal(expected, open_path(shipped, name, monkeypatch).probabilities(rows)), name
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The library with the paths for AVX-512 and AVX-VNNI, whose instructions are simulated."""
+    if not SIMDE.exists():
+        pytest.skip("needs SIMDe (Debian: libsimde-dev)")
+    build = import_build_script()
+    simulate = [*build.AVX2, "-Wno-psabi", "-include", str(HEADER)]
+    build.X86_PATHS = {"avx512": [*simulate, "-DSIMULATE_AVX512"], "avxvnni": simulate, "avx2": build.AVX2}
+    target = tmp_path_factory.mktemp("simulated") / "simulated.so"
+    build.compile_library(ROOT, target, ["-Wno-error"])
+    return library.load(target)
+
+
+@pytest.mark.parametrize("name", ["avx512", "avxvnni"])
+def test_paths_of_other_processors_compute_the_same_bits_in_a_simulation(
+    shipped: Artifact,
+    rows: Rows,
+    expected: npt.NDArray[np.float32],
+    simulated: Any,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = ctypes.pointer(library.CodePath.in_dll(simulated, f"emotag_{name}"))
+    monkeypatch.setattr(library, "load", lambda: simulated)
+    monkeypatch.setattr(library, "choose_path", lambda: path)
+    engine = NativeEngine(shipped)
+    assert name == engine.path
+    assert np.array_equal(expected, engine.probabilities(rows))
+
+
+SANITIZED = """
+import random, sys
+from pathlib import Path
+import numpy as np
+from emotag_model.engines.native import library
+library.FILE = Path(sys.argv[1])
+loaded = library.load(Path(sys.argv[1]))
+library.load = lambda: loaded
+from emotag_model import artifact
+from emotag_model.engines.native.engine import NativeEngine
+
+engine = NativeEngine(artifact.load(artifact.DEFAULT))
+rng = random.Random(0)
+words = len(artifact.load(artifact.DEFAULT).weights["encoder.embeddings.word_embeddings.weight"])
+for _ in range(8):
+    rows = [[rng.randrange(words) for _ in range(rng.choice((1, 2, 17, 40, 128)))] for _ in range(rng.randint(1, 6))]
+    assert np.isfinite(engine.probabilities(rows)).all()
+for bad in ([[words]], [[-1]], [[5] * 100_000], [[]], [[1], []]):
+    try:
+        engine.probabilities(bad)
+    except ValueError:
+        continue
+    raise AssertionError(bad)
+print("clean")
+"""
+
+
+def test_it_is_clean_under_address_sanitizer_and_ubsan(tmp_path: Path) -> None:
+    """Also with ids and lengths out of range, which are refused."""
+    build = import_build_script()
+    target = tmp_path / "sanitized.so"
+    build.compile_library(ROOT, target, build.SANITIZERS)
+    found = subprocess.run(
+        [*build.find_compiler(), "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    )
+    environment = {**os.environ, "LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
+    command = [sys.executable, "-c", SANITIZED, str(target)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert "clean\n" == done.stdout, done.stderr[-3000:]
