@@ -27,10 +27,10 @@ FLAGS = ["-std=c11", "-O3", "-fPIC", "-Wall", "-Wextra", "-Werror", "-ffp-contra
 
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
 
-AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 SOURCES = ("library", "wordpiece")
-"""Files that are compiled once."""
+"""Files that are compiled once, for any processor."""
 
+AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 X86_PATHS = {
     "avx512": [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"],
     "avxvnni": [*AVX2, "-mavxvnni"],

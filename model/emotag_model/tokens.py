@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from .engines.native import library
-from .engines.native.wordpiece import Settings, WordPiece
+from .engines.native.wordpiece import WordPiece, WordPieceConfig
 
 MAX_CHARACTERS = 16_384
 """Characters of a text that are read, so that one huge text costs milliseconds and not seconds.
@@ -71,8 +71,8 @@ class Tokens:
         unknown = getattr(tokenizer.model, "unk_token", None)
         self._unknown_id: int = -1 if unknown is None else self.id_of(unknown)
         self._wordpiece: WordPiece | None = None
-        if library.is_compiled() and max_tokens >= 2 and (settings := Settings.of(tokenizer)):
-            self._wordpiece = WordPiece(tokenizer, settings, max_tokens=max_tokens, max_characters=MAX_CHARACTERS)
+        if library.is_compiled() and max_tokens >= 2 and (config := WordPieceConfig.of(tokenizer)):
+            self._wordpiece = WordPiece(tokenizer, config, max_tokens=max_tokens, max_characters=MAX_CHARACTERS)
 
     def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text, in order. A text beyond the window keeps its first tokens and the last.

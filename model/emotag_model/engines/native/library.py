@@ -2,7 +2,6 @@
 
 import ctypes
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,14 +128,14 @@ def list_paths() -> list[Any]:
     return list(found[: load().emotag_paths(found, MOST_PATHS)])
 
 
-def choose_path() -> Any:
-    """Return a pointer to the path that `PATH_VARIABLE` names, or to the fastest.
+def choose_path(named: str | None = None) -> Any:
+    """Return a pointer to the path of this name, or to the fastest.
 
     Raises:
         DeviceUnknown: this processor cannot run the path named.
     """
     paths = {_name(path): path for path in list_paths()}
-    named = os.environ.get(PATH_VARIABLE) or next(iter(paths))
+    named = named or next(iter(paths))
     if named not in paths:
         raise DeviceUnknown(f"{PATH_VARIABLE}={named!r} is not possible on this processor; use {', '.join(paths)}")
     return paths[named]

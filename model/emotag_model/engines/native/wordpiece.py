@@ -42,7 +42,7 @@ class Vocabulary(ctypes.Structure):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WordPieceConfig:
     """A tokenizer that the library can replace.
 
     Attributes:
@@ -59,7 +59,7 @@ class Settings:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Self | None:
-        """Return the settings of a tokenizer, or None if any of them differs from those of uncased BERT."""
+        """Return the config of a tokenizer, or None if it tokenizes in another way than uncased BERT."""
         parts = json.loads(tokenizer.to_str())
         model, normalizer, added = parts["model"], parts["normalizer"] or {}, parts["added_tokens"]
         ends = _find_ends(parts["post_processor"] or {})
@@ -109,7 +109,7 @@ class WordPiece:
     """The tables of one tokenizer, as it is now. It owns the arrays that the library reads.
 
     Args:
-        settings: `Settings.of(tokenizer)`.
+        config: `WordPieceConfig.of(tokenizer)`.
         max_tokens: the model's window, special tokens included; at least 2.
         max_characters: longer texts have no result.
 
@@ -117,13 +117,13 @@ class WordPiece:
         OSError: the library is missing.
     """
 
-    def __init__(self, tokenizer: Tokenizer, settings: Settings, *, max_tokens: int, max_characters: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, config: WordPieceConfig, *, max_tokens: int, max_characters: int) -> None:
         self._library = library.load()
         self._max_tokens, self._max_characters = max_tokens, max_characters
-        pieces = [piece.encode() for piece in settings.vocabulary]
+        pieces = [piece.encode() for piece in config.vocabulary]
         joined = np.frombuffer(b"".join(pieces), np.uint8)
         ends = np.cumsum(np.fromiter(map(len, pieces), np.int32, len(pieces)), dtype=np.int32)
-        ids = np.fromiter(settings.vocabulary.values(), np.int32, len(pieces))
+        ids = np.fromiter(config.vocabulary.values(), np.int32, len(pieces))
         slots = np.zeros(2 ** (2 * len(pieces)).bit_length(), SLOT)  # at most half full
         characters = build_characters(tokenizer)
         self._kept = (joined, slots, characters)  # what the library points to must not be freed
@@ -131,12 +131,12 @@ class WordPiece:
             slots=slots.ctypes.data,
             pieces=joined.ctypes.data,
             characters=characters.ctypes.data,
-            added="".join(f"{token}\0" for token in settings.added).encode(),
+            added="".join(f"{token}\0" for token in config.added).encode(),
             places=len(slots),
             code_points=len(characters),
-            unknown=settings.unknown,
-            first=settings.first,
-            last=settings.last,
+            unknown=config.unknown,
+            first=config.first,
+            last=config.last,
         )
         self._pointer = ctypes.addressof(self._vocabulary)
         if self._library.emotag_wordpiece_fill(

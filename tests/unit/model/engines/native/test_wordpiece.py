@@ -16,7 +16,7 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 
 from emotag_model import artifact
 from emotag_model.engines.native import library, wordpiece
-from emotag_model.engines.native.wordpiece import Settings, WordPiece
+from emotag_model.engines.native.wordpiece import WordPiece, WordPieceConfig
 from emotag_model.tokens import MAX_CHARACTERS, TokenIds, Tokens
 from tests.numerics.conftest import tiny_tokenizer
 
@@ -54,9 +54,9 @@ def build_both(max_tokens: int) -> tuple[Tokens, Tokens]:
 
 
 def build(tokenizer: Tokenizer, *, max_tokens: int = 128) -> WordPiece:
-    settings = Settings.of(tokenizer)
-    assert settings is not None
-    return WordPiece(tokenizer, settings, max_tokens=max_tokens, max_characters=MAX_CHARACTERS)
+    config = WordPieceConfig.of(tokenizer)
+    assert config is not None
+    return WordPiece(tokenizer, config, max_tokens=max_tokens, max_characters=MAX_CHARACTERS)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ OTHERS: dict[str, Callable[[], Tokenizer]] = {
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_library_is_not_used_for_other_tokenizers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = OTHERS[name]()
-    assert Settings.of(tokenizer) is None
+    assert WordPieceConfig.of(tokenizer) is None
     texts = ["Ça va?\0 ab [emoji] emoji [an emoji] unbelievable", "x" * 150]
     found = Tokens(tokenizer, max_tokens=12)(texts)
     monkeypatch.setattr(library, "is_compiled", lambda: False)
