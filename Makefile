@@ -105,7 +105,7 @@ soak: $(READY) ## process a million messages and check that nothing grows (ARGS=
 mutants: $(READY) ## break each guarantee in the code on purpose and check that its test fails
 	@$(BIN)/python -m tests.chaos.mutants $(ARGS)
 
-fuzz: $(READY) ## fuzz decode, cache entries, artifacts and the native engine (FUZZ_S=60 seconds each)
+fuzz: $(READY) ## fuzz decode, cache entries, artifacts, tokens and the native engine (FUZZ_S=60 seconds each)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/fuzz.txt
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
 

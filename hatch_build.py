@@ -27,6 +27,9 @@ FLAGS = ["-std=c11", "-O3", "-fPIC", "-Wall", "-Wextra", "-Werror", "-ffp-contra
 
 SANITIZERS = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
 
+SOURCES = ("library", "wordpiece")
+"""Files that are compiled once, for any processor."""
+
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 X86_PATHS = {
     "avx512": [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"],
@@ -65,8 +68,10 @@ def compile_library(root: Path, target: Path, extra: list[str]) -> None:
     compiler, folder = [*find_compiler(), *FLAGS, *extra], root / FOLDER
     paths = {"portable": [], **(X86_PATHS if platform.machine() in ("x86_64", "AMD64") else {})}
     with tempfile.TemporaryDirectory() as drafts:
-        objects = [f"{drafts}/library.o"]
-        _run([*compiler, "-c", str(folder / "library.c"), "-o", objects[0]])
+        objects = []
+        for name in SOURCES:
+            objects.append(f"{drafts}/{name}.o")
+            _run([*compiler, "-c", str(folder / f"{name}.c"), "-o", objects[-1]])
         for name, instructions in paths.items():
             objects.append(f"{drafts}/{name}.o")
             names = [f"-DEMOTAG_PATH=emotag_{name}", f'-DEMOTAG_NAME="{name}"']

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
+
+from .engines.native import library
+from .engines.native.wordpiece import WordPiece, WordPieceConfig
 
 MAX_CHARACTERS = 16_384
 """Characters of a text that are read, so that one huge text costs milliseconds and not seconds.
@@ -19,8 +22,7 @@ _UNEVEN = re.compile(r"[\t\r\n]|  ")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class TokenIds:
+class TokenIds(NamedTuple):
     """The tokens of one text.
 
     Attributes:
@@ -55,6 +57,8 @@ class Tokens:
     Args:
         tokenizer: any `tokenizers.Tokenizer` whose post-processor adds one special token at each end.
         max_tokens: the model's window, special tokens included.
+
+    The tokenizer must not change later: the library's tables are a copy.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, max_tokens: int) -> None:
@@ -66,9 +70,31 @@ class Tokens:
         # Byte-level tokenizers have no unknown token. No text has an id of -1.
         unknown = getattr(tokenizer.model, "unk_token", None)
         self._unknown_id: int = -1 if unknown is None else self.id_of(unknown)
+        self._wordpiece: WordPiece | None = None
+        if library.is_compiled() and max_tokens >= 2 and (config := WordPieceConfig.of(tokenizer)):
+            self._wordpiece = WordPiece(tokenizer, config, max_tokens=max_tokens, max_characters=MAX_CHARACTERS)
 
     def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Return the token ids of each text, in order. A text beyond the window keeps its first tokens and the last."""
+        """Return the token ids of each text, in order. A text beyond the window keeps its first tokens and the last.
+
+        The library reads most texts, and the tokenizer the others, to the same result.
+        """
+        if self._wordpiece is None:
+            return self._encode(texts)
+        ids, counts, unknown, truncated = self._wordpiece(texts)
+        rows, start = [], 0
+        for count in counts:
+            end = start + count if count > 0 else start
+            rows.append(ids[start:end])
+            start = end
+        result = list(map(TokenIds, rows, truncated, unknown))
+        others = [text for text, count in enumerate(counts) if count < 0]
+        for text, found in zip(others, self._encode([texts[text] for text in others]), strict=True):
+            result[text] = found
+        return result
+
+    def _encode(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return the token ids of each text from the tokenizer, which reads all texts."""
         normalized = [normalize(text) for text in texts]
         encodings = self._tokenizer.encode_batch_fast([text[:MAX_CHARACTERS] for text in normalized])
         result = []

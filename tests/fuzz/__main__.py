@@ -15,13 +15,13 @@ from pathlib import Path
 
 from . import native
 
-TARGETS = ("decode", "entry", "artifact")
+TARGETS = ("decode", "entry", "artifact", "tokens")
 SEEDS = 200
 
 
 def main() -> int:
     """Run each target in a separate process, print a line for each, and return 1 if one crashed."""
-    parser = argparse.ArgumentParser(description="Fuzz decode, cache entries and artifacts.")
+    parser = argparse.ArgumentParser(description="Fuzz decode, cache entries, artifacts and tokens.")
     parser.add_argument("target", nargs="?", choices=TARGETS, help="one target, in this process; default: all")
     parser.add_argument("--seconds", type=int, default=60)
     asked = parser.parse_args()
@@ -54,9 +54,9 @@ def _fuzz(target: str, seconds: int) -> None:
     """Does not return: libFuzzer ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["worker", "model", "schemas"]):
+    with atheris.instrument_imports(include=["emotag_worker", "emotag_model", "emotag_schemas"]):
         # Slow imports are here, under instrumentation, instead of at the top.
-        one, seeds = {"decode": _decode, "entry": _entry, "artifact": _artifact}[target]()
+        one, seeds = {"decode": _decode, "entry": _entry, "artifact": _artifact, "tokens": _tokens}[target]()
     folder = Path(tempfile.mkdtemp(prefix="emotag-fuzz-"))
     for number, seed in enumerate(seeds[:SEEDS]):
         (folder / str(number)).write_bytes(seed)
@@ -151,6 +151,29 @@ def _sign(folder: Path) -> None:
     names = [path.name for path in sorted(folder.iterdir()) if path.name != "SHA256SUMS"]
     lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="ascii")
+
+
+def _tokens() -> Target:
+    """Texts get the same tokens with and without the library, whatever the window."""
+    from unittest import mock
+
+    from emotag_model import artifact
+    from emotag_model.engines.native import library
+    from emotag_model.tokens import Tokens
+    from tests.mixture import mixture
+
+    tokenizer = artifact.load(artifact.DEFAULT).tokenizer
+    windows = (2, 3, 9, 128)
+    fast = [Tokens(tokenizer, max_tokens=window) for window in windows]
+    with mock.patch.object(library, "is_compiled", return_value=False):
+        plain = [Tokens(tokenizer, max_tokens=window) for window in windows]
+
+    def one(value: bytes) -> None:
+        texts = value[1:].decode(errors="surrogateescape").split("\n")  # bytes that are not UTF-8 become surrogates
+        window = value[0] % len(windows) if value else 0
+        assert plain[window](texts) == fast[window](texts)
+
+    return one, [bytes([number % 4]) + sent.value for number, sent in enumerate(mixture(300, seed=1)) if sent.value]
 
 
 if __name__ == "__main__":

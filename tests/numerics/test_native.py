@@ -79,7 +79,7 @@ def test_paths_of_other_processors_compute_the_same_bits_in_a_simulation(
 ) -> None:
     path = ctypes.pointer(library.PathStruct.in_dll(simulated, f"emotag_{name}"))
     monkeypatch.setattr(library, "load", lambda: simulated)
-    monkeypatch.setattr(library, "choose_path", lambda: path)
+    monkeypatch.setattr(library, "choose_path", lambda named: path)
     engine = NativeEngine(shipped)
     assert name == engine.path
     assert np.array_equal(expected, engine.probabilities(rows))

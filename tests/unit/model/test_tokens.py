@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from emotag_model.artifact import Artifact
+from emotag_model.engines.native import library
 from emotag_model.tokens import MAX_CHARACTERS, Tokens, normalize, pad, round_width
 from tests.numerics.conftest import tiny_tokenizer
 
@@ -28,6 +30,20 @@ def test_a_long_text_keeps_its_first_tokens_and_its_last() -> None:
 def test_a_huge_text_is_truncated_even_if_its_tokens_fit() -> None:
     tokens = Tokens(tiny_tokenizer(), max_tokens=5)
     assert tokens(["☃" * (MAX_CHARACTERS + 1)])[0].truncated
+
+
+def test_the_result_is_the_same_without_the_library(shipped: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["", "I’m  so\texcited 😂", "[SEP] 中\ud800", "unbelievable " * 9, "a " * MAX_CHARACTERS]
+    found = Tokens(shipped.tokenizer, max_tokens=9)(texts)
+    assert [False, False, False, True, True] == [text.truncated for text in found]
+    monkeypatch.setattr(library, "is_compiled", lambda: False)
+    plain = Tokens(shipped.tokenizer, max_tokens=9)
+    assert found == plain(texts)
+    assert [] == plain([])
+
+
+def test_a_window_without_room_for_both_special_tokens_has_none_of_the_library(shipped: Artifact) -> None:
+    assert [(102,)] == [text.ids for text in Tokens(shipped.tokenizer, max_tokens=1)(["a b"])]
 
 
 def test_a_token_that_the_vocabulary_lacks_is_reported() -> None:

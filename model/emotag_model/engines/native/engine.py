@@ -1,6 +1,7 @@
 """The engine: a batch for each core, texts in the order in which they come, no padding."""
 
 import math
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import wait
@@ -38,7 +39,7 @@ class NativeEngine:
 
     def __init__(self, trained: Artifact) -> None:
         self._library = library.load()
-        self._path = library.choose_path()
+        self._path = library.choose_path(os.environ.get(library.PATH_VARIABLE))
         self._layout = Layout(trained.config, trained.weights, self._path.contents)
         self._labels = len(trained.config.labels)
         self._cores = count_usable_cores()

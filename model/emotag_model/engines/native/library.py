@@ -2,7 +2,6 @@
 
 import ctypes
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +97,9 @@ def load(file: Path = FILE) -> Any:
     declare("emotag_paths", number, ctypes.POINTER(path), number)
     declare("emotag_workspace", size, path, model, number)
     declare("emotag_forward", number, path, model, pointer, number, pointer, number, pointer, pointer, size)
+    declare("emotag_wordpiece_fill", number, pointer, ctypes.c_char_p, pointer, pointer, number, size)
+    texts = (pointer, size, pointer, number)
+    declare("emotag_wordpiece", number, pointer, *texts, number, number, pointer, size, pointer)
     return library
 
 
@@ -126,14 +128,14 @@ def list_paths() -> list[Any]:
     return list(found[: load().emotag_paths(found, MOST_PATHS)])
 
 
-def choose_path() -> Any:
-    """Return a pointer to the path that `PATH_VARIABLE` names, or to the fastest.
+def choose_path(named: str | None = None) -> Any:
+    """Return a pointer to the path of this name, or to the fastest.
 
     Raises:
         DeviceUnknown: this processor cannot run the path named.
     """
     paths = {_name(path): path for path in list_paths()}
-    named = os.environ.get(PATH_VARIABLE) or next(iter(paths))
+    named = named or next(iter(paths))
     if named not in paths:
         raise DeviceUnknown(f"{PATH_VARIABLE}={named!r} is not possible on this processor; use {', '.join(paths)}")
     return paths[named]

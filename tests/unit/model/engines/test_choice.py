@@ -21,15 +21,14 @@ VNNI, AMX = "avx512_vnni", "amx_bf16"
 
 @pytest.fixture(autouse=True)
 def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the native engine the others are measured; tests that use `compiled` have it."""
+    """Only tests that use `compiled` have the native engine."""
     compiled = "compiled" in request.fixturenames
     monkeypatch.setattr("emotag_model.engines.protocol.is_compiled", lambda: compiled)
     monkeypatch.setattr("emotag_model.engines.native.library.is_fast", lambda: compiled)
 
 
 @pytest.fixture
-def compiled() -> None:
-    """The native engine is there, and has instructions for this processor."""
+def compiled() -> None: ...
 
 
 @pytest.mark.parametrize(

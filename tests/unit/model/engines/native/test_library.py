@@ -13,17 +13,13 @@ def test_it_is_compiled_in_this_installation_and_the_portable_path_is_the_last_r
     assert "portable" == library.list_paths()[-1].contents.name.decode()
 
 
-def test_a_path_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(library.PATH_VARIABLE, "portable")
-    assert b"portable" == library.choose_path().contents.name
+def test_a_path_can_be_named() -> None:
+    assert b"portable" == library.choose_path("portable").contents.name
 
 
-def test_a_path_that_this_processor_cannot_run_is_refused_with_those_that_it_can(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(library.PATH_VARIABLE, "avx1024")
+def test_a_path_that_this_processor_cannot_run_is_refused_with_those_that_it_can() -> None:
     with pytest.raises(DeviceUnknown, match=r"EMOTAG_NATIVE_PATH='avx1024' is not possible .*; use .*portable"):
-        library.choose_path()
+        library.choose_path("avx1024")
 
 
 @pytest.mark.parametrize("content", [None, b"not a library"])
