@@ -2,20 +2,26 @@
 
 import ctypes
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from emotag_model.artifact import Artifact
+from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_model.engines.native import library
 from emotag_model.engines.native.engine import NativeEngine
+from emotag_model.engines.protocol import open_engine
 from emotag_model.tokens import Tokens
 from emotag_worker.local.demo_records import read_sample_texts
 from tests.fuzz import native as sanitized
+
+from .conftest import tiny_config
 
 ROOT = Path(__file__).parents[2]
 HEADER = Path(__file__).parent / "simulated.h"
@@ -53,6 +59,25 @@ def test_every_path_of_this_processor_computes_the_same_bits(
     assert "portable" == names[-1]
     for name in names[:-1]:
         assert np.array_equal(expected, open_path(shipped, name, monkeypatch).probabilities(rows)), name
+
+
+def test_other_shapes_than_the_shipped_models_work_too(
+    tiny_artifact: Callable[[], Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Close to the imitation in torch, and the same bits alone and on every path."""
+    torch.manual_seed(0)
+    model = DistilBertCNN(tiny_config(dim=128, n_heads=4, hidden_dim=192, channels=48, kernel_size=3)).eval()
+    made = replace(tiny_artifact(), config=model.config, weights=model.weights())
+    rng = random.Random(0)
+    rows = [[rng.randint(5, 60) for _ in range(length)] for length in (*range(1, 33), *range(1, 20))]
+    found = [
+        open_path(made, path.contents.name.decode(), monkeypatch).probabilities(rows) for path in library.list_paths()
+    ]
+    assert all(np.array_equal(found[0], other) for other in found[1:])
+    engine = NativeEngine(made)
+    assert np.array_equal(found[0], np.concatenate([engine.probabilities([row]) for row in rows]))
+    imitated = open_engine(made, engine="torch", device="cpu", precision="int8").probabilities(rows)
+    assert np.abs(found[0] - imitated).max() < 1e-2
 
 
 @pytest.fixture(scope="module")

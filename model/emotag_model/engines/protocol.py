@@ -6,7 +6,7 @@ every precision: it starts in a second and needs no torch. `torch` is for GPUs, 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 import numpy as np
@@ -18,7 +18,7 @@ from emotag_model.errors import DeviceUnknown
 from emotag_model.install import explain_install
 
 from .device import is_installed
-from .native.library import LANES, is_compiled
+from .native.library import MULTIPLES, is_compiled
 from .precision import ENGINES, PRECISIONS, EngineName, PrecisionName
 
 
@@ -53,28 +53,28 @@ class EngineKind:
     Attributes:
         package: the package that has to be installed; empty: none, but a library that was compiled with emotag.
         runs_on_gpu: it runs on CUDA devices too; every engine runs on a CPU.
-        lanes: the model's sizes have to be multiples of this number.
+        multiples: the model's sizes have to be multiples of these numbers.
         supports_attention: it computes a head with attention.
     """
 
     package: str
     runs_on_gpu: bool
     supports_attention: bool
-    lanes: int = 1
+    multiples: Mapping[str, int] = field(default_factory=dict)
 
     def supports(self, config: ModelConfig) -> bool:
         """Return True if the engine computes every part of the model, and has kernels for its sizes."""
         return (self.supports_attention or not config.attention_heads) and not self.find_odd_sizes(config)
 
     def find_odd_sizes(self, config: ModelConfig) -> dict[str, int]:
-        """Return the sizes of the model that are no multiples of `lanes`, by name."""
+        """Return the sizes of the model that are no multiples of the numbers in `multiples`, by name."""
         sizes = {
             "dim": config.dim,
             "hidden_dim": config.hidden_dim,
             "channels": config.channels,
             "dim / n_heads": config.dim // config.n_heads,
         }
-        return {name: size for name, size in sizes.items() if size % self.lanes}
+        return {name: size for name, size in sizes.items() if size % self.multiples.get(name, 1)}
 
     @property
     def is_installed(self) -> bool:
@@ -83,7 +83,7 @@ class EngineKind:
 
 
 ENGINE_KINDS: Mapping[EngineName, EngineKind] = {
-    "native": EngineKind("", runs_on_gpu=False, supports_attention=False, lanes=LANES),
+    "native": EngineKind("", runs_on_gpu=False, supports_attention=False, multiples=MULTIPLES),
     "openvino": EngineKind("openvino", runs_on_gpu=False, supports_attention=False),
     "torch": EngineKind("torch", runs_on_gpu=True, supports_attention=False),
     "reference": EngineKind("torch", runs_on_gpu=True, supports_attention=True),
@@ -126,11 +126,8 @@ def require_support(engine: EngineName, config: ModelConfig) -> None:
     """
     kind = ENGINE_KINDS[engine]
     if odd := kind.find_odd_sizes(config):
-        shown = ", ".join(f"{name} {size}" for name, size in odd.items())
-        raise DeviceUnknown(
-            f"engine {engine} cannot run this model: its sizes have to be multiples of {kind.lanes} ({shown}); set the "
-            "engine to auto or openvino"
-        )
+        shown = ", ".join(f"{name} {size} is not a multiple of {kind.multiples[name]}" for name, size in odd.items())
+        raise DeviceUnknown(f"engine {engine} cannot run this model: {shown}; set the engine to auto or openvino")
     if not kind.supports(config):
         raise DeviceUnknown(
             f"engine {engine} cannot run this model: the engine does not compute the attention in the model's head "

@@ -18,6 +18,8 @@ from .library import GROUP, ZERO
 class Layout:
     """A model in memory for one path. It owns the arrays that the library reads.
 
+    The model's sizes must be multiples of `library.MULTIPLES`: `require_support` checks that.
+
     Attributes:
         pointer: to the `Model` that the library's functions take.
     """

@@ -16,8 +16,12 @@ PATH_VARIABLE = "EMOTAG_NATIVE_PATH"
 
 MOST_PATHS = 8
 
-LANES, GROUP, ZERO = 16, 4, 128
-"""As in `forward.h`: floats computed at a time, inputs multiplied at a time, and the integer that stands for 0."""
+LANES, PANEL, GROUP, ZERO = 16, 64, 4, 128
+"""As in `forward.h`, and `avx512.h` for the panel: floats computed at a time, outputs of the largest panel, inputs
+multiplied at a time, and the integer that stands for 0."""
+
+MULTIPLES = {"dim": PANEL, "hidden_dim": PANEL, "channels": LANES, "dim / n_heads": LANES}
+"""What the sizes of a model have to be multiples of: rows between two products have no filling."""
 
 
 class LinearStruct(ctypes.Structure):
