@@ -6,6 +6,8 @@ compiles it to FILE by hand. Without a C compiler emotag is built without the li
 """
 
 import argparse
+import contextlib
+import hashlib
 import os
 import platform
 import shlex
@@ -22,10 +24,17 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FOLDER = Path("model/emotag_model/engines/native")
 LIBRARY = FOLDER / "libemotag.so"
 
-FLAGS = ["-std=c11", "-O3", "-fPIC", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
+FLAGS = ["-std=c11", "-O3", "-fPIC", "-Wall", "-Wextra", "-ffp-contract=off"]
 """`-ffp-contract=off`: the compiler must not turn a product and a sum into one operation on some processors only."""
 
-SANITIZERS = ["-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
+SANITIZERS = [
+    "-O0",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-fno-omit-frame-pointer",
+    "-g",
+    "-Werror",
+]
 
 SOURCES = ("library", "wordpiece")
 """Files that are compiled once, for any processor."""
@@ -36,7 +45,8 @@ X86_PATHS = {
     "avxvnni": [*AVX2, "-mavxvnni"],
     "avx2": AVX2,
 }
-"""The instructions of each compilation of `forward.c`. The library chooses among them when it is loaded."""
+"""The instructions of each compilation of `forward.c`. When the engine starts, it takes the fastest path that the
+processor can run."""
 
 
 class CompilerMissing(Exception):
@@ -56,7 +66,7 @@ def find_compiler() -> list[str]:
 
 
 def compile_library(root: Path, target: Path, extra: list[str]) -> None:
-    """Compile the library to *target*.
+    """Compile the library to *target*. A compiler that is too old for a path leaves it out.
 
     Args:
         root: the folder of this file.
@@ -66,20 +76,36 @@ def compile_library(root: Path, target: Path, extra: list[str]) -> None:
         CompilerMissing: there is no compiler, or it fails.
     """
     compiler, folder = [*find_compiler(), *FLAGS, *extra], root / FOLDER
-    paths = {"portable": [], **(X86_PATHS if platform.machine() in ("x86_64", "AMD64") else {})}
     with tempfile.TemporaryDirectory() as drafts:
-        objects = []
+        objects = [_compile_path(compiler, folder, drafts, "portable", [])]
+        compiled = [f'-DEMOTAG_SOURCES="{hash_sources(folder)}"']
+        for name, instructions in X86_PATHS.items() if platform.machine() in ("x86_64", "AMD64") else ():
+            with contextlib.suppress(CompilerMissing):
+                objects.append(_compile_path(compiler, folder, drafts, name, instructions))
+                compiled.append(f"-DHAVE_{name}")
         for name in SOURCES:
             objects.append(f"{drafts}/{name}.o")
-            _run([*compiler, "-c", str(folder / f"{name}.c"), "-o", objects[-1]])
-        for name, instructions in paths.items():
-            objects.append(f"{drafts}/{name}.o")
-            names = [f"-DEMOTAG_PATH=emotag_{name}", f'-DEMOTAG_NAME="{name}"']
-            _run([*compiler, *instructions, *names, "-c", str(folder / "forward.c"), "-o", objects[-1]])
+            _run([*compiler, *compiled, "-c", str(folder / f"{name}.c"), "-o", objects[-1]])
         draft = f"{drafts}/library.so"
         _run([*compiler, "-shared", *objects, "-lm", "-o", draft])
         shutil.copyfile(draft, f"{target}.new")
     Path(f"{target}.new").replace(target)  # a running worker keeps the file that it has loaded
+
+
+def _compile_path(compiler: list[str], folder: Path, drafts: str, name: str, instructions: list[str]) -> str:
+    """Compile `forward.c` for a path, and return the object file."""
+    target = f"{drafts}/{name}.o"
+    names = [f"-DEMOTAG_PATH=emotag_{name}", f'-DEMOTAG_NAME="{name}"']
+    _run([*compiler, *instructions, *names, "-c", str(folder / "forward.c"), "-o", target])
+    return target
+
+
+def hash_sources(folder: Path) -> str:
+    """Return a hash of the C files; `library.load` compares it with that of the files next to it."""
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.c"), *folder.glob("*.h")]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _run(command: list[str]) -> None:

@@ -69,6 +69,7 @@ class Lifecycle:
     def hold(self) -> None:
         """Stay alive, started and not ready until a signal arrives: a restart would not help."""
         self._held = True
+        self.on_started()  # a supervisor starts the others, which hold too: no probe restarts the pod
         self.stop.wait()
 
     def shut_down(self, cause: str) -> None:

@@ -110,10 +110,11 @@ def find_candidates(trained: Artifact, *, device: str, engine: str, precision: s
         return Choice(engines[0], named_precision or _choose_gpu_precision(engines[0]), {}, "only")
     if named_engine == "native":
         return Choice("native", "int8", {}, "named")
-    if len(engines) > 1 and "native" in engines:
+    if "native" in engines:
         if library.is_fast() and (named_precision or is_tolerable("int8", trained.metrics)):
             return Choice("native", "int8", {}, "preferred")
-        engines.remove("native")  # correct here, but slower than any other, or too coarse for this model
+        if named_precision is None and len(engines) > 1:
+            engines.remove("native")  # correct here, but slower than any other, or too coarse for this model
     candidates = _list_candidates(engines, named_precision, trained.metrics)
     if not candidates:
         assert named_precision is not None  # every engine computes fp32 on every processor

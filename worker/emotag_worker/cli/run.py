@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotag_worker.errors import PERSON_NEEDED, TopicMissing, WorkerError
+from emotag_worker.errors import PERSON_NEEDED, SettingsError, TopicMissing, WorkerError
 
 from .app import Config, Set, describe_error, find_exit_code, format_examples, load_settings, read_version
 from .offsets import read_time
@@ -72,6 +72,8 @@ def run(
     flags = [*(set_ or []), *([] if processes is None else [f"processes={processes}"])]
     settings = load_settings(config, flags, warn=False)  # logged below
     if child is None and (count := count_processes(settings.processes, settings.model.device)) > 1:
+        if config is not None and not config.is_file():
+            raise SettingsError(f"--config {config} is not a file: each of the {count} processes has to read it")
         raise typer.Exit(_supervise(settings, count))
     if span is not None:
         settings = _limit(settings, *span)

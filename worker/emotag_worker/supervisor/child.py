@@ -181,13 +181,16 @@ class Child:
 def _use_cores(cores: Sequence[int]) -> Iterator[None]:
     """Limit this thread to some cores, and with it each process that it starts within the block."""
     before = os.sched_getaffinity(0) if cores else set()
-    if cores:
-        os.sched_setaffinity(0, cores)
+    # The container's cores can change; a worker on other cores is better than none.
+    with contextlib.suppress(OSError):
+        if cores:
+            os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
-        if cores:
-            os.sched_setaffinity(0, before)
+        with contextlib.suppress(OSError):
+            if cores:
+                os.sched_setaffinity(0, before)
 
 
 class Link:

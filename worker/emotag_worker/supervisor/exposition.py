@@ -88,7 +88,8 @@ async def fetch(port: int, path: str, *, accept: str = "*/*") -> Reply | None:
                 body = await reader.readexactly(int(headers["content-length"]))
             finally:
                 writer.transport.abort()
-    except (TimeoutError, OSError, asyncio.IncompleteReadError):
+    # Between a worker's end and its notice, another program may have its port.
+    except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, LookupError, ValueError):
         return None
     return Reply(status, headers["content-type"], body)
 

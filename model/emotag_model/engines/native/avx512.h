@@ -30,7 +30,7 @@ INLINE Floats times_power(Floats x, Floats n) {
     return _mm512_mul_ps(x, _mm512_castsi512_ps(exponent));
 }
 
-/* Store the floats, rounded to even, plus *zero*, within [0, 255]. */
+/* Store the floats, rounded to the nearest integer (ties to even), plus *zero*, within [0, 255]. */
 INLINE void store_activations(Activation *p, Floats x, int zero) {
     __m512i rounded = _mm512_add_epi32(_mm512_cvtps_epi32(x), _mm512_set1_epi32(zero));
     rounded = _mm512_max_epi32(rounded, _mm512_setzero_si512());
@@ -62,7 +62,8 @@ static __attribute__((noinline)) void multiply_tile(const Activation *a, size_t 
             __builtin_memcpy(&four, a + row * stride + input, sizeof four);
             __m512i broadcast = _mm512_set1_epi32(four);
 #pragma GCC unroll 4
-            for (int part = 0; part < 4; part++) sum[row][part] = _mm512_dpbusd_epi32(sum[row][part], broadcast, b[part]);
+            for (int part = 0; part < 4; part++)
+                sum[row][part] = _mm512_dpbusd_epi32(sum[row][part], broadcast, b[part]);
         }
     }
 #pragma GCC unroll 6

@@ -109,7 +109,7 @@ class NativeEngine:
         if failed:
             raise ValueError("a token id or a text's length is out of the model's range")
         with self._counting:
-            self.computed_tokens += len(ids_T)
+            self.computed_tokens += -(-len(ids_T) // library.ROWS) * library.ROWS
 
     def recover(self) -> None:
         """See `Engine.recover`; there is nothing to release."""

@@ -1,14 +1,17 @@
 /* The forward pass in 8-bit integers, for one batch of texts, on one thread.
  *
- * This file is compiled once for each path: the same order of operations, with other instructions. Integers are exact;
- * every float operation is one of IEEE 754 (no library function, no contraction by the compiler), and every sum has
- * LANES partial sums. So each path gives the same bits, for a text alone as in any batch.
+ * This file is compiled once for each path: the same order of operations, with other instructions. Integers are exact.
+ * Each float operation is rounded as IEEE 754 defines it: no approximating library function, and the compiler fuses
+ * nothing (-ffp-contract=off). A sum within a row has LANES partial sums; all other sums of floats add one term after
+ * the other, one output per lane. So each path gives the same bits, for a text alone and in any batch.
  *
- * The order of a layer (DistilBERT): attention, residual, norm; two linear layers with GELU, residual, norm. Between two
- * products, TILE tokens at a time stay in the second-level cache. Attention reads each text where it lies in the row of
- * all tokens: there is no rectangle and no padding, except to a multiple of ROWS at the end of the batch.
+ * The order of a layer (DistilBERT): attention, residual, norm; two linear layers with GELU, residual, norm. Between
+ * two products, TILE tokens at a time stay in the second-level cache. Attention reads each text where it lies in the row
+ * of all tokens: there is no rectangle and no padding, except to a multiple of ROWS at the end of the batch.
  */
 #include "forward.h"
+
+#include <math.h>
 
 #if defined(__AVX512VNNI__)
 #include "avx512.h"
@@ -23,7 +26,7 @@ static const float LEAST_OF_GELU = -0.17f; /* as in `int8.py` */
 static const float NORM_EPSILON = 1e-12f;  /* as in `config.py` */
 static const float NEVER = -1e30f;
 
-/* Working memory of a batch. Rows of the filling are computed like tokens and used by nobody. */
+/* Working memory of a batch. Filling rows are computed like tokens, and their results are ignored. */
 typedef struct {
     float *hidden_TC, *projected_T3C, *context_LC, *inner_TileM, *keys_DL, *scores_4L, *steps_T, *context_steps_T;
     Activation *hidden_q_TC, *context_q_TC, *inner_q_TileM;
@@ -43,7 +46,7 @@ static size_t lay_out(const Model *m, size_t tokens, uint8_t *at, Workspace *w) 
     (array = (type *)(at ? at + used : NULL), used = round_up(used + sizeof(type) * (count), 64))
     PLACE(w->hidden_TC, float, rows * m->dim);
     PLACE(w->projected_T3C, float, rows * projected);
-    PLACE(w->context_LC, float, longest * m->dim);
+    PLACE(w->context_LC, float, longest * m->dim > (size_t)m->channels ? longest * m->dim : (size_t)m->channels);
     PLACE(w->inner_TileM, float, TILE * inner);
     PLACE(w->keys_DL, float, longest * (m->dim / m->heads));
     PLACE(w->scores_4L, float, 4 * longest);
@@ -58,10 +61,10 @@ static size_t lay_out(const Model *m, size_t tokens, uint8_t *at, Workspace *w) 
 
 /* ---- Element by element ------------------------------------------------------------------------------------------ */
 
-/* Return e to the power of x, for x from -87 to 0, within 1e-7 of it relatively. */
+/* Return e to the power of x, for x from -87 to 0, with a relative error below 1e-7. */
 INLINE Floats exponential(Floats x) {
     const Floats n = round_even(multiply(x, all(1.44269504f)));
-    const Floats r = multiply_add(n, all(-1.90821493e-10f), multiply_add(n, all(-0.693147182f), x)); /* ln 2 in two parts */
+    const Floats r = multiply_add(n, all(-1.90821493e-10f), multiply_add(n, all(-0.693147182f), x)); /* n ln 2 */
     Floats p = all(1.0f / 720);
     p = multiply_add(p, r, all(1.0f / 120));
     p = multiply_add(p, r, all(1.0f / 24));
@@ -72,7 +75,8 @@ INLINE Floats exponential(Floats x) {
     return times_power(p, n);
 }
 
-/* Return x / 2 (1 + erf(x / sqrt 2)) within 4e-5. The error function is an odd polynomial fitted to [-4, 4]. */
+/* Return x * (1 + erf(x / sqrt(2))) / 2. The error function is an odd polynomial fitted to [-4, 4]: the error is at most
+ * 4e-5 there, and 4e-5 * |x| outside. */
 INLINE Floats gelu(Floats x) {
     const Floats t = larger(smaller(x, all(4.0f)), all(-4.0f)), u = multiply(t, t);
     Floats p = all(-2.6025805954785e-09f);
@@ -87,12 +91,16 @@ INLINE Floats gelu(Floats x) {
     return multiply_add(half, multiply(p, t), half);
 }
 
-/* Store a row of floats as integers from -127 to 127; return their step. */
+/* Store a row of floats as integers from -127 to 127; return their step, NaN if a float is not finite. */
 static float quantize(const float *x, int32_t size, float largest, Activation *q) {
     largest = largest > TINY ? largest : TINY;
+    Floats nothing = all(0.0f); /* stays zero, unless a float is infinite or NaN */
     const Floats inverse = all(127.0f / largest);
-    for (int32_t i = 0; i < size; i += LANES) store_activations(q + i, multiply(load(x + i), inverse), ZERO);
-    return largest / 127.0f;
+    for (int32_t i = 0; i < size; i += LANES) {
+        nothing = multiply_add(load(x + i), all(0.0f), nothing);
+        store_activations(q + i, multiply(load(x + i), inverse), ZERO);
+    }
+    return largest / 127.0f + sum_lanes(nothing);
 }
 
 static float quantize_signed(const float *x, int32_t size, Activation *q) {
@@ -101,16 +109,19 @@ static float quantize_signed(const float *x, int32_t size, Activation *q) {
     return quantize(x, size, largest_lane(largest), q);
 }
 
-/* Store a row of outputs of GELU as integers from 0 to 255 over their least value; return their step. */
+/* Subtract LEAST_OF_GELU from a row of GELU outputs, and store it as integers from 0 to 255; return their step. */
 static float quantize_gelu(const float *x, int32_t size, Activation *q) {
     Floats lanes = all(LEAST_OF_GELU);
     for (int32_t i = 0; i < size; i += LANES) lanes = larger(lanes, load(x + i));
     float largest = largest_lane(lanes) - LEAST_OF_GELU;
     largest = largest > TINY ? largest : TINY;
+    Floats nothing = all(0.0f); /* as in `quantize` */
     const Floats inverse = all(255.0f / largest), least = all(LEAST_OF_GELU);
-    for (int32_t i = 0; i < size; i += LANES)
+    for (int32_t i = 0; i < size; i += LANES) {
+        nothing = multiply_add(load(x + i), all(0.0f), nothing);
         store_activations(q + i, larger(multiply(subtract(load(x + i), least), inverse), all(0.0f)), 0);
-    return largest / 255.0f;
+    }
+    return largest / 255.0f + sum_lanes(nothing);
 }
 
 /* Normalize a row in place, and store it as integers; return their step. */
@@ -136,7 +147,7 @@ static float normalize(float *x, int32_t size, Norm norm, Activation *q) {
 
 typedef enum { PLAIN, RESIDUAL, GELU } Finish;
 
-/* Store ROWS rows of a panel: integers to floats, with scales and bias, and what follows the product. */
+/* Convert the sums of ROWS tokens to floats, apply steps, bias and *finish*, and store them in y. */
 INLINE void finish_tile(const int32_t *c, const Linear *l, int32_t output, const float *steps, float *y, size_t stride,
                         Finish finish) {
     for (int row = 0; row < ROWS; row++, y += stride)
@@ -150,7 +161,7 @@ INLINE void finish_tile(const int32_t *c, const Linear *l, int32_t output, const
         }
 }
 
-/* y = x w + bias for *rows* rows, a multiple of ROWS; a panel of weights serves all of them while it is in the cache. */
+/* y = x w + bias for *rows* rows, a multiple of ROWS. A panel of weights serves all of them while it is cached. */
 INLINE void linear(const Linear *l, const Activation *x, const float *steps, size_t rows, float *y, size_t stride,
                    Finish finish) {
     int32_t c[ROWS * PANEL] __attribute__((aligned(64)));
@@ -175,7 +186,8 @@ static void expand(const Linear *l, const Activation *x, const float *steps, siz
 
 /* ---- Attention --------------------------------------------------------------------------------------------------- */
 
-/* Softmax of *length* scores in place, times *scale* before; return the inverse of the sum. Filling becomes zero. */
+/* Replace *length* scores by exp(scale * score - maximum), and the filling by zeros. Return 1 / sum: the caller
+ * multiplies by it, which completes the softmax. */
 static float soften(float *scores, int32_t length, int32_t padded, float scale) {
     for (int32_t j = length; j < padded; j++) scores[j] = NEVER;
     Floats largest = all(NEVER), sum = all(0.0f);
@@ -241,10 +253,12 @@ static void attend(const Model *m, const Workspace *w, const int32_t *lengths, i
         const float *projected = w->projected_T3C + token * stride;
         for (int32_t head = 0; head < m->heads; head++) {
             const float *q = projected + head * size;
-            attend_head(q, q + m->dim, q + 2 * m->dim, stride, lengths[text], size, w, w->context_LC + head * size, m->dim);
+            attend_head(q, q + m->dim, q + 2 * m->dim, stride, lengths[text], size, w, w->context_LC + head * size,
+                        m->dim);
         }
         for (int32_t i = 0; i < lengths[text]; i++, token++)
-            w->context_steps_T[token] = quantize_signed(w->context_LC + i * m->dim, m->dim, w->context_q_TC + token * m->dim);
+            w->context_steps_T[token] =
+                quantize_signed(w->context_LC + i * m->dim, m->dim, w->context_q_TC + token * m->dim);
     }
     for (; token < rows; token++) { /* the filling */
         __builtin_memset(w->context_q_TC + token * m->dim, 0, sizeof(Activation) * m->dim);
@@ -254,7 +268,8 @@ static void attend(const Model *m, const Workspace *w, const int32_t *lengths, i
 
 /* ---- The model --------------------------------------------------------------------------------------------------- */
 
-static void embed(const Model *m, const int32_t *ids, const int32_t *lengths, int32_t texts, size_t rows, Workspace *w) {
+static void embed(const Model *m, const int32_t *ids, const int32_t *lengths, int32_t texts, size_t rows,
+                  Workspace *w) {
     const size_t C = m->dim;
     size_t token = 0;
     for (int32_t text = 0; text < texts; text++)
@@ -294,12 +309,20 @@ static void finish_layer(const Model *m, const Layer *layer, size_t rows, Worksp
     }
 }
 
+/* Return 1 if every number is finite. Maxima and integers would hide the others. */
+static int is_finite(const float *x, size_t size) {
+    Floats sum = all(0.0f);
+    for (size_t i = 0; i < size; i += LANES) sum = multiply_add(load(x + i), all(0.0f), sum);
+    return sum_lanes(sum) == 0.0f;
+}
+
 /* The probability of each label: convolution over the tokens of a text, largest value of each channel, classifier. */
 static void classify(const Model *m, const Workspace *w, size_t token, int32_t length, float *probabilities) {
     const int32_t F = m->channels, reach = m->kernel / 2;
     const size_t stride = m->convolution.outputs;
     const float *parts = w->projected_T3C + token * stride;
     float *pooled = w->context_LC;
+    const int finite = is_finite(w->hidden_TC + token * m->dim, (size_t)length * m->dim);
     for (int32_t f = 0; f < F; f += LANES) {
         Floats largest = all(0.0f); /* what ReLU leaves of smaller values */
         for (int32_t i = 0; i < length; i++) {
@@ -320,6 +343,7 @@ static void classify(const Model *m, const Workspace *w, size_t token, int32_t l
         float lanes[LANES];
         store(lanes, exponential(all(size < 87.0f ? -size : -87.0f)));
         probabilities[label] = (logit < 0 ? lanes[0] : 1.0f) / (1.0f + lanes[0]);
+        if (!(size < INFINITY) || !finite) probabilities[label] = NAN;
     }
 }
 

@@ -9,13 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A linear layer in 8-bit integers: y = (x q) * step_of_the_row * step_of_the_output + bias. */
+/* A linear layer in 8-bit integers: y = (sum of x * weights - zeros) * step of the token * step of the output + bias */
 typedef struct {
     int32_t inputs, outputs; /* multiples of GROUP, and of the path's `panel` */
     const int8_t *weights;   /* [outputs / panel][inputs / GROUP][panel][GROUP] */
     const float *steps;      /* [outputs] */
     const float *bias;       /* [outputs] */
-    const int32_t *zeros;    /* [outputs] what a row of zeros gives: the sum of the weights times the integer for zero */
+    const int32_t *zeros;    /* [outputs] the part of the sum that comes from ZERO; 0 after GELU */
 } Linear;
 
 typedef struct {
@@ -49,8 +49,8 @@ typedef struct {
                     float *probabilities, uint8_t *workspace);
 } Path;
 
-/* An integer from 0 to 255. For inputs around zero, -127 to 127, it has ZERO added: processors multiply a number without a
- * sign by one with a sign. */
+/* An unsigned 8-bit integer, because the instructions multiply unsigned by signed. Signed inputs (-127 to 127) are
+ * stored with ZERO added. */
 typedef uint8_t Activation;
 
 enum {
@@ -58,7 +58,7 @@ enum {
     GROUP = 4, /* inputs that an instruction multiplies and adds for each output */
     ROWS = 6,  /* tokens that one micro-kernel multiplies at a time */
     TILE = 48, /* tokens between two products: their rows stay in the second-level cache */
-    LANES = 16 /* every sum over floats has this many partial sums, whatever the width of a register */
+    LANES = 16 /* floats that are computed at a time, whatever the width of a register */
 };
 
 static inline size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }

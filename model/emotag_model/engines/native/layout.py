@@ -90,6 +90,8 @@ class _Arranger:
         """
         integers_OI, step_O1 = quantize_weights(weight_OI)
         step_O, sums_O = step_O1[:, 0], integers_OI.sum(axis=1, dtype=np.int32)
+        if not (np.isfinite(step_O).all() and np.isfinite(bias_O).all()):
+            raise ValueError("a weight is infinite or not a number")
         if least is None:
             zeros_O = ZERO * sums_O
         else:
@@ -110,7 +112,7 @@ class _Arranger:
         )
 
     def keep(self, values: npt.NDArray[Any], dtype: npt.DTypeLike) -> int:
-        """Return the address of a copy in the library's type, which lives as long as this layout."""
+        """Return the address of the values in the library's type; they live as long as this layout."""
         kept = np.ascontiguousarray(values, dtype)
         self.kept.append(kept)
         return int(kept.ctypes.data)

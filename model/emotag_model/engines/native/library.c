@@ -7,25 +7,43 @@
 #include <cpuid.h>
 extern const Path emotag_avx512, emotag_avxvnni, emotag_avx2;
 
+/* Older compilers do not know this name. */
+static int has_f16c(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && c >> 29 & 1;
+}
+
+#ifdef HAVE_avxvnni
 static int has_avxvnni(void) {
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
 }
 #endif
+#endif
 extern const Path emotag_portable;
+
+/* The sources that were compiled. Python compares them with those that it would call. */
+const char *emotag_sources(void) { return EMOTAG_SOURCES; }
 
 enum { OUT_OF_RANGE = -1, TOO_LITTLE_MEMORY = -2 };
 
-/* Return the paths that this processor can run, the fastest first, at most *most* of them; their number. */
+/* Write pointers to the paths that this processor can run into *found*, the fastest first, at most *most*. Return their
+ * number. */
 int32_t emotag_paths(const Path **found, int32_t most) {
     int32_t count = 0;
 #define OFFER(path, possible) if (count < most && (possible)) found[count++] = &(path)
 #if defined(__x86_64__)
-    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+#ifdef HAVE_avx512
     OFFER(emotag_avx512, avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"));
+#endif
+#ifdef HAVE_avxvnni
     OFFER(emotag_avxvnni, avx2 && has_avxvnni());
+#endif
+#ifdef HAVE_avx2
     OFFER(emotag_avx2, avx2);
+#endif
 #endif
     OFFER(emotag_portable, 1);
     return count;

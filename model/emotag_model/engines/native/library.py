@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ PATH_VARIABLE = "EMOTAG_NATIVE_PATH"
 
 MOST_PATHS = 8
 
-LANES, PANEL, GROUP, ZERO = 16, 64, 4, 128
+LANES, PANEL, GROUP, ZERO, ROWS = 16, 64, 4, 128, 6
 """As in `forward.h`, and `avx512.h` for the panel: floats computed at a time, outputs of the largest panel, inputs
-multiplied at a time, and the integer that stands for 0."""
+multiplied at a time, the integer that stands for 0, and tokens multiplied at a time."""
 
 MULTIPLES = {"dim": PANEL, "hidden_dim": PANEL, "channels": LANES, "dim / n_heads": LANES}
 """What the sizes of a model have to be multiples of: rows between two products have no filling."""
@@ -92,9 +93,11 @@ def load(file: Path = FILE) -> Any:
     """Return the library with the types of its functions.
 
     Raises:
-        OSError: the file is missing, or is for another processor or system.
+        OSError: the file is missing, is for another processor or system, or was compiled from other sources.
     """
     library = ctypes.CDLL(str(file))  # ctypes releases the interpreter's lock during each call
+    if _read_sources(library) != _hash_sources():
+        raise OSError(f"{file} was compiled from other sources: install emotag again")
     pointer, number, size = ctypes.c_void_p, ctypes.c_int32, ctypes.c_size_t
     path, model = ctypes.POINTER(PathStruct), ctypes.POINTER(ModelStruct)
     declare: Callable[..., None] = functools.partial(_declare, library)
@@ -105,6 +108,22 @@ def load(file: Path = FILE) -> Any:
     texts = (pointer, size, pointer, number)
     declare("emotag_wordpiece", number, pointer, *texts, number, number, pointer, size, pointer)
     return library
+
+
+def _read_sources(library: ctypes.CDLL) -> str:
+    """Return the hash of the sources that were compiled; empty if the library is too old to have one."""
+    if not hasattr(library, "emotag_sources"):
+        return ""
+    library.emotag_sources.restype = ctypes.c_char_p
+    return str(library.emotag_sources().decode())
+
+
+def _hash_sources() -> str:
+    """Return the hash of the C files in this folder, as `hatch_build.py` computes it."""
+    digest = hashlib.sha256()
+    for file in sorted([*FILE.parent.glob("*.c"), *FILE.parent.glob("*.h")]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _declare(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> None:

@@ -27,7 +27,7 @@ INLINE Floats round_even(Floats a) { EACH(rintf(a.lane[i])); }
 INLINE Floats times_power(Floats x, Floats n) { EACH(ldexpf(x.lane[i], (int)n.lane[i])); }
 INLINE Floats from_integers(const int32_t *p, const int32_t *zeros) { EACH((float)(p[i] - zeros[i])); }
 
-/* Return sixteen numbers of 5 bits of exponent and 10 of fraction. Weights are finite. */
+/* Convert sixteen float16 numbers. Infinity and NaN are not among them: weights are finite. */
 INLINE Floats from_half(const uint16_t *p) {
     Floats result;
     for (int i = 0; i < LANES; i++) {

@@ -1,4 +1,4 @@
-/* WordPiece: from texts to token ids, to the same ids as Python's `tokenizers`.
+/* WordPiece: turn texts into the same token ids as Python's `tokenizers`.
  *
  * A text is read once, character by character. A table says for each character if it is a part of the word before it, a
  * word by itself, or a space. Each complete word is split into the longest pieces that the vocabulary has.
@@ -10,7 +10,7 @@
 enum { OUT_OF_RANGE = -1, READ_BY_PYTHON = -1 };
 
 typedef struct {
-    int32_t length, characters; /* bytes that are used, and the word's characters, which can be more than fit */
+    int32_t length, characters; /* bytes in use; characters of the whole word, even if they do not all fit */
     uint8_t bytes[WORD_BYTES];
 } Word;
 
@@ -20,7 +20,8 @@ typedef struct {
     int32_t used, most, truncated;
 } Row;
 
-/* FNV-1a, which extends the hash of a prefix by one byte. */
+/* FNV-1a, which extends the hash of a prefix by one byte. Inner pieces begin with another value, so `ing` and `##ing`
+ * have different hashes. */
 static uint32_t begin_hash(int inside) { return inside ? 0x9e3779b9u : 0x811c9dc5u; }
 static uint32_t extend_hash(uint32_t hash, uint8_t byte) { return (hash ^ byte) * 0x01000193u; }
 
@@ -29,7 +30,8 @@ static uint32_t place(const Vocabulary *vocabulary, uint32_t hash) {
     return (hash ^ hash >> 15) & (vocabulary->places - 1);
 }
 
-/* Fill the empty hash table with the pieces. *ends* is where each one ends; *prefix* is how an inner piece begins.
+/* Fill the empty hash table with the pieces. *ends*: the end of each piece in `pieces`. *prefix*: the
+ * mark of an inner piece, ##.
  *
  * Returns 0, or a negative number if the table is too small or a piece is out of range.
  */
@@ -71,8 +73,8 @@ static const Slot *find_piece(const Vocabulary *vocabulary, uint32_t hash, const
 
 /* Split a word into the longest pieces from its beginning, and return their number.
  *
- * A word is one unknown token if it is too long, or if no piece fits somewhere. A piece never ends within a character,
- * because the vocabulary is UTF-8 too.
+ * A word is one unknown token if it is too long, or if no piece fits at some position. A piece never ends within a
+ * character, because the vocabulary is UTF-8 too.
  */
 static int32_t split_word(const Vocabulary *vocabulary, const Word *word, int32_t *ids) {
     int32_t count = 0, start = 0;
@@ -141,7 +143,7 @@ static int is_added(const Vocabulary *vocabulary, const uint8_t *at, const uint8
 
 /* Return the number of tokens of one text, or READ_BY_PYTHON.
  *
- * Characters after the cut do not change the tokens before it, so nothing reads them.
+ * Reading stops when the window is full, because later characters do not change earlier tokens.
  */
 static int32_t read_text(const Vocabulary *vocabulary, const uint8_t *at, const uint8_t *end, Row *row) {
     static const Character unsupported = {0};

@@ -1,6 +1,7 @@
 """The engine around the library: batches, threads and errors."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,7 +54,21 @@ def test_calls_at_the_same_time_do_not_mix(engine: NativeEngine) -> None:
             assert np.array_equal(expected[number % 7 :: 7], found)
 
 
-def test_it_counts_the_tokens_that_it_has_computed(shipped: Artifact) -> None:
+def test_it_counts_the_tokens_that_it_has_computed_with_the_filling(
+    shipped: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "count_usable_cores", lambda: 1)
     made = NativeEngine(shipped)
-    made.probabilities([[101, 102], [101, 2000, 102]])
-    assert 5 == made.computed_tokens
+    made.probabilities([[101, 102], [101, 2000, 102], [101, 102]])
+    assert 12 == made.computed_tokens
+
+
+def test_a_text_whose_numbers_overflow_has_no_probabilities_and_its_neighbors_have_theirs(shipped: Artifact) -> None:
+    """Otherwise a broken model would publish labels; the tagger notices what is not finite."""
+    name, word = "encoder.embeddings.word_embeddings.weight", 2000
+    broken = shipped.weights[name].copy()
+    broken[word] = np.inf
+    made = NativeEngine(replace(shipped, weights={**shipped.weights, name: broken}))
+    found = made.probabilities([[101, 3000, 102], [101, word, 102], [101, 3000, 102]])
+    assert [True, False, True] == np.isfinite(found).all(axis=1).tolist()
+    assert np.array_equal(found[0], found[2])
