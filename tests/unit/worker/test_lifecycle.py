@@ -152,6 +152,15 @@ def test_a_held_worker_is_alive_and_started_and_not_ready(started: bool, lifecyc
     assert {"startupz": True, "readyz": False, "livez": True} == probes(lifecycle)
 
 
+def test_a_held_worker_counts_as_started_for_its_supervisor(lifecycle: Lifecycle) -> None:
+    """Otherwise the other processes would never start, and the startup probe would end the pod."""
+    events: list[str] = []
+    lifecycle.on_started = lambda: events.append("started")
+    lifecycle.stop.set()  # the signal that ends the wait
+    lifecycle.hold()
+    assert ["started"] == events
+
+
 def test_a_round_that_takes_too_long_is_not_alive_until_the_next_one_ends(lifecycle: Lifecycle, clock: Clock) -> None:
     lifecycle.mark_started(is_ready=lambda: True, stuck_s=145)
     clock.now_s += 144

@@ -1,6 +1,7 @@
 """`emotag run`: its exit codes, its last line in the log, and the order of its start."""
 
 import json
+import os
 import socket
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from emotag_worker.cli.app import describe_error
 from emotag_worker.errors import BrokerUnavailable, TooManyDeadLetters, TopicMissing
 from emotag_worker.lifecycle import Lifecycle
 from emotag_worker.observability import logs
+from emotag_worker.settings import Settings
 from emotag_worker.supervisor.child import Child, Link
 from emotag_worker.supervisor.supervisor import Supervisor
 
@@ -102,6 +104,19 @@ def test_a_worker_that_holds_waits_for_a_signal_only_after_a_mistake(
     assert code == ended.value.code
     expected = ["worker_held", "waited"] if held else []
     assert ["admin_server_started", *expected, "worker_stopped"] == [event["event"] for event in events]
+
+
+def test_several_processes_need_a_file_of_settings_that_each_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first process would empty a pipe, and the others would run with the defaults."""
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(run_, "load_settings", lambda *_, **__: Settings(processes=2))
+    monkeypatch.setattr(sys, "argv", ["emotag", "run", "--config", str(tmp_path / "pipe")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert 2 == ended.value.code
+    assert "pipe is not a file: each of the 2 processes has to read it" in capsys.readouterr().err
 
 
 def test_a_bug_keeps_its_traceback(events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
