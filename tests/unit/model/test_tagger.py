@@ -100,11 +100,11 @@ class Poisoned(EmotionTagger):
 
 def test_a_text_that_fails_the_device_harms_no_other() -> None:
     """The batch is halved down to it."""
-    tagger = Poisoned.load(on="cpu", precision="fp32")
+    tagger = Poisoned.load(on="cpu", engine="openvino", precision="fp32")
     texts = [*TEXTS[:9], "a zebra", *TEXTS[9:20], "zebra again"]
     found, errors = tagger.probabilities_or_errors(tagger.tokenize(texts))
     assert {9, 21} == set(errors)
-    expected = EmotionTagger.load(on="cpu", precision="fp32").tag(texts)
+    expected = EmotionTagger.load(on="cpu", engine="openvino", precision="fp32").tag(texts)
     for row, tagging in enumerate(expected):
         if row not in errors:
             assert list(tagging.scores.values()) == found[row].tolist()
