@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from .intervals import Interval, bootstrap_median
-from .results import Row
+from .results import PerformanceGoal, Row
 
 PAUSE_S = 0.3
 """Pause between two competitors: threads of the previous one may spin for a fifth of a second after its work."""
@@ -60,6 +60,20 @@ class Measurements:
     def interval(self, name: str, to: str) -> Interval | None:
         """Return the bootstrap interval of `ratio`; None after too few rounds."""
         return bootstrap_median(self.ratios(name, to))
+
+    def compare(self, goal: str, name: str, to: str, *, least: float, wanted: float, why: str) -> PerformanceGoal:
+        """Return the goal of that name for *name*'s ratio to *to*, with the ratio's interval."""
+        interval = self.interval(name, to)
+        return PerformanceGoal(
+            goal,
+            self.ratio(name, to),
+            least,
+            wanted,
+            higher_is_better=True,
+            why=why,
+            low=interval.low if interval else None,
+            high=interval.high if interval else None,
+        )
 
     def ratios(self, name: str, to: str) -> list[float]:
         """Return *name*'s ratio to *to* in each round that has both."""

@@ -63,17 +63,7 @@ def library_goal(contest: Contest, name: str, instructions: Sequence[str] = ()) 
     if not best:
         return PerformanceGoal(name, None, least, goal, higher_is_better=True, why=why)
     own = contest.find_own(next(each for each in contest.competitors if each.name == best))
-    interval = contest.rates.interval(own, best)
-    return PerformanceGoal(
-        name,
-        contest.rates.ratio(own, best),
-        least,
-        goal,
-        higher_is_better=True,
-        why=why,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-    )
+    return contest.rates.compare(name, own, best, least=least, wanted=goal, why=why)
 
 
 def share_goal(times: Measurements | None) -> PerformanceGoal:
@@ -82,14 +72,4 @@ def share_goal(times: Measurements | None) -> PerformanceGoal:
         why = "matrix multiplication in its precision could not be measured"
         return PerformanceGoal(SHARE, None, 0.65, 0.80, higher_is_better=True, why=why)
     why = f"by kind of operation, each at its own rate, it is {times.ratio(BY_KIND, OWN):.2f}"
-    interval = times.interval(ROOFLINE, OWN)
-    return PerformanceGoal(
-        SHARE,
-        times.ratio(ROOFLINE, OWN),
-        0.65,
-        0.80,
-        higher_is_better=True,
-        why=why,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-    )
+    return times.compare(SHARE, ROOFLINE, OWN, least=0.65, wanted=0.80, why=why)

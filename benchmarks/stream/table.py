@@ -101,14 +101,4 @@ def _compare(
 ) -> PerformanceGoal:
     if not {mine, other} <= set(values.names()):
         return PerformanceGoal(name, None, least, goal, higher_is_better=True, why="it did not run")
-    interval = values.interval(mine, other)
-    return PerformanceGoal(
-        name,
-        values.ratio(mine, other),
-        least,
-        goal,
-        higher_is_better=True,
-        why=why,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-    )
+    return values.compare(name, mine, other, least=least, wanted=goal, why=why)

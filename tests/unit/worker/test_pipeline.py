@@ -324,8 +324,8 @@ def test_partitions_that_are_lost_while_the_device_is_slow_take_their_batch_with
     assert [] == sink.written
 
 
-def test_another_form_of_cache_entries_has_keys_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise two versions at the same time would find each other's entries corrupt, and overwrite them."""
+def test_other_entries_engines_and_precisions_have_other_cache_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two versions would find each other's entries corrupt; a cached answer must have the bits of a computed one."""
     asked: list[str] = []
 
     def lookup(_: NoCache, keys: Sequence[str]) -> dict[str, Entry]:
@@ -333,12 +333,14 @@ def test_another_form_of_cache_entries_has_keys_of_its_own(monkeypatch: pytest.M
         return {}
 
     monkeypatch.setattr(NoCache, "lookup", lookup)
-    for version in (1, 2):
+    for version, engine, precision in ("1xf", "2xf", "1nf", "1ni"):
         monkeypatch.setattr("emotag_worker.pipeline.VERSION", version)
+        monkeypatch.setattr(OneLabel, "engine", engine)
+        monkeypatch.setattr(OneLabel, "precision", precision)
         pipeline, _ = build(ScriptedSink(), message(0, 1), Turn())
         advance(pipeline, 2)
         pipeline.finish()
-    assert 2 == len(set(asked)) == len(asked)
+    assert 4 == len(set(asked)) == len(asked)
 
 
 def test_the_error_of_a_bad_record_does_not_keep_its_batch_in_memory() -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from emotag_model.config import ModelConfig
 from emotag_model.engines.int8 import LEAST_OF_GELU, quantize_weights
+from emotag_model.errors import DeviceUnknown
 from emotag_model.weights import Array, read_embeddings
 
 from . import library
@@ -88,10 +89,10 @@ class _Arranger:
         Args:
             least: the least value of the inputs, which stands for the integer 0; None: inputs are around zero.
         """
+        if not (np.isfinite(weight_OI).all() and np.isfinite(bias_O).all()):
+            raise DeviceUnknown("engine native cannot run this model: one of its weights is infinite or not a number")
         integers_OI, step_O1 = quantize_weights(weight_OI)
         step_O, sums_O = step_O1[:, 0], integers_OI.sum(axis=1, dtype=np.int32)
-        if not (np.isfinite(step_O).all() and np.isfinite(bias_O).all()):
-            raise ValueError("a weight is infinite or not a number")
         if least is None:
             zeros_O = ZERO * sums_O
         else:

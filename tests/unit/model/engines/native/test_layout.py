@@ -4,11 +4,13 @@ import ctypes
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from emotag_model.artifact import Artifact
 from emotag_model.engines.int8 import quantize_weights
 from emotag_model.engines.native import library
 from emotag_model.engines.native.layout import Layout
+from emotag_model.errors import DeviceUnknown
 
 
 def test_weights_lie_in_panels_of_outputs_and_groups_of_inputs(shipped: Artifact) -> None:
@@ -23,6 +25,12 @@ def test_weights_lie_in_panels_of_outputs_and_groups_of_inputs(shipped: Artifact
     panel, output, group, place = 2, 5, 7, 3
     at = ((panel * layer.inputs // library.GROUP + group) * 64 + output) * library.GROUP + place
     assert integers_OI[64 * panel + output, library.GROUP * group + place] == found[at]
+
+
+def test_a_weight_that_is_not_finite_is_refused_at_the_start(shipped: Artifact) -> None:
+    broken = {**shipped.weights, "conv.weight": np.full_like(shipped.weights["conv.weight"], np.inf)}
+    with pytest.raises(DeviceUnknown, match="one of its weights is infinite or not a number"):
+        Layout(shipped.config, broken, library.PathStruct(panel=16))
 
 
 def test_embeddings_that_float16_cannot_hold_are_kept_in_float32(shipped: Artifact) -> None:
