@@ -91,12 +91,12 @@ def derive_sentiment(emotions: Mapping[str, float]) -> Sentiment:
     Returns:
         `neutral` if no label belongs to a group; of equal groups the first of positive, negative, ambiguous, neutral.
     """
-    sums: dict[Sentiment, float] = dict.fromkeys(SENTIMENT, 0.0)
+    sums: dict[Sentiment, float] = {}
     for label, score in emotions.items():
-        if label in _SENTIMENT_OF:
-            sums[_SENTIMENT_OF[label]] += score
-    strongest = max(sums, key=sums.__getitem__)
-    return strongest if sums[strongest] > 0 else "neutral"
+        if (group := _SENTIMENT_OF.get(label)) is not None:
+            sums[group] = sums.get(group, 0.0) + score
+    largest = max(sums.values(), default=0.0)
+    return next((group for group in SENTIMENT if sums.get(group) == largest > 0), "neutral")
 
 
 def derive_ekman(emotions: Mapping[str, float]) -> list[Ekman]:
@@ -107,6 +107,6 @@ def derive_ekman(emotions: Mapping[str, float]) -> list[Ekman]:
     """
     sums: dict[Ekman, float] = {}
     for label, score in emotions.items():
-        if label in _EKMAN_OF:
-            sums[_EKMAN_OF[label]] = sums.get(_EKMAN_OF[label], 0.0) + score
+        if (group := _EKMAN_OF.get(label)) is not None:
+            sums[group] = sums.get(group, 0.0) + score
     return sorted(sums, key=lambda group: -sums[group])

@@ -33,6 +33,9 @@ MAX_STUB_KEY_BYTES = 1024
 """The largest key that a stub repeats: the key may be the reason why the brokers refuse the dead letter."""
 
 
+SCORE_UNITS = 10_000
+"""A score has four digits."""
+
 TombstoneAction = Literal["forward", "skip", "dead_letter"]
 """The handling of a record without a value: the values of `input.tombstones` without `auto`."""
 
@@ -79,24 +82,22 @@ class RecordEncoder:
 
     def encode_result(self, record: Record, decoded: Decoded, answer: TextResult, now: datetime) -> Outgoing:
         """Encode the result of *record*: its key, its producer's headers, and the emotions."""
-        value = b'{"id":%b,%b,"model":%b,"source":{"topic":%b,"partition":%d,"offset":%d,"timestamp":%b},%b}' % (
+        timestamp = None if record.timestamp_ms is None else format_timestamp(record.timestamp_ms)
+        value = b'{"id":%b,%b,"model":%b,"source":{%b,"offset":%d,"timestamp":%b},"tagged_at":"%b","metadata":%b}' % (
             to_json(decoded.id),
             _encode_emotions(answer.emotions, truncated=answer.truncated, cached=answer.cached)
             if answer.scores is None
             else _encode_text_result(answer),
             self._model_json,
-            to_json(record.topic),
-            record.partition,
+            _encode_partition(record.topic, record.partition),
             record.offset,
-            to_json(None if record.timestamp_ms is None else format_timestamp(record.timestamp_ms)),
+            b"null" if timestamp is None else b'"%b"' % timestamp.encode(),
+            format_rfc3339(now).encode(),
             # The metadata's bytes are copied, not parsed again: a consumer gets exactly what the producer wrote.
-            b'"tagged_at":"%b","metadata":%b' % (format_rfc3339(now).encode(), decoded.metadata_json or b"null"),
+            decoded.metadata_json or b"null",
         )
         place = f"/{record.topic}/{record.partition}/{record.offset}"
-        headers = [
-            *_copy_headers(record),
-            *build_cloudevents_headers(decoded.id, source=place, time=now),
-        ]
+        headers = [*_copy_headers(record), *build_cloudevents_headers(decoded.id, source=place, time=now)]
         timestamp_ms = record.timestamp_ms if self.input_timestamps else None
         partition = self.results.choose(record.partition)
         return Outgoing(self.output_topic, record.key, value, headers, timestamp_ms, partition)
@@ -177,18 +178,47 @@ def _encode_emotions(emotions: tuple[tuple[str, float], ...], *, truncated: bool
 
 
 def _encode_text_result(answer: TextResult) -> bytes:
-    """Return the fields of a result that depend on its text alone, as the inside of a JSON object."""
-    emotions = dict(answer.emotions)
-    return to_json(
-        {
-            "emotions": list_emotions(answer.emotions),
-            "sentiment": derive_sentiment(emotions),
-            "ekman": derive_ekman(emotions),
-            "scores": None if answer.scores is None else round_scores(answer.scores),
-            "truncated": answer.truncated,
-            "cached": answer.cached,
-        }
-    )[1:-1]
+    """Return the fields of a result that depend on its text alone, as the inside of a JSON object.
+
+    `to_json` of the whole object would take twice as long.
+    """
+    emotions = [
+        b'{"label":%b,"score":%b}' % (_encode_label(label), _encode_score(round(score * SCORE_UNITS)))
+        for label, score in answer.emotions
+    ]
+    return b'"emotions":[%b],%b,"scores":%b,"truncated":%b,"cached":%b' % (
+        b",".join(emotions),
+        # Most texts have one label, whose groups do not depend on its score.
+        _encode_groups_of(answer.emotions[0][0]) if len(emotions) == 1 else _encode_groups(answer.emotions),
+        b"null" if answer.scores is None else to_json(round_scores(answer.scores)),
+        b"true" if answer.truncated else b"false",
+        b"true" if answer.cached else b"false",
+    )
+
+
+@lru_cache(maxsize=SCORE_UNITS + 1)
+def _encode_score(units: int) -> bytes:
+    return repr(units / SCORE_UNITS).encode()
+
+
+def _encode_groups(emotions: Iterable[tuple[str, float]]) -> bytes:
+    scores = dict(emotions)
+    return b'"sentiment":%b,"ekman":%b' % (to_json(derive_sentiment(scores)), to_json(derive_ekman(scores)))
+
+
+@lru_cache(maxsize=1024)
+def _encode_groups_of(label: str) -> bytes:
+    return _encode_groups([(label, 1.0)])
+
+
+@lru_cache(maxsize=1024)
+def _encode_label(label: str) -> bytes:
+    return to_json(label)
+
+
+@lru_cache(maxsize=1024)
+def _encode_partition(topic: str, partition: int) -> bytes:
+    return b'"topic":%b,"partition":%d' % (to_json(topic), partition)
 
 
 def _round(score: float) -> float:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from pydantic_core import to_json
 
 from emotag_schemas.dead_letter import DeadLetterHeaders, StubHeaders
+from emotag_schemas.labels import derive_ekman, derive_sentiment
 from emotag_worker.errors import DeviceRejected, OutputRefused, Tombstone
 from emotag_worker.wire.decode import Decoded
 from emotag_worker.wire.encode import (
@@ -50,6 +52,21 @@ def test_a_header_that_describes_the_value_of_the_input_is_not_copied(name: str)
 def test_scores_have_four_digits() -> None:
     assert [{"label": "joy", "score": 0.1235}] == list_emotions([("joy", 0.123456)])
     assert {"joy": 0.1235, "fear": 0.0} == round_scores({"joy": 0.123456, "fear": 0.00001})
+
+
+@pytest.mark.parametrize("labels", [[], ["joy"], ["neutral"], ["own label"], ["fear", "joy", "love"], ["joy", "anger"]])
+def test_emotions_are_encoded_as_the_functions_for_dictionaries_say(labels: list[str]) -> None:
+    """The encoder builds these fields from prepared parts."""
+    for units in range(1, 65_536, 97):
+        emotions = tuple((label, units / 65_535 / (number + 1)) for number, label in enumerate(labels))
+        answer = TextResult(emotions, None, truncated=False, cached=False)
+        value = ENCODER.encode_result(RECORD, Decoded("text", "id"), answer, NOW).value or b""
+        expected = {
+            "emotions": list_emotions(emotions),
+            "sentiment": derive_sentiment(dict(emotions)),
+            "ekman": derive_ekman(dict(emotions)),
+        }
+        assert to_json(expected)[1:-1] in value
 
 
 @pytest.mark.parametrize("scores", [None, {"joy": 0.75, "fear": 0.12347}])
