@@ -18,7 +18,6 @@ MAX_CHARACTERS = 16_384
 """
 
 _SPACES = re.compile(r"[ \t\r\n]+")
-_UNEVEN = re.compile(r"[\t\r\n]|  ")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -46,7 +45,8 @@ def normalize(text: str) -> str:
     """
     if not text.isascii():
         text = _SURROGATES.sub("\ufffd", text)
-    if _UNEVEN.search(text):  # rare, so this search halves the time
+    # Few texts need the substitution, and these four searches take a tenth of the time of one by a pattern.
+    if "  " in text or "\n" in text or "\t" in text or "\r" in text:
         text = _SPACES.sub(" ", text)
     return text.strip(" ")
 
