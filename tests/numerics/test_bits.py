@@ -3,7 +3,6 @@
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +18,14 @@ from emotag_model.engines.protocol import Engine, is_possible, open_engine
 from emotag_model.tokens import Tokens
 from emotag_worker.local.demo_records import read_sample_texts
 
+from .regroupings import SIZES, Rows
+
 ROOT = Path(__file__).parents[2]
 Candidate = tuple[EngineName, PrecisionName]
 CANDIDATES: list[Candidate] = [
     *((engine, name) for name, row in PRECISIONS.items() for engine in row.engines),
     ("torch", "int8"),  # the imitation
 ]
-SIZES = (1, 2, 3, 5, 8, 13, 40)
-Rows = Sequence[Sequence[int]]
 Floats = npt.NDArray[np.float32]
 
 
