@@ -161,7 +161,7 @@ def create_topics(
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def goemotions() -> Path:
     """The folder of GoEmotions in `../shared`; tests are skipped if it is missing."""
     if not SHARED_DATA.is_dir():

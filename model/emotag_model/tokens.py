@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from .engines.native import library
 from .engines.native.wordpiece import WordPiece, WordPieceConfig
+from .spelling import Spelling
 
 MAX_CHARACTERS = 16_384
 """Characters of a text that are read, so that one huge text costs milliseconds and not seconds.
@@ -70,15 +71,30 @@ class Tokens:
         # Byte-level tokenizers have no unknown token. No text has an id of -1.
         unknown = getattr(tokenizer.model, "unk_token", None)
         self._unknown_id: int = -1 if unknown is None else self.id_of(unknown)
+        self._spelling = Spelling.of(tokenizer)
         self._wordpiece: WordPiece | None = None
         if library.is_compiled() and max_tokens >= 2 and (config := WordPieceConfig.of(tokenizer)):
             self._wordpiece = WordPiece(tokenizer, config, max_tokens=max_tokens, max_characters=MAX_CHARACTERS)
 
     def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Return the token ids of each text, in order. A text beyond the window keeps its first tokens and the last.
+        """Return the token ids of each text, in order, after its noisy spelling is corrected.
 
-        The library reads most texts, and the tokenizer the others, to the same result.
+        A text beyond the window keeps its first tokens and the last.
         """
+        found = self._read(texts)
+        if self._spelling is not None:
+            corrected = {}
+            # Most texts have nothing to correct, and their tokens show it.
+            for number in self._spelling.find_suspects([text.ids for text in found]):
+                normalized = normalize(texts[number])
+                if (spelled := self._spelling.correct(normalized)) != normalized:
+                    corrected[number] = spelled
+            for number, tokens in zip(corrected, self._read(list(corrected.values())), strict=True):
+                found[number] = tokens
+        return found
+
+    def _read(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return the token ids of each text. The library reads most texts, and the tokenizer the others, alike."""
         if self._wordpiece is None:
             return self._encode(texts)
         ids, counts, unknown, truncated = self._wordpiece(texts)

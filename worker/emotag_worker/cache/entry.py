@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 3
+VERSION = 4
 TRUNCATED = 1
 MAX_COUNT = 65_535
 """Largest token count that an entry can store; every model's window is far smaller."""

@@ -1,0 +1,201 @@
+"""Undo noisy spelling: `h4te`, `d e a d`, `sooooo`, `sh*t`, `htae`.
+
+WordPiece cuts such words into pieces that say little, so the model misses them. A word that the vocabulary has stays as
+it is. Any other word is replaced only if undoing one kind of noise gives a word of the vocabulary.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import chain, product
+from typing import Self
+
+import numpy as np
+from tokenizers import Tokenizer
+
+CONTINUATION = "##"
+"""The beginning of pieces that continue a word, as in every published WordPiece vocabulary."""
+
+SIGNS = "*@$!#%&"
+"""The signs that people write in place of letters."""
+
+RARE_SIGNS = "*@$"
+"""Those that are rare enough to look at each text with one."""
+
+LEET = str.maketrans("43105$7@!", "aeiosstai")
+
+MASKABLE = (
+    *("fuck", "fucking", "fucked", "fucker", "fuckers", "fucks", "motherfucker", "motherfucking", "shit", "shitty"),
+    *("shits", "bullshit", "bitch", "bitches", "bitching", "ass", "asses", "asshole", "assholes", "dumbass", "badass"),
+    *("damn", "damned", "goddamn", "dick", "dicks", "crap", "cunt", "cunts", "cock", "pussy", "bastard", "bastards"),
+    *("whore", "whores", "slut", "sluts", "hell", "piss", "pissed", "porn", "sex", "kill", "suicide", "rape", "die"),
+)
+"""Words that people mask, as in `f**k`. Of several that fit, the first counts."""
+
+CONTRACTIONS = {
+    short.replace("'", ""): short
+    for short in (
+        *("isn't", "aren't", "wasn't", "weren't", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't", "can't"),
+        *("couldn't", "won't", "wouldn't", "shouldn't", "mightn't", "mustn't", "needn't", "ain't", "i'm", "i've"),
+        *("you've", "we've", "they've", "could've", "would've", "should've", "you're", "they're", "it'll", "you'll"),
+        *(
+            "they'll",
+            "that'll",
+            "you'd",
+            "they'd",
+            "that's",
+            "what's",
+            "who's",
+            "where's",
+            "there's",
+            "here's",
+            "let's",
+        ),
+    )
+}
+"""Contractions by their spelling without the apostrophe."""
+
+LONGEST = 32
+"""Letters of the longest word that is looked at: noise in longer words is no spelling."""
+
+MOST_CHARACTERS = 2_048
+"""Characters of a text that are corrected: more than a model's window has, and few enough to take milliseconds."""
+
+SHORTEST = 3
+"""Letters of the shortest word that is looked at: most strings of two letters are words."""
+
+SHORTEST_SWAPPED = 4
+"""Letters of the shortest word in which letters are swapped back."""
+
+WORDS_KEPT = 16_384
+"""Words whose correction is kept: some MB."""
+
+MOST_RUNS = 4
+"""Runs of equal letters, of which each can be one letter or two: 16 candidates."""
+
+_WORD = re.compile(rf"[\w{re.escape(SIGNS)}]+")
+_RUN = re.compile(r"([a-z])\1*")
+_LONG_RUN = re.compile(r"([a-z])\1\1")
+_SPACED = re.compile(r"(?<!\S)[A-Za-z](?: [A-Za-z]){2,}(?!\S)")
+_EDGES = "!#%&_"
+"""Signs that are punctuation at the ends of a word."""
+
+
+class Spelling:
+    """Corrects words with the vocabulary of a WordPiece tokenizer.
+
+    Args:
+        vocabulary: the id of each piece. Of two candidates, the one with the smaller id counts: published vocabularies
+            are sorted by frequency.
+    """
+
+    def __init__(self, vocabulary: Mapping[str, int]) -> None:
+        # Unknown words repeat as all words do: most are names.
+        self._correct_word = lru_cache(maxsize=WORDS_KEPT)(self._correct_written)
+        self._words = {piece: number for piece, number in vocabulary.items() if piece.isalnum() and len(piece) > 1}
+        self._common = len(vocabulary) // 2
+        self._masked = [word for word in MASKABLE if word in self._words]
+        sizes = np.zeros(max(vocabulary.values(), default=0) + 1, np.int8)
+        self._is_piece_V, self._is_sign_V = np.zeros(len(sizes), np.bool_), np.zeros(len(sizes), np.bool_)
+        for piece, number in vocabulary.items():
+            self._is_piece_V[number] = piece.startswith(CONTINUATION) or piece in RARE_SIGNS
+            self._is_sign_V[number] = piece in SIGNS
+            sizes[number] = min(len(piece), SHORTEST) if piece.isalpha() else 0
+        self._is_letter_V, self._is_short_V = sizes == 1, (sizes > 0) & (sizes < SHORTEST)
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> Self | None:
+        """Return the corrector for a tokenizer; None if it is no WordPiece in lower case, whose words are no pieces."""
+        model = tokenizer.model
+        is_wordpiece = type(model).__name__ == "WordPiece" and model.continuing_subword_prefix == CONTINUATION
+        is_lower_case = tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("A") == "a"
+        return cls(tokenizer.get_vocab()) if is_wordpiece and is_lower_case else None
+
+    def find_suspects(self, rows: Sequence[Sequence[int]]) -> list[int]:
+        """Return the texts that may have something to correct.
+
+        They have a word in pieces, a sign that is rare or follows one or two letters, or three single letters in a row.
+
+        Args:
+            rows: the token ids of each text, at least one.
+        """
+        if not rows:
+            return []
+        lengths_B = np.fromiter(map(len, rows), np.int64, len(rows))
+        ends_B = np.cumsum(lengths_B)
+        ids_T = np.fromiter(chain.from_iterable(rows), np.int32, int(ends_B[-1]))
+        suspect_T, letter_T = self._is_piece_V[ids_T], self._is_letter_V[ids_T]
+        suspect_T[2:] |= letter_T[2:] & letter_T[1:-1] & letter_T[:-2]
+        suspect_T[1:] |= self._is_sign_V[ids_T[1:]] & self._is_short_V[ids_T[:-1]]
+        suspects: list[int] = np.flatnonzero(np.logical_or.reduceat(suspect_T, ends_B - lengths_B)).tolist()
+        return suspects
+
+    def correct(self, text: str) -> str:
+        """Return the text with the noisy words in its first `MOST_CHARACTERS` corrected.
+
+        Args:
+            text: with single spaces, as `tokens.normalize` returns it.
+        """
+        beginning, rest = text[:MOST_CHARACTERS], text[MOST_CHARACTERS:]
+        beginning = _SPACED.sub(self._join, beginning)
+        unknown = {word for word in _WORD.findall(beginning.lower()) if word not in self._words}
+        corrections = {word: corrected for word in unknown if (corrected := self._correct_word(word)) != word}
+        if corrections:
+            beginning = _WORD.sub(lambda found: corrections.get(found[0].lower(), found[0]), beginning)
+        return beginning + rest
+
+    def _join(self, found: re.Match[str]) -> str:
+        joined = found[0].replace(" ", "")
+        return joined if joined.lower() in self._words else found[0]
+
+    def _correct_written(self, written: str) -> str:
+        """Return a word, which may have punctuation at its ends, with its noise undone."""
+        word = written.strip(_EDGES)
+        if word in self._words or not SHORTEST <= len(word) <= LONGEST or not word.isascii() or word.isdigit():
+            return written
+        return written.replace(word, CONTRACTIONS.get(word) or self._find(word) or word)
+
+    def _find(self, word: str) -> str | None:
+        """Return the most frequent word that one kind of noise can have made this word of."""
+        if word.isalpha():
+            return self._choose(_shorten_runs(word)) or self._choose(self._find_swapped(word))
+        if len(word) == SHORTEST and word[-1].isdigit():  # ps4
+            return None
+        return self._choose([word.translate(LEET)]) or self._unmask(word)
+
+    def _choose(self, candidates: Iterable[str]) -> str | None:
+        known = (word for word in candidates if word in self._words and word.isalpha())
+        return min(known, key=self._words.__getitem__, default=None)
+
+    def _find_swapped(self, word: str) -> Iterator[str]:
+        """Yield the common words that differ from the word by two neighboring letters, swapped."""
+        for common in self._anagrams.get("".join(sorted(word)), ()):
+            different = [at for at, (here, there) in enumerate(zip(word, common, strict=True)) if here != there]
+            if different[-1] - different[0] == 1:
+                yield common
+
+    @cached_property
+    def _anagrams(self) -> Mapping[str, Sequence[str]]:
+        """Common words by their sorted letters. Of rare words, too many are other words' misspelling, or names."""
+        found = defaultdict(list)
+        for word in self._words:
+            if len(word) >= SHORTEST_SWAPPED and self._words[word] < self._common:
+                found["".join(sorted(word))].append(word)
+        return found
+
+    def _unmask(self, word: str) -> str | None:
+        if not word[0].isalpha():
+            return None
+        pattern = re.compile("".join("[a-z]" if sign in SIGNS else sign for sign in word))
+        return next((each for each in self._masked if pattern.fullmatch(each)), None)
+
+
+def _shorten_runs(word: str) -> Iterator[str]:
+    """Yield the word with each run of three and more equal letters as one letter or two."""
+    if _LONG_RUN.search(word) is None:
+        return
+    runs = [found[0] for found in _RUN.finditer(word)]
+    if sum(len(run) > 2 for run in runs) <= MOST_RUNS:
+        options = [(run[0], run[:2]) if len(run) > 2 else (run,) for run in runs]
+        yield from map("".join, product(*options))

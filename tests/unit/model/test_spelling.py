@@ -1,0 +1,100 @@
+"""Noisy spelling of words that the vocabulary has; everything else stays as it is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers
+
+from emotag_model.spelling import MOST_CHARACTERS, Spelling
+
+WORDS = (
+    *("hate", "dead", "so", "good", "happy", "really", "shit", "fuck", "damn", "dick", "that", "this", "you", "bad"),
+    *("soo", "1st", "ps", "psa", "not", "was", "to", "goo", "ass", "ist", "love", "god"),
+)
+VOCABULARY = {
+    piece: number for number, piece in enumerate(("[UNK]", "[CLS]", "[SEP]", *"abcdefghijkl*@$!", *WORDS, "##a", "dog"))
+}
+SPELLING = Spelling(VOCABULARY | {f"rare{number}": len(VOCABULARY) + number for number in range(len(VOCABULARY))})
+
+
+@pytest.mark.parametrize(
+    ("noisy", "corrected"),
+    [
+        ("I h4te th1s", "I hate this"),
+        ("@ss", "ass"),
+        ("b4d!!", "bad!!"),
+        ("i am d e a d", "i am dead"),
+        ("D E A D.", "D E A D."),
+        ("soooooo gooood", "so good"),
+        ("haaaaappyyyyy?!", "happy?!"),
+        ("sh*t, f**k! F***", "shit, fuck! fuck"),
+        ("d**n, not d*mn", "damn, not damn"),
+        ("rae raelly htat", "rae really that"),
+        ("wasnt", "wasn't"),
+    ],
+)
+def test_noise_is_undone(noisy: str, corrected: str) -> None:
+    assert corrected == SPELLING.correct(noisy)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "So good, you ass!",
+        "1st ps4 ps5 100% $100 4 2day",
+        "dgo",  # the word that it would be is rare
+        "a b",
+        "a b c",  # together no word
+        "***** @#$%! *ate",
+        "zzzzzzz",
+        "Soooooó",
+        "s" + "o" * 40,
+        "snake_case hate_you",
+    ],
+)
+def test_everything_else_stays_as_it_is(text: str) -> None:
+    assert text == SPELLING.correct(text)
+
+
+def test_only_the_beginning_of_a_long_text_is_corrected() -> None:
+    between = " you" * (MOST_CHARACTERS // 4)
+    assert f"hate{between} h4te" == SPELLING.correct(f"h4te{between} h4te")
+
+
+@given(st.text(alphabet="adeht4*!$ _'\u00e9", max_size=60))
+def test_a_corrected_text_has_nothing_left_to_correct(text: str) -> None:
+    """Otherwise the result would depend on how often a text went through the tokenizer."""
+    corrected = SPELLING.correct(" ".join(text.split()))
+    assert corrected == SPELLING.correct(corrected)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "suspect"),
+    [
+        (["[CLS]", "hate", "you", "!", "[SEP]"], False),
+        (["[CLS]", "hate", "##a", "[SEP]"], True),
+        (["[CLS]", "a", "b", "hate", "c", "[SEP]"], False),
+        (["[CLS]", "a", "b", "c", "[SEP]"], True),
+        (["[CLS]", "hate", "*", "[SEP]"], True),
+        (["[CLS]", "so", "!", "a", "[SEP]"], True),
+        (["[CLS]", "[SEP]"], False),
+    ],
+)
+def test_the_tokens_of_a_text_show_if_it_may_have_noise(pieces: list[str], suspect: bool) -> None:
+    clean = [VOCABULARY[piece] for piece in ("[CLS]", "a", "b", "[SEP]")]
+    row = [VOCABULARY[piece] for piece in pieces]
+    assert [1] * suspect == SPELLING.find_suspects([clean, row, clean])
+
+
+def test_without_a_text_there_is_no_suspect() -> None:
+    assert [] == SPELLING.find_suspects([])
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_only_a_wordpiece_tokenizer_in_lower_case_has_words_to_correct_with(lowercase: bool) -> None:
+    wordpiece = Tokenizer(models.WordPiece(VOCABULARY, unk_token="[UNK]"))
+    assert Spelling.of(wordpiece) is None
+    wordpiece.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    assert lowercase == (Spelling.of(wordpiece) is not None)
+    assert Spelling.of(Tokenizer(models.BPE())) is None
