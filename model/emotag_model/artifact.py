@@ -22,7 +22,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
@@ -32,7 +31,7 @@ from . import weights as weights_
 from .config import ModelConfig
 from .reference_stats import ReferenceStats
 from .thresholds import Thresholds
-from .weights import DTYPES, Array
+from .weights import DTYPES, Array, StoredWeights
 
 FORMAT = "emotag-artifact"
 FORMAT_VERSION = 1
@@ -57,7 +56,8 @@ class Artifact:
     """A trained model, in memory.
 
     Attributes:
-        weights: every parameter by its name, float32, with the config's shapes.
+        weights: every parameter by its name, float32, with the config's shapes. If loaded from a file, each access
+            converts the parameter.
         reference_stats: statistics for measuring drift; None if the directory has none.
         weights_dtype: the dtype of the stored weights (`float16`); empty for a model that was not loaded.
         path: the directory it was loaded from, if any.
@@ -97,8 +97,7 @@ def load(path: Path) -> Artifact:
         )
     model_config = _parse_config(path / CONFIG, config.get("model"))
     _check_size(path / WEIGHTS, weights_.compute_largest_size(model_config.shapes()))
-    _verify(path, {WEIGHTS: sums[WEIGHTS]})
-    weights, weights_dtype = _load_weights(path / WEIGHTS, model_config)
+    weights = _load_weights(path / WEIGHTS, model_config, sha256=sums[WEIGHTS])
     thresholds = _load_thresholds(path / THRESHOLDS, model_config.labels, weights_sha256=sums[WEIGHTS])
     return Artifact(
         name=str(config.get("name") or path.name),
@@ -111,7 +110,7 @@ def load(path: Path) -> Artifact:
         reference_stats=_load_reference_stats(path / REFERENCE, model_config.labels) if REFERENCE in sums else None,
         version=_hash_lines(f"{name} {sums[name]}" for name in DECIDES_PROBABILITIES),
         thresholds_version=f"sha256:{sums[THRESHOLDS]}",
-        weights_dtype=weights_dtype,
+        weights_dtype=weights.dtype,
         path=path,
     )
 
@@ -201,12 +200,20 @@ def _load_sums(path: Path) -> dict[str, str]:
 def _verify(path: Path, sums: Mapping[str, str]) -> None:
     """Check that each file exists and has the listed hash."""
     for name, digest in sums.items():
-        if not (path / name).is_file():
-            raise ArtifactError(path / name, "missing, though SHA256SUMS lists it; copy or export the model again")
-        if _hash_file(path / name) != digest:
-            raise ArtifactError(
-                path / name, "broken, truncated or changed: its sha256 is not the one in SHA256SUMS; copy it again"
-            )
+        _require_file(path / name)
+        _require_hash(path / name, _hash_file(path / name), digest)
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise ArtifactError(path, "missing, though SHA256SUMS lists it; copy or export the model again")
+
+
+def _require_hash(path: Path, found: str, listed: str) -> None:
+    if found != listed:
+        raise ArtifactError(
+            path, "broken, truncated or changed: its sha256 is not the one in SHA256SUMS; copy it again"
+        )
 
 
 def _check_size(path: Path, most_bytes: int) -> None:
@@ -234,11 +241,20 @@ def _parse_config(path: Path, values: object) -> ModelConfig:
         raise ArtifactError(path, f"does not describe a model: {error}") from error
 
 
-def _load_weights(path: Path, config: ModelConfig) -> tuple[dict[str, Array], str]:
-    """Return the weights, and the dtype in which they are stored."""
+def _load_weights(path: Path, config: ModelConfig, *, sha256: str) -> StoredWeights:
+    """Return the weights from a file with this hash.
+
+    The file is read once: a change after the check cannot reach the model.
+    """
+    _require_file(path)
     try:
-        weights, dtype = weights_.load(path)
-    except (SafetensorError, OSError) as error:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(path, f"not readable: {error}") from error
+    _require_hash(path, hashlib.sha256(content).hexdigest(), sha256)
+    try:
+        weights = weights_.parse(content)
+    except SafetensorError as error:
         raise ArtifactError(path, f"not readable as safetensors: {error}") from error
     except ValueError as error:
         raise ArtifactError(path, str(error)) from error
@@ -248,14 +264,14 @@ def _load_weights(path: Path, config: ModelConfig) -> tuple[dict[str, Array], st
         raise ArtifactError(
             path, f"its parameters are not those of the config (missing {missing[:3]}, unknown {unknown[:3]})"
         )
-    for name, values in weights.items():
-        if values.shape != expected[name]:
+    for name, shape in expected.items():
+        if weights.read_shape(name) != shape:
             raise ArtifactError(
-                path, f"{name} has shape {list(values.shape)}, the config requires {list(expected[name])}"
+                path, f"{name} has shape {list(weights.read_shape(name))}, the config requires {list(shape)}"
             )
-        if not np.isfinite(values).all():
+        if not weights.is_finite(name):
             raise ArtifactError(path, f"{name} has values that are not finite numbers")
-    return weights, dtype
+    return weights
 
 
 def _load_tokenizer(path: Path, config: ModelConfig) -> Tokenizer:

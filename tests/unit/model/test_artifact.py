@@ -238,6 +238,23 @@ def test_weights_whose_header_claims_more_than_there_is_are_refused(saved: Path,
         artifact.load(saved)
 
 
+def test_weights_that_change_after_their_check_do_not_reach_the_model(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes that were hashed are the bytes that are used."""
+    before, check = artifact.load(saved).weights["classifier.bias"], artifact._require_hash
+
+    def check_and_replace(path: Path, found: str, listed: str) -> None:
+        check(path, found, listed)
+        if path.name == artifact.WEIGHTS:
+            path.write_bytes(b"other bytes")
+
+    monkeypatch.setattr(artifact, "_require_hash", check_and_replace)
+    assert np.array_equal(before, artifact.load(saved).weights["classifier.bias"])
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: broken, truncated or changed"):
+        artifact.load(saved)
+
+
 def test_weights_that_are_not_finite_are_refused(tiny_artifact: MakeArtifact, tmp_path: Path) -> None:
     broken = tiny_artifact()
     broken.weights["classifier.bias"][0] = float("nan")
