@@ -1,10 +1,12 @@
 """Why the worker stops, or processes or writes a batch again."""
 
 from collections.abc import Mapping, Sequence
-
-from emotag_worker.wire.record import Refusal
+from typing import TYPE_CHECKING
 
 from .base import PERSON_NEEDED, RESTART, WorkerError
+
+if TYPE_CHECKING:  # at run time this would import pydantic into commands that do not need it
+    from emotag_worker.wire.record import Refusal
 
 
 class BatchAborted(WorkerError):
@@ -21,7 +23,7 @@ class RecordsRefused(WorkerError):
         unwritten: the index of every record that must be written again, refused ones included.
     """
 
-    def __init__(self, refused: Mapping[int, Refusal], unwritten: Sequence[int]) -> None:
+    def __init__(self, refused: "Mapping[int, Refusal]", unwritten: Sequence[int]) -> None:
         first = next(iter(refused.values()))
         super().__init__(
             f"the brokers refuse {len(refused)} records, the first of them for {first.topic} ({first.reason})"

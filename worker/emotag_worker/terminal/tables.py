@@ -4,9 +4,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from emotag_schemas.labels import derive_ekman, derive_sentiment
-from emotag_worker.wire.encode import list_emotions, round_scores
-
 if TYPE_CHECKING:  # at run time this would import torch into commands that do not need it
     from emotag_model.tagger import Tagging
 
@@ -66,6 +63,10 @@ def render_tagging_object(text: str, tagging: "Tagging", *, top: int | None, eve
         top: return this many strongest labels instead of those over their thresholds.
         every: add the scores of all labels.
     """
+    # Imported only now: lines need neither pydantic nor the modules of a worker.
+    from emotag_schemas.labels import derive_ekman, derive_sentiment
+    from emotag_worker.wire.encode import list_emotions, round_scores
+
     over = {emotion.label: emotion.score for emotion in tagging.emotions}
     shown = tagging.top(top) if top else tagging.emotions
     found: dict[str, Any] = {

@@ -1,5 +1,6 @@
 """The commands' frame: fast help, one line for an expected error, a traceback for a bug, and Ctrl-C at any moment."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,16 +29,51 @@ except SystemExit as ended:
 print(*sys.modules, sep="\\n", file=sys.stderr)
 """
 HEAVY = {"torch", "openvino", "confluent_kafka", "numpy", "redis", "tokenizers", "rich"}
+OF_WORKERS = {
+    "confluent_kafka",
+    "redis",
+    "structlog",
+    "prometheus_client",
+    "opentelemetry",
+    "msgspec",
+    "emotag_schemas",
+}
+OTHER_ENGINES = {"torch", "openvino", "emotag_model.engines.torch_engine", "emotag_model.engines.openvino_engine"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["dlq", "replay", "--help"], ["--version"]])
 def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
     """It is to be there in well under a second."""
-    done = subprocess.run([sys.executable, "-c", IMPORTED_BY, *arguments], capture_output=True, text=True, check=False)
-    assert 0 == done.returncode, done.stderr
-    imported = set(done.stderr.split())
+    imported = find_imported(*arguments)
     assert "typer" in imported
     assert set() == HEAVY & imported
+
+
+def test_tagging_with_the_native_engine_imports_no_other_engine_and_no_part_of_a_worker() -> None:
+    """It takes half a second, and importing one of these as long again. (typer itself imports pydantic.)"""
+    imported = find_imported("tag", "--engine", "native", "Thank you!")
+    assert {"numpy", "tokenizers", "emotag_model.engines.native.engine"} <= imported
+    assert set() == (OF_WORKERS | OTHER_ENGINES | {"rich"}) & imported
+
+
+@pytest.mark.parametrize(("own", "found"), [("", "1"), ("7", "7")])
+def test_numpy_starts_no_threads_unless_the_user_asks_for_them(
+    own: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", own)
+    if not own:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    monkeypatch.setattr(sys, "argv", ["emotag", "--version"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert found == os.environ["OPENBLAS_NUM_THREADS"]
+
+
+def find_imported(*arguments: str) -> set[str]:
+    """Return the modules that a successful command has imported at its end."""
+    done = subprocess.run([sys.executable, "-c", IMPORTED_BY, *arguments], capture_output=True, text=True, check=False)
+    assert 0 == done.returncode, done.stderr
+    return set(done.stderr.split())
 
 
 @pytest.mark.parametrize("arguments", [[], ["config"], ["dlq"], ["model"], ["schemas"], ["topics"]])
