@@ -16,8 +16,7 @@ def create_worker(shown_on_failure: Callable[[LocalServer], None]) -> Iterator[S
     created: list[LocalWorker] = []
 
     def create(environment: dict[str, str]) -> LocalWorker:
-        # Measuring the precision takes a second of every start; only the tests of the demo do it.
-        worker = LocalWorker({"EMOTAG_MODEL__PRECISION": "fp32", **environment})
+        worker = LocalWorker(environment)
         created.append(worker)
         shown_on_failure(worker)
         return worker

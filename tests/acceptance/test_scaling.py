@@ -103,7 +103,6 @@ def test_a_worker_beyond_the_partitions_is_ready_too(
     topics = create_topics(admin, partitions=1)
     environment = topics.environment(bootstrap_servers) | {
         "EMOTAG_KAFKA__PROPERTIES": json.dumps(properties),
-        "EMOTAG_MODEL__ENGINE": "openvino",
     }
     workers = [start_worker(environment) for _ in range(2)]
     assert [200, 200] == [worker.get("/readyz")[0] for worker in workers]
@@ -114,8 +113,6 @@ def _replica(bootstrap_servers: str, topics: Topics) -> LocalWorker:
     return LocalWorker(
         {
             **topics.environment(bootstrap_servers),
-            "EMOTAG_MODEL__PRECISION": "fp32",
-            "EMOTAG_MODEL__ENGINE": "openvino",
             "EMOTAG_BATCH__MAX_RECORDS": "16",
         }
     )

@@ -41,8 +41,6 @@ class Work:
         environment = {
             **self._topics.environment(address),
             "EMOTAG_KAFKA__TRANSACTION_TIMEOUT_S": str(transaction_timeout_s),
-            "EMOTAG_MODEL__PRECISION": "fp32",
-            "EMOTAG_MODEL__ENGINE": "openvino",
             "EMOTAG_BATCH__MAX_RECORDS": "16",
         }
         self.fleet = Fleet(environment, static=1, dynamic=0, draw=random.Random(0))

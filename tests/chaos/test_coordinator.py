@@ -24,8 +24,6 @@ def test_a_group_whose_coordinator_leaves_the_cluster_for_good_continues_with_an
         )
         environment = {
             **topics.environment(brokers.proxied_servers[0]),
-            "EMOTAG_MODEL__PRECISION": "fp32",
-            "EMOTAG_MODEL__ENGINE": "openvino",
             "EMOTAG_KAFKA__BROKER_TIMEOUT_S": "30",
         }
         placed = send(brokers.bootstrap_servers, topics.input, [text(f"so sad {n}") for n in range(COUNT)])

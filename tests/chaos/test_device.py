@@ -113,7 +113,7 @@ def test_a_device_that_is_gone_ends_the_worker_and_not_the_records(
         placed = send(bootstrap_servers, topics.input, TEXTS)
         assert 1 == worker.wait(60)
         assert "the device cannot run the model" in worker.read_log_tail(1)
-    with LocalWorker({"EMOTAG_MODEL__PRECISION": "fp32", **topics.environment(bootstrap_servers)}) as worker:
+    with LocalWorker(topics.environment(bootstrap_servers)) as worker:
         worker.start()
         read = reader.until(len(placed), timeout_s=60)
     assert dict.fromkeys(placed, 1) == {place: len(found) for place, found in read.results.items()}

@@ -75,8 +75,6 @@ def _member(
         {
             **topics.environment(bootstrap_servers),
             "EMOTAG_KAFKA__PROPERTIES": json.dumps({**times, **given}),
-            "EMOTAG_MODEL__PRECISION": "fp32",
-            "EMOTAG_MODEL__ENGINE": "openvino",
             "EMOTAG_BATCH__MAX_RECORDS": "16",
         }
     )

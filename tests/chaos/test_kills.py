@@ -22,8 +22,6 @@ def test_a_worker_killed_at_any_stage_has_neither_lost_nor_repeated_anything(
             **topics.environment(bootstrap_servers),
             "EMOTAG_CACHE__URL": own_valkey.url,
             "EMOTAG_CACHE__MEMORY_ENTRIES": "0",
-            "EMOTAG_MODEL__PRECISION": "fp32",
-            "EMOTAG_MODEL__ENGINE": "openvino",
             "EMOTAG_KAFKA__PROPERTIES": '{"group.instance.id": "one"}',
             "EMOTAG_BATCH__MAX_RECORDS": "24",
         }
@@ -54,8 +52,6 @@ def test_at_least_once_a_worker_killed_between_writing_and_committing_has_lost_n
         {
             **topics.environment(bootstrap_servers),
             "EMOTAG_DELIVERY": "at_least_once",
-            "EMOTAG_MODEL__PRECISION": "fp32",
-            "EMOTAG_MODEL__ENGINE": "openvino",
             "EMOTAG_KAFKA__PROPERTIES": '{"group.instance.id": "one"}',
             "EMOTAG_BATCH__MAX_RECORDS": "24",
         }

@@ -195,6 +195,4 @@ def test_a_backfill_whose_results_would_be_deleted_at_once_is_warned_of_at_the_s
 def _describe(bootstrap_servers: str, topics: Topics) -> dict[str, str]:
     return {
         **topics.environment(bootstrap_servers),
-        "EMOTAG_MODEL__PRECISION": "fp32",
-        "EMOTAG_MODEL__ENGINE": "openvino",
     }

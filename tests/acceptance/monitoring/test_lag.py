@@ -126,7 +126,7 @@ def test_the_lag_of_partitions_that_no_worker_owns_is_reported(
 ) -> None:
     """A stranger keeps two of four partitions, and answers none of their records."""
     sent = send(bootstrap_servers, topics.input, [text(f"so happy {n}", key=b"%d" % n) for n in range(200)])
-    worker = LocalWorker({"EMOTAG_MODEL__PRECISION": "fp32", **topics.environment(bootstrap_servers)})
+    worker = LocalWorker(topics.environment(bootstrap_servers))
     try:
         worker.launch()
         await_true(lambda: poll(stranger) and worker.is_ready())

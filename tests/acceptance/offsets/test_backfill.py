@@ -45,7 +45,7 @@ def test_a_range_is_tagged_again_and_the_command_ends(
     assert 100 == len(everything)
     worker.stop()
     before = fetch_committed(admin, topics)
-    command = RangeWorker({**topics.environment(bootstrap_servers), "EMOTAG_MODEL__PRECISION": "fp32"})
+    command = RangeWorker(topics.environment(bootstrap_servers))
     command.launch()
     try:
         assert 0 == command.wait(WAIT_S)
@@ -66,7 +66,6 @@ def test_a_range_that_is_interrupted_is_continued(bootstrap_servers: str, topics
     wanted = send_around(bootstrap_servers, topics, within=1_000)
     environment = {
         **topics.environment(bootstrap_servers),
-        "EMOTAG_MODEL__PRECISION": "fp32",
         "EMOTAG_KAFKA__PROPERTIES__session.timeout.ms": "6000",
         "EMOTAG_BATCH__MAX_RECORDS": "50",
     }

@@ -32,7 +32,6 @@ def describe(bootstrap_servers: str, topics: Topics, **settings: str) -> dict[st
     return {
         **topics.environment(bootstrap_servers),
         "EMOTAG_PROCESSES": "2",
-        "EMOTAG_MODEL__ENGINE": "openvino",
         **settings,
     }
 
@@ -176,9 +175,7 @@ def test_a_mistake_ends_all_with_one_message(
 
 def test_two_processes_share_a_range_of_time_and_end(bootstrap_servers: str, topics: Topics) -> None:
     wanted = send_around(bootstrap_servers, topics, within=300)
-    worker = RangeWorker(
-        describe(bootstrap_servers, topics, EMOTAG_MODEL__PRECISION="fp32", EMOTAG_BATCH__MAX_RECORDS="20")
-    )
+    worker = RangeWorker(describe(bootstrap_servers, topics, EMOTAG_BATCH__MAX_RECORDS="20"))
     try:
         worker.launch()
         assert 0 == worker.wait(60)

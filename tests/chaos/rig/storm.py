@@ -137,8 +137,6 @@ class Storm:
             "EMOTAG_OUTPUT__ALL_SCORES": "true",
             # While partitions are added, the topics have different numbers of them; `auto` would then choose `key`.
             "EMOTAG_OUTPUT__PARTITION": "input",
-            "EMOTAG_MODEL__PRECISION": "fp32",
-            "EMOTAG_MODEL__ENGINE": "openvino",
             "EMOTAG_BATCH__MAX_RECORDS": "32",
             "EMOTAG_KAFKA__TRANSACTION_TIMEOUT_S": "6",
             "EMOTAG_KAFKA__BROKER_TIMEOUT_S": "30",
