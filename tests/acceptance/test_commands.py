@@ -18,9 +18,6 @@ from tests.stream import Reader, text
 
 from .conftest import StartWorker
 
-COMMANDS = ["run", "tag", "demo", "local", "produce", "tail", "topics create", "config list", "config check"]
-COMMANDS += ["config show", "config example", "schemas export", "model info", "dlq list", "dlq replay", "lag"]
-COMMANDS += ["offsets show", "offsets reset"]
 NAMED = ["--engine", "openvino", "--precision", "fp32"]
 """Without a measurement, which would print a note."""
 MEASURED = ["--precision", "fp32"]
@@ -39,13 +36,6 @@ def emotag(*arguments: str, stdin: str = "", **environment: str) -> subprocess.C
         check=False,
         timeout=120,
     )
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_an_example(command: str) -> None:
-    done = emotag(*command.split(), "--help", COLUMNS="200")
-    assert 0 == done.returncode
-    assert f"emotag {command}" in done.stdout
 
 
 @pytest.mark.parametrize(
