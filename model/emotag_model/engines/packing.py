@@ -14,24 +14,27 @@ ROUND_TO = 16
 other shapes, kernels add in another order: the bits of a text would depend on its batch."""
 
 
-def plan_batches(lengths: Sequence[int], *, max_tokens: int, max_texts: int = 1024) -> list[list[int]]:
+def plan_batches(lengths: Sequence[int], *, max_tokens: int) -> list[list[int]]:
     """Group texts of similar length so that each batch stays within the device's budget.
 
     Args:
         lengths: tokens per text after truncation, each at least 1.
         max_tokens: budget of one batch: texts x longest text, tokens. A text longer than this is a batch by itself.
-        max_texts: most texts of one batch.
 
     Returns:
         Indices into *lengths*, shortest first; every index exactly once.
     """
+    lengths_N = np.asarray(lengths, np.int64)
+    order = np.argsort(lengths_N, kind="stable")
+    sorted_N = lengths_N[order]
     batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        # Sorted by length, so this text is the longest of the batch that it would join.
-        if batches and len(batches[-1]) < max_texts and (len(batches[-1]) + 1) * lengths[index] <= max_tokens:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
+    first = 0
+    while first < len(order):
+        # The lengths rise: no more texts fit than of the first length, and the last text of a batch is its longest.
+        longest_M = sorted_N[first : first + max(1, max_tokens // int(sorted_N[first]))]
+        fitting = int(np.count_nonzero(longest_M * np.arange(1, len(longest_M) + 1) <= max_tokens))
+        batches.append(order[first : first + max(1, fitting)].tolist())
+        first += len(batches[-1])
     return batches
 
 

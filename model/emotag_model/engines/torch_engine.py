@@ -1,6 +1,8 @@
 """The packed forward in torch: on a GPU, and on a CPU if it measures faster than OpenVINO."""
 
-from collections.abc import Sequence
+import threading
+import traceback
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,22 +28,28 @@ CPU_BATCH_TOKENS = 2_048
 CUDA_BATCH_TOKENS = 65_536
 """Tokens of one forward on a GPU, which needs far more work at a time to be busy."""
 
-WARM_UP_TOKENS = 16
-"""Tokens of each text of a GPU's warm-up, and of its first batch."""
+SHORTEST, TYPICAL = 2, 16
+"""Tokens of the texts of a GPU's warm-up, besides texts that fill the window. An empty text has two special tokens, and
+a batch of empty texts needs the most memory: its spaced row is the longest."""
 
 WARM_UP_STEP = 4
-"""Each batch of the warm-up is this many times as large as the one before, up to `CUDA_BATCH_TOKENS`."""
+"""Each round of the warm-up has at most this many times the tokens of the one before."""
 
 
 class TorchEngine:
     """A model's weights on one torch device.
+
+    Any number of threads may call `probabilities`. One thread at a time launches its batches. On a GPU, other threads
+    wait for their results meanwhile: the GPU always has work, and never needs working memory for two batches.
+
+    Attributes:
+        batch_tokens: tokens of one forward pass; less than `CUDA_BATCH_TOKENS` if the GPU has too little memory.
 
     Raises:
         DeviceUnknown: torch does not compute that precision on that device.
     """
 
     name = "torch"
-    concurrency = 1
 
     def __init__(self, trained: Artifact, *, device: str, precision: PrecisionName) -> None:
         if precision not in DTYPES and not (precision == IMITATED and device == "cpu"):
@@ -50,20 +58,23 @@ class TorchEngine:
             )
         self.device = device
         self.precision: str = precision
+        self.concurrency = 1 if device == "cpu" else 2
         torch.set_num_threads(count_usable_cores())
         model = DistilBertCNN.of(trained.config, trained.weights).to(device, DTYPES.get(precision, torch.float32))
         self._labels = len(trained.config.labels)
         self._fill_id = trained.config.pad_token_id
+        self._window = trained.config.max_tokens
         varlen = None
         if device != "cpu":
             heads = trained.config.n_heads
             varlen = find_varlen_kernel(device, DTYPES[precision], heads, trained.config.dim // heads)
         self._forward = PackedForward(model, varlen=varlen, precision=precision)
-        self._batch_tokens = CPU_BATCH_TOKENS if device == "cpu" else CUDA_BATCH_TOKENS
+        self.batch_tokens = CPU_BATCH_TOKENS if device == "cpu" else CUDA_BATCH_TOKENS
         # oneDNN compiles a low-precision kernel for every shape, so few shapes are better.
         low_on_cpu = 64 if precision in ("bf16", "fp16") else ROUND_TO
         self._round_to = low_on_cpu if device == "cpu" else 1
         self.computed_tokens = 0
+        self._launching = threading.Lock()
         if device != "cpu":
             self._warm_up()
 
@@ -71,28 +82,61 @@ class TorchEngine:
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """See `Engine.probabilities`."""
         result_BK = np.empty((len(rows), self._labels), np.float32)
-        launched = []
-        for texts in plan_batches([len(row) for row in rows], max_tokens=self._batch_tokens):
-            batch = pack([rows[text] for text in texts], round_to=self._round_to, fill_id=self._fill_id)
-            launched.append((texts, torch.sigmoid(self._forward(batch))))
-            self.computed_tokens += len(batch.ids_T)
-        # Only here do we wait for a GPU: while it computes one batch, the next is packed and sent.
-        for texts, probabilities_BK in launched:
-            result_BK[texts] = probabilities_BK[: len(texts)].cpu().numpy()
+        plan = plan_batches([len(row) for row in rows], max_tokens=self.batch_tokens)
+        try:
+            with self._launching:
+                launched = [self._launch([rows[text] for text in texts]) for texts in plan]
+                wait = self._mark_end()
+        except Exception as error:
+            # The error refers to the frames that it left, and these to the tensors of the failed batch.
+            traceback.clear_frames(error.__traceback__)
+            raise
+        wait()
+        for texts, probabilities_BK in zip(plan, launched, strict=True):
+            result_BK[texts] = probabilities_BK[: len(texts)].numpy()
         return result_BK
 
+    def _launch(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Start one batch. Return its probabilities on the host, which a GPU fills in later; more rows may follow."""
+        batch = pack(rows, round_to=self._round_to, fill_id=self._fill_id)
+        # From a GPU, torch copies to pinned memory, and does not wait.
+        probabilities_BK = torch.sigmoid(self._forward(batch)).to("cpu", non_blocking=True)
+        self.computed_tokens += len(batch.ids_T)
+        return probabilities_BK
+
+    def _mark_end(self) -> Callable[[], None]:
+        """Return a function that waits for everything launched so far, and for nothing that is launched later."""
+        if self.device == "cpu":
+            return lambda: None
+        wait: Callable[[], None] = torch.cuda.current_stream(self.device).record_event().synchronize
+        return wait
+
     def _warm_up(self) -> None:
-        """Compute batches of growing size: this loads and chooses kernels, and reserves their memory."""
-        tokens = WARM_UP_TOKENS
-        while tokens <= self._batch_tokens:
+        """Compute batches of growing size, up to the largest that is ever planned.
+
+        This loads and chooses kernels, and reserves their memory.
+        """
+        fitting = TYPICAL
+        for tokens in list_warm_up_sizes(self.batch_tokens):
             try:
-                self.probabilities([[self._fill_id] * WARM_UP_TOKENS] * (tokens // WARM_UP_TOKENS))
-            except torch.OutOfMemoryError:  # a small or shared GPU: the batch before did fit
+                for length in (SHORTEST, TYPICAL, self._window):
+                    self.probabilities([[self._fill_id] * length] * (tokens // length))
+            except torch.OutOfMemoryError:  # a small or shared GPU
                 self.recover()
-                self._batch_tokens = tokens // WARM_UP_STEP
-            tokens *= WARM_UP_STEP
+                self.batch_tokens = fitting
+                return
+            fitting = tokens
 
     def recover(self) -> None:
         """See `Engine.recover`: after out-of-memory the halves of a batch need the memory of the whole."""
         if self.device != "cpu":
-            torch.cuda.empty_cache()
+            with self._launching:
+                torch.cuda.empty_cache()
+
+
+def list_warm_up_sizes(most: int) -> list[int]:
+    """Return the tokens of each round of the warm-up: the last one has *most*."""
+    sizes = [most]
+    while sizes[-1] > TYPICAL:
+        sizes.append(max(TYPICAL, sizes[-1] // WARM_UP_STEP))
+    return sizes[::-1]

@@ -1,5 +1,7 @@
 """Texts of one forward pass, their tokens in one row, and the conversion between this row and a rectangle."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,13 +47,12 @@ def test_texts_in_the_spaced_row_are_apart_by_the_gap(rows: list[list[int]], gap
     assert batch.ids_T[: sum(map(len, rows))].tolist() == ids_S[batch.in_spaced_T(gap)].tolist()
 
 
-@given(LENGTHS, st.integers(1, 4096), st.integers(1, 64))
-def test_every_text_is_planned_once_within_the_budget(lengths: list[int], max_tokens: int, max_texts: int) -> None:
+@given(LENGTHS, st.integers(1, 4096))
+def test_every_text_is_planned_once_within_the_budget(lengths: list[int], max_tokens: int) -> None:
     """Texts x longest text stays within the budget; a text that is longer than the budget gets its own batch."""
-    batches = plan_batches(lengths, max_tokens=max_tokens, max_texts=max_texts)
+    batches = plan_batches(lengths, max_tokens=max_tokens)
     assert sorted(range(len(lengths))) == sorted(index for batch in batches for index in batch)
     for batch in batches:
-        assert len(batch) <= max_texts
         assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= max_tokens
 
 
@@ -59,3 +60,12 @@ def test_every_text_is_planned_once_within_the_budget(lengths: list[int], max_to
 def test_texts_go_shortest_first(lengths: list[int]) -> None:
     order = [lengths[index] for batch in plan_batches(lengths, max_tokens=512) for index in batch]
     assert sorted(lengths) == order
+
+
+@given(LENGTHS, st.integers(1, 4096))
+def test_a_batch_ends_only_where_the_next_text_would_exceed_the_budget(lengths: list[int], max_tokens: int) -> None:
+    """So the largest batch has the whole budget, however short its texts are."""
+    batches = plan_batches(lengths, max_tokens=max_tokens)
+    for batch, after in pairwise(batches):
+        assert (len(batch) + 1) * lengths[after[0]] > max_tokens
+    assert [20_000] == [len(batch) for batch in plan_batches([3] * 20_000, max_tokens=60_000)]
