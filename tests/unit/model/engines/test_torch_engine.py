@@ -2,7 +2,7 @@
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -155,3 +155,16 @@ def test_the_last_round_of_the_warm_up_has_the_most_tokens(most: int) -> None:
     sizes = list_warm_up_sizes(most)
     assert most == sizes[-1]
     assert all(larger <= 5 * smaller for smaller, larger in pairwise(sizes))
+
+
+def test_results_are_read_after_the_device_has_finished(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU copies them to the host in the background."""
+    copies: list[Tensor] = []
+
+    def launch(rows: Sequence[Sequence[int]]) -> Tensor:
+        copies.append(torch.zeros(len(rows), 3))
+        return copies[-1]
+
+    monkeypatch.setattr(engine, "_launch", launch)
+    monkeypatch.setattr(engine, "_mark_end", lambda: lambda: [copy.fill_(1.0) for copy in copies])
+    assert (engine.probabilities(ROWS) == 1.0).all()
