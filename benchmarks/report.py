@@ -27,7 +27,12 @@ HEADINGS = {
     COST: "The cost of the worker: the same engine in all",
     **SECTIONS,
     "gpu": "The engine on the device",
+    "kernels": "The device's time by kernel",
+    "plans": "Tokens of a device batch, and calls in flight",
+    "candidates": "Candidate kernels",
+    "bits": "A text's bits on a GPU",
     "host": "The host, without a broker",
+    "processes": "Several worker processes, without a broker",
 }
 """The heading of each table that a run may have, in the order in which the report shows them."""
 

@@ -6,33 +6,63 @@ transformers; the rows of the host also need msgspec and pydantic. It needs no b
 
 import argparse
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import report, results
+from benchmarks.results import Results, Row
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("model", "schemas", "training", "worker")
-"""Each folder contains one import package."""
+from . import goals, parts
+from .sources import FOLDERS
+
+if TYPE_CHECKING:
+    from .subject import Subject
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write the results."""
-    options = _parser().parse_args(arguments)
-    sys.path[:0] = [str(ROOT / folder) for folder in SOURCES]  # the packages of this checkout, installed or not
-    from . import table
+    """Measure and write the results after each part. Return the exit status: 1 if nothing was measured."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    sys.path[:0] = map(str, FOLDERS)  # the packages of this checkout, installed or not
+    from .subject import NoDevice, Subject
 
+    names = options.only.split(",") if options.only else parts.PARTS
+    if unknown := set(names) - set(parts.PARTS):
+        parser.error(f"--only {options.only}: unknown part {min(unknown)}. Choose from {', '.join(parts.PARTS)}")
     try:
-        run = table.measure(options.device, quick=options.quick)
-    except table.NoDevice as error:
+        subject = Subject(options.device, quick=options.quick)
+    except NoDevice as error:
         sys.exit(str(error))
-    stem = f"{'quick-' * options.quick}gpu-" + re.sub(r"\W+", "-", run.machine["device"]).strip("-").lower()
+    rows: list[Row] = []
+    for more in parts.run_parts(subject, names):
+        rows += more
+        _write(rows, subject, options)  # a run that is killed keeps its parts
+    sys.stdout.write(_write(rows, subject, options))
+    return 0 if rows else 1
+
+
+def _write(rows: Sequence[Row], subject: "Subject", options: argparse.Namespace) -> str:
+    """Write the results so far. Return the report."""
+    from benchmarks import machine
+
+    described = {**machine.describe(), "device": subject.device_name}
+    flags = [*(["--quick"] if options.quick else []), *(["--only", options.only] if options.only else [])]
+    run = Results(
+        described,
+        shlex.join(["python", "-m", "benchmarks.gpu", "--device", options.device, *flags]),
+        rows,
+        goals.compute_goals(rows) if subject.on_gpu and not options.only else [],
+        subject.missing,
+    )
+    prefix = "quick-" if options.quick else "partial-" if options.only else ""
+    stem = f"{prefix}gpu-" + re.sub(r"\W+", "-", subject.device_name).strip("-").lower()
     rendered = report.render(run)
     results.save(run, options.out / f"{stem}.json")
     (options.out / f"{stem}.md").write_text(rendered, encoding="utf-8")
-    sys.stdout.write(rendered)
-    return 0
+    return rendered
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N, or cpu for a test run without a GPU")
     parser.add_argument("--quick", action="store_true", help="a test run of seconds; do not quote its figures")
+    parser.add_argument(
+        "--only", metavar="PARTS", default="", help=f"a comma-separated part of {','.join(parts.PARTS)}"
+    )
     parser.add_argument("--out", type=Path, default=results.FOLDER, help="the folder for the results")
     return parser
 

@@ -7,7 +7,7 @@ from benchmarks import results
 from benchmarks.results import PerformanceGoal, Results, Row
 
 ENGINE = "on an H200-class GPU, DistilBERT dimensions, 20-token texts, engine, tokens/s"
-WORKER = "the same, whole worker on one host process, texts/s"
+WORKER = "the same, host and device in one process without a broker, texts/s"
 LARGE = "DistilBERT's size, 66 M, random weights"
 SHORT_TOKENS = 20
 SHORT = f"{SHORT_TOKENS}-token texts"

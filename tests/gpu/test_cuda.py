@@ -1,6 +1,7 @@
 """On a GPU: the same results as the reference on a CPU, whatever the batch; and training that learns and resumes."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from emotag_model.artifact import Artifact
 from emotag_model.engines.packed_attention import find_varlen_kernel
 from emotag_model.engines.precision import PrecisionName
 from emotag_model.engines.reference_engine import ReferenceEngine
-from emotag_model.engines.torch_engine import DTYPES, TorchEngine
+from emotag_model.engines.torch_engine import CUDA_BATCH_TOKENS, DTYPES, TorchEngine
 from emotag_model.tagger import EmotionTagger
 from emotag_model.tokens import Tokens
 from emotag_training.data.split import TokenizedSplit
@@ -78,6 +79,25 @@ def test_a_text_has_the_same_scores_alone_and_among_others(
     together = engine.probabilities(rows)[:32]
     alone = np.concatenate([engine.probabilities([row]) for row in rows[:32]])
     assert np.abs(together - alone).max() < TOLERANCE[precision]
+
+
+def test_the_warm_up_reserves_the_memory_of_the_largest_batches(shipped: Artifact) -> None:
+    """Later batches of any shape need no more."""
+    engine = TorchEngine(shipped, device="cuda", precision="fp16")
+    assert CUDA_BATCH_TOKENS == engine.batch_tokens
+    reserved = torch.cuda.memory_reserved()
+    for length in (2, 5, 20, shipped.config.max_tokens):
+        engine.probabilities([[0] * length] * (CUDA_BATCH_TOKENS // length))
+    assert torch.cuda.memory_reserved() <= 1.1 * reserved
+
+
+def test_two_threads_get_the_scores_of_one(shipped: Artifact, rows: list[Sequence[int]]) -> None:
+    engine = TorchEngine(shipped, device="cuda", precision="fp16")
+    assert 2 == engine.concurrency
+    expected = engine.probabilities(rows)
+    with ThreadPoolExecutor(2) as threads:
+        for found in threads.map(engine.probabilities, [rows] * 50):
+            assert np.array_equal(expected, found)
 
 
 def test_the_reference_engine_gives_the_scores_of_the_cpu(

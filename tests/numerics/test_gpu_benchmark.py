@@ -40,23 +40,34 @@ def run_bare(out: Path, *options: str, missing: tuple[str, ...]) -> subprocess.C
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_it_measures_engine_and_host_and_writes_both(tmp_path: Path) -> None:
-    done = run_bare(tmp_path, "--device", "cpu", missing=SERVING)
+@pytest.mark.parametrize(
+    ("parts", "tables", "name"),
+    [
+        ("kernels,plans,host", {"kernels", "plans", "host"}, "tiny, real lengths, calls of 256 texts, 2 in flight"),
+        ("processes", {"processes"}, "2 processes"),
+        ("bits,candidates", {"bits", "candidates"}, "tiny, residual and norm, candidate"),
+        ("engine", {"gpu"}, "tiny, real lengths, transformers compiled"),
+    ],
+)
+def test_every_part_runs_and_is_written(tmp_path: Path, parts: str, tables: set[str], name: str) -> None:
+    done = run_bare(tmp_path, "--device", "cpu", "--only", parts, missing=SERVING)
     assert 0 == done.returncode, done.stderr
     run = results.load(tmp_path / "quick-gpu-cpu.json")
     assert [] == run.missing
-    assert {"gpu", "host"} == {row.table for row in run.rows}
-    assert all(0 < row.low <= row.value <= row.high for row in run.rows)
+    assert tables == {row.table for row in run.rows}
+    assert all(0 < row.low <= row.value <= row.high for row in run.rows if row.table != "bits")
+    assert name in {row.name for row in run.rows}
     assert (tmp_path / "quick-gpu-cpu.md").read_text(encoding="utf-8") == done.stdout
 
 
-def test_without_the_libraries_of_messages_it_measures_the_engine(tmp_path: Path) -> None:
-    done = run_bare(tmp_path, "--device", "cpu", missing=(*SERVING, *MESSAGES))
+def test_without_the_libraries_of_messages_it_measures_the_other_parts(tmp_path: Path) -> None:
+    """A part that fails is reported, and the next one runs."""
+    done = run_bare(tmp_path, "--device", "cpu", "--only", "host,bits", missing=(*SERVING, *MESSAGES))
     assert 0 == done.returncode, done.stderr
     run = results.load(tmp_path / "quick-gpu-cpu.json")
-    assert {"gpu"} == {row.table for row in run.rows}
+    assert {"bits"} == {row.table for row in run.rows}
     (reason,) = run.missing
-    assert "the host's side of the stream: No module named" in reason
+    assert reason.startswith("host: ModuleNotFoundError: No module named")
 
 
 def test_without_a_gpu_it_says_what_to_do(tmp_path: Path) -> None:
@@ -66,3 +77,9 @@ def test_without_a_gpu_it_says_what_to_do(tmp_path: Path) -> None:
     done = run_bare(tmp_path, missing=SERVING)
     assert (1, "") == (done.returncode, done.stdout)
     assert "cannot use --device cuda: torch finds no CUDA device" in done.stderr
+
+
+def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
+    done = run_bare(tmp_path, "--only", "engine,rocket", missing=SERVING)
+    assert 2 == done.returncode
+    assert "--only engine,rocket: unknown part rocket. Choose from kernels," in done.stderr
