@@ -1,6 +1,6 @@
 """The directory of a trained model: reading, checking and writing it.
 
-    config.json         format, name, the shape of the model, its labels in order
+    config.json         format, name, languages, the shape of the model, its labels in order
     model.safetensors   weights (fp16 as shipped); nothing here is ever unpickled
     tokenizer.json      the tokenizer, whole
     thresholds.json     one threshold per label, and how they were chosen
@@ -30,6 +30,7 @@ from emotag_model.errors import ArtifactError
 from . import weights as weights_
 from .config import ModelConfig
 from .reference_stats import ReferenceStats
+from .scope import languages as languages_
 from .thresholds import Thresholds
 from .weights import DTYPES, Array, StoredWeights
 
@@ -60,6 +61,7 @@ class Artifact:
             converts the parameter.
         reference_stats: statistics for measuring drift; None if the directory has none.
         weights_dtype: the dtype of the stored weights (`float16`); empty for a model that was not loaded.
+        languages: the codes of the languages of its training texts. A config without them means English.
         path: the directory it was loaded from, if any.
     """
 
@@ -74,6 +76,7 @@ class Artifact:
     version: str = ""
     thresholds_version: str = ""
     weights_dtype: str = ""
+    languages: tuple[str, ...] = languages_.DEFAULT
     path: Path | None = None
 
 
@@ -111,6 +114,7 @@ def load(path: Path) -> Artifact:
         version=_hash_lines(f"{name} {sums[name]}" for name in DECIDES_PROBABILITIES),
         thresholds_version=f"sha256:{sums[THRESHOLDS]}",
         weights_dtype=weights.dtype,
+        languages=_parse_languages(path / CONFIG, config.get("languages", languages_.DEFAULT)),
         path=path,
     )
 
@@ -136,6 +140,7 @@ def save(artifact: Artifact, path: Path, *, card: str, dtype: str = "fp16") -> N
         "format_version": FORMAT_VERSION,
         "name": artifact.name,
         "weights_dtype": DTYPES[dtype],
+        "languages": artifact.languages,
         "model": asdict(artifact.config),
     }
     _write_json(path / CONFIG, config)
@@ -239,6 +244,15 @@ def _parse_config(path: Path, values: object) -> ModelConfig:
         return ModelConfig(**{**values, "labels": tuple(values.get("labels", ()))})
     except (TypeError, ValueError) as error:
         raise ArtifactError(path, f"does not describe a model: {error}") from error
+
+
+def _parse_languages(path: Path, codes: object) -> tuple[str, ...]:
+    try:
+        if not isinstance(codes, list | tuple):
+            raise ValueError(f"{codes!r:.40} is not a list of codes")
+        return languages_.check_languages(codes)
+    except ValueError as error:
+        raise ArtifactError(path, f"languages: {error}") from error
 
 
 def _load_weights(path: Path, config: ModelConfig, *, sha256: str) -> StoredWeights:

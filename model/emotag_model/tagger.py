@@ -22,6 +22,8 @@ from .artifact import Artifact
 from .engines.choice import Choice, choose, ignore_measurement
 from .engines.device import choose_device, memory_bytes
 from .engines.protocol import Engine, open_engine
+from .scope.detector import Detector
+from .scope.rules import Scope, TextScope, judge
 from .thresholds import Thresholds
 from .tokens import TokenIds, Tokens
 
@@ -47,11 +49,15 @@ class Tagging:
         emotions: the labels at or over their own threshold, best first; can be empty.
         scores: the probability of every label, in the model's order.
         truncated: the text was longer than the model's window, and only its beginning was read.
+        scope: `ok`, or why the emotions cannot be trusted: `other_language`, `unreadable`, `too_short`.
+        language: the code of the text's language (`en`); None if it is not certain.
     """
 
     emotions: tuple[ScoredLabel, ...]
     scores: Mapping[str, float]
     truncated: bool
+    scope: Scope = "ok"
+    language: str | None = None
 
     def top(self, k: int) -> tuple[ScoredLabel, ...]:
         """Return the *k* strongest labels, regardless of thresholds."""
@@ -66,6 +72,7 @@ class EmotionTagger:
 
     Attributes:
         labels: label names, in the order of the probabilities' columns.
+        languages: the codes of the languages that the model was trained on.
         reference_stats: statistics of scores and lengths on held-out texts; None if the artifact has none.
         engine, device, precision: the names of those that run the model; `choice` records how they were chosen.
     """
@@ -76,6 +83,7 @@ class EmotionTagger:
         self.thresholds_version = trained.thresholds_version
         self.thresholds: Thresholds = trained.thresholds
         self.labels = trained.config.labels
+        self.languages = trained.languages
         self.reference_stats = trained.reference_stats
         self.engine = engine.name
         self.device = engine.device
@@ -84,6 +92,7 @@ class EmotionTagger:
         self.choice = choice
         self._engine = engine
         self._tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
+        self._detector = Detector()
 
     @classmethod
     def load(
@@ -140,14 +149,29 @@ class EmotionTagger:
                 )
         tokens = self.tokenize(given)
         probabilities_BK = self.probabilities(tokens)
-        return [
-            Tagging(emotions, dict(zip(self.labels, row_K.tolist(), strict=True)), text.truncated)
-            for emotions, row_K, text in zip(self.emotions(probabilities_BK), probabilities_BK, tokens, strict=True)
-        ]
+        scores = [dict(zip(self.labels, row_K, strict=True)) for row_K in probabilities_BK.tolist()]
+        rows = zip(self.emotions(probabilities_BK), scores, tokens, self.find_scopes(given, tokens), strict=True)
+        return [Tagging(emotions, row, text.truncated, *scope) for emotions, row, text, scope in rows]
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text, in order; needs no device."""
         return self._tokens(texts) if texts else []
+
+    def find_scopes(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[TextScope]:
+        """Return the scope and the language of each text, in order; needs no device.
+
+        Args:
+            tokens: of the same texts, from `tokenize`.
+        """
+        return [
+            judge(
+                self._detector.detect(text),
+                unknown=ids.unknown,
+                pieces=len(ids.ids) - 2,  # without the special tokens
+                languages=self.languages,
+            )
+            for text, ids in zip(texts, tokens, strict=True)
+        ]
 
     def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[ScoredLabel, ...]]:
         """Return the labels of each text at or over their own threshold, best first."""

@@ -19,6 +19,7 @@ from emotag_model.artifact import Artifact
 from emotag_model.errors import ArtifactError
 from emotag_model.tagger import EmotionTagger
 from emotag_model.thresholds import Thresholds
+from emotag_model.tokens import TokenIds
 from emotag_model.weights import DTYPES
 
 MakeArtifact = Callable[[], Artifact]
@@ -91,6 +92,20 @@ def test_new_weights_are_another_version(tiny_artifact: MakeArtifact, saved: Pat
     assert before != artifact.load(saved).version
 
 
+def test_its_languages_are_part_of_its_version(tiny_artifact: MakeArtifact, saved: Path) -> None:
+    """The cache stores scopes, which depend on the languages of the model."""
+    before = artifact.load(saved)
+    artifact.save(replace(before, languages=("en", "ko")), saved, card="", dtype="fp32")
+    after = artifact.load(saved)
+    assert (("en",), ("en", "ko")) == (before.languages, after.languages)
+    assert before.version != after.version
+
+
+def test_without_languages_it_is_english_as_the_shipped_one(shipped: Artifact, saved: Path) -> None:
+    change_json(saved / artifact.CONFIG, lambda values: values.pop("languages"))
+    assert ("en",) == artifact.load(saved).languages == shipped.languages
+
+
 @pytest.mark.parametrize("name", artifact.REQUIRED)
 def test_a_missing_file_is_named(saved: Path, name: str) -> None:
     (saved / name).unlink()
@@ -129,6 +144,9 @@ def test_a_path_that_is_no_directory_is_named(tmp_path: Path) -> None:
         (lambda values: values.pop("format"), "not an emotag model"),
         (lambda values: values.update(format_version=2), "newer than this emotag"),
         (lambda values: values.update(format_version="1"), "format_version"),
+        (lambda values: values.update(languages="en"), "languages: 'en' is not a list"),
+        (lambda values: values.update(languages=[]), "languages: no language"),
+        (lambda values: values.update(languages=["kr", 7]), "languages: unknown language 'kr', 7"),
         (lambda values: values.pop("model"), "no model section"),
         (lambda values: values["model"].update(rope=True), "unknown model settings rope"),
         (lambda values: values["model"].update(dim="wide"), "does not describe a model"),
@@ -275,6 +293,14 @@ def test_a_tagger_takes_any_artifact(saved: Path) -> None:
     """GoEmotions has 28 labels; the engine uses the labels of the config."""
     tagging = EmotionTagger.load(saved, on="cpu", precision="fp32").tag(["abc"])[0]
     assert {"anger", "joy", "neutral"} == set(tagging.scores)
+
+
+def test_a_text_in_a_language_of_the_model_is_in_its_scope(tiny_artifact: MakeArtifact, tmp_path: Path) -> None:
+    artifact.save(replace(tiny_artifact(), languages=("ko",)), tmp_path / "ko", card="", dtype="fp32")
+    tagger = EmotionTagger.load(tmp_path / "ko", on="cpu", precision="fp32")
+    tokens = [TokenIds((1,) * 9, truncated=False)] * 2
+    texts = ["나는 네가 정말 싫어, 네가 모든 걸 망쳤어.", "I hate you, you ruined everything."]
+    assert [("ok", "ko"), ("other_language", "en")] == tagger.find_scopes(texts, tokens)
 
 
 def test_the_shipped_artifact_is_small_enough_to_ship_and_says_how_it_was_made(shipped: Artifact) -> None:

@@ -1,0 +1,1 @@
+"""The scope of a text: the model can read the text, or the reason why its emotions cannot be trusted."""

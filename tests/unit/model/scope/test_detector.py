@@ -1,0 +1,90 @@
+"""The detector: one answer for one text, and no network."""
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emotag_model.errors import ArtifactError
+from emotag_model.scope.detector import FILE, MOST_CHARACTERS, Detector
+from emotag_model.scope.languages import LANGUAGES
+from emotag_model.scope.rules import NO_LETTERS
+from emotag_worker.local.demo_records import read_sample_texts
+
+DETECTOR = Detector()
+SPANISH = "Te odio, eres lo peor"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [(SPANISH, "es"), ("Ich hasse dich", "de"), ("I hate you", "en"), ("나는 네가 싫어", "ko")]
+)
+def test_a_sentence_has_a_language(text: str, language: str) -> None:
+    assert language == DETECTOR.detect(text).language
+
+
+@pytest.mark.parametrize("text", ["", "   ", "10/10", ":)", "😂😂", "!?", "\x00", "\ud800"])
+def test_a_text_without_letters_has_none(text: str) -> None:
+    assert NO_LETTERS == DETECTOR.detect(text)
+
+
+def test_capitals_do_not_change_the_language() -> None:
+    assert DETECTOR.detect(SPANISH) == DETECTOR.detect(SPANISH.upper())
+
+
+@pytest.mark.parametrize(
+    "text", [f"  {SPANISH}\r\n", SPANISH.replace(" ", "\t\n "), "\n" * 2 * MOST_CHARACTERS + SPANISH]
+)
+def test_texts_with_one_cache_key_have_one_language(text: str) -> None:
+    """The model reads them alike, so the cache has one entry for all."""
+    assert DETECTOR.detect(SPANISH) == DETECTOR.detect(text)
+
+
+def test_a_long_text_is_judged_by_its_beginning() -> None:
+    beginning = f"{SPANISH} " * (MOST_CHARACTERS // len(SPANISH))
+    assert DETECTOR.detect(beginning[:MOST_CHARACTERS]) == DETECTOR.detect(beginning + "I hate you. " * 100_000)
+
+
+@given(st.text())
+def test_any_text_has_an_answer_and_always_the_same(text: str) -> None:
+    found = DETECTOR.detect(text)
+    assert found.language is None or found.language in LANGUAGES
+    assert found == DETECTOR.detect(text)
+
+
+def test_threads_share_a_detector() -> None:
+    texts = [*read_sample_texts()[:200], SPANISH]
+    expected = list(map(DETECTOR.detect, texts))
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(lambda _: list(map(DETECTOR.detect, texts)), range(8)):
+            assert expected == found
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    """fastText does not check it, and could end the process."""
+    file = tmp_path / "lid.ftz"
+    with pytest.raises(ArtifactError, match="not readable"):
+        Detector(file)
+    shutil.copy(FILE, file)
+    file.write_bytes(FILE.read_bytes()[:-1])
+    with pytest.raises(ArtifactError, match="damaged"):
+        Detector(file)
+
+
+def test_it_needs_no_network_prints_nothing_and_imports_little() -> None:
+    program = (
+        "import socket, sys\n"
+        "def refuse(*_, **__): raise OSError('network')\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n"
+        "before = set(sys.modules)\n"
+        "import fasttext\n"
+        "assert len(set(sys.modules) - before) < 10, set(sys.modules) - before\n"
+        "from emotag_model.scope.detector import Detector\n"
+        f"assert 'es' == Detector().detect('{SPANISH}').language\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)

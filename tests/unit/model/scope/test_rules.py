@@ -1,0 +1,38 @@
+"""The rules for the scope of a text, and their order."""
+
+import pytest
+
+from emotag_model.scope.rules import LEAST_SCORE, NO_LETTERS, Detected, Scope, TextScope, judge
+
+ENGLISH, KOREAN = Detected("en", 0.9), Detected("ko", 0.9)
+UNSURE = Detected("ko", LEAST_SCORE - 0.01)
+
+
+@pytest.mark.parametrize(
+    ("detected", "unknown", "pieces", "expected"),
+    [
+        (ENGLISH, 0, 5, TextScope("ok", "en")),
+        (KOREAN, 0, 5, TextScope("other_language", "ko")),
+        (Detected("ko", LEAST_SCORE), 0, 5, TextScope("other_language", "ko")),
+        (UNSURE, 0, 5, TextScope("ok", None)),
+        (ENGLISH, 2, 4, TextScope("ok", "en")),
+        (ENGLISH, 3, 4, TextScope("unreadable", "en")),
+        (UNSURE, 1, 1, TextScope("unreadable", None)),
+        (NO_LETTERS, 1, 1, TextScope("unreadable", None)),
+        (NO_LETTERS, 1, 2, TextScope("too_short", None)),
+        (NO_LETTERS, 0, 0, TextScope("too_short", None)),
+        # The language is the better reason: the words are unknown because of it.
+        (KOREAN, 5, 5, TextScope("other_language", "ko")),
+    ],
+)
+def test_the_first_rule_that_applies_decides(
+    detected: Detected, unknown: int, pieces: int, expected: TextScope
+) -> None:
+    assert expected == judge(detected, unknown=unknown, pieces=pieces, languages=("en",))
+
+
+@pytest.mark.parametrize(
+    ("languages", "expected"), [(("ko",), "ok"), (("en", "ko"), "ok"), (("en",), "other_language")]
+)
+def test_a_language_of_the_model_is_in_its_scope(languages: tuple[str, ...], expected: Scope) -> None:
+    assert (expected, "ko") == judge(KOREAN, unknown=0, pieces=5, languages=languages)
