@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
@@ -49,6 +49,7 @@ Time = Annotated[
     AwareDatetime, PlainSerializer(format_rfc3339, when_used="json"), WithJsonSchema(_TIME_SCHEMA, mode="serialization")
 ]
 Score = Annotated[float, Field(ge=0, le=1)]
+Scope = Literal["ok", "other_language", "unreadable", "too_short"]
 
 
 class _Wire(BaseModel):
@@ -114,6 +115,17 @@ class EmotionResult(_Wire):
         description="True if the text is longer than the model's window, so that only its beginning was tagged."
     )
     cached: bool = Field(description="True if the emotions come from the cache. They are the same as computed ones.")
+    scope: Scope = Field(
+        default="ok",
+        description="ok, or the reason why you must not trust the emotions. other_language: the model was not trained "
+        "on the text's language. unreadable: most of the text's words are unknown to the model, for example emoji. "
+        "too_short: the text has no letter.",
+    )
+    language: str | None = Field(
+        default=None,
+        description="The code of the text's language, such as en; null if it is not certain.",
+        examples=["en"],
+    )
     model: ModelVersion = Field(description="The model that tagged the text.")
     source: SourceRecord = Field(description="The position of the text in the input topic: identifies the text.")
     tagged_at: Time = Field(description="The time when the worker built the result.")

@@ -18,6 +18,8 @@ RESULT = {
     "scores": None,
     "truncated": False,
     "cached": False,
+    "scope": "ok",
+    "language": "en",
     "model": {"name": "emotag-mini", "version": "sha256:aa", "thresholds": "sha256:bb"},
     "source": {"topic": "texts", "partition": 3, "offset": 1234, "timestamp": "2026-11-23T06:59:59.000Z"},
     "tagged_at": "2026-11-23T07:00:00.123Z",
@@ -43,6 +45,9 @@ def test_the_contracts_example_is_a_result() -> None:
     "change",
     [
         {"sentiment": "great"},
+        {"scope": "strange"},
+        {"scope": None},
+        {"language": 5},
         {"emotions": [{"label": "joy", "score": 1.5}]},
         {"ekman": ["neutral"]},
         {"id": 5},

@@ -2,10 +2,12 @@
 
 import json
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 
-from emotag_schemas import DeadLetterHeaders, EmotionResult
+from emotag_model.scope import rules
+from emotag_schemas import DeadLetterHeaders, EmotionResult, result
 from emotag_schemas.dead_letter import (
     add_attempts,
     remove_error_headers,
@@ -37,7 +39,7 @@ def test_the_contracts_example_goes_in_and_comes_out_the_same() -> None:
 def test_the_worker_writes_what_the_contract_says() -> None:
     """The worker builds JSON by hand, for speed; this compares it with the published model and schema."""
     record = Record("texts", 3, 1234, b"k", b"", [("a", b"1"), ("Content-Type", b"text/plain")], 1_795_417_199_000)
-    answer = TextResult((("excitement", 0.91204), ("joy", 0.447)), None, truncated=False, cached=False)
+    answer = TextResult((("excitement", 0.91204), ("joy", 0.447)), None, False, False, "ok", "en")
     written = ENCODER.encode_result(record, Decoded("a", "m-1"), answer, NOW)
     value = json.loads(written.value or b"")
     schema("emotion-result").validate(value)
@@ -53,6 +55,20 @@ def test_metadata_is_repeated_as_it_came() -> None:
     written = ENCODER.encode_result(Record("t", 0, 0, None, b""), decoded, answer, NOW)
     assert (written.value or b"").endswith(b'"metadata":{"z":1e3,"a":[null]}}')
     assert "neutral" == json.loads(written.value or b"")["sentiment"]
+
+
+@pytest.mark.parametrize("scores", [None, {"joy": 0.1}])
+def test_the_scope_of_a_text_is_written_whatever_else_the_result_has(scores: dict[str, float] | None) -> None:
+    """Two results with the same emotions can have two scopes."""
+    for scope, language in (("other_language", "ko"), ("unreadable", None)):
+        answer = TextResult((), scores, False, False, scope, language)  # type: ignore[arg-type]
+        written = ENCODER.encode_result(Record("t", 0, 0, None, b""), Decoded("a", "m"), answer, NOW)
+        found = EmotionResult.from_json(written.value or b"")
+        assert (scope, language) == (found.scope, found.language)
+
+
+def test_the_scopes_of_the_model_are_those_of_the_schema() -> None:
+    assert get_args(result.Scope) == get_args(rules.Scope)
 
 
 def test_the_headers_that_are_written_are_those_that_are_published() -> None:
