@@ -125,6 +125,7 @@ def _time_pure_stages(stages: Stages, cache_url: str, precision: str) -> None:
     stages.time("memory write", lambda: memory.remember(entries))
     stages.time("memory lookup, all hits", lambda: memory.lookup(keys))
     stages.time("tokenize", lambda: tagger.tokenize(texts))
+    stages.time("scope and language", lambda: tagger.find_scopes(texts, tokens))
     lengths = [len(text.ids) for text in tokens]
     stages.time("batch plan", lambda: plan_batches(lengths, max_tokens=BATCH_TOKENS))
     stages.time("thresholds to emotions", lambda: tagger.emotions(rows_BK))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from emotag_model.scope.rules import TextScope
+
 from .cache.entry import Entry
 from .errors import BadRecord
 from .protocols import BatchTrace, Group
@@ -116,10 +118,11 @@ class BatchOutput:
 
     Attributes:
         answers: a result, a dead letter or a tombstone for each record of the batch, in its order.
-        tagged: as in `BatchCounts`.
+        scopes, tagged: as in `BatchCounts`.
     """
 
     answers: list[Answer] = field(default_factory=list)
+    scopes: Counter[TextScope] = field(default_factory=Counter)
     tagged: Tagged | None = None
 
     @property
@@ -169,6 +172,7 @@ class BatchCounts:
             `cache`.
         dead_letters: the number of dead letters by reason.
         tombstones: the number of other tombstones by outcome: `forwarded`, `skipped`.
+        scopes: the number of records whose text the model read, by scope and language of the text.
         truncated: the number of results whose text was longer than the model's window.
         texts, tokens: the number of texts that the device computed, and the number of their tokens.
         computed_tokens: the tokens that the device computed, padding included.
@@ -183,6 +187,7 @@ class BatchCounts:
     sources: Mapping[str, int]
     dead_letters: Mapping[str, int]
     tombstones: Mapping[str, int]
+    scopes: Mapping[TextScope, int]
     truncated: int
     texts: int
     tokens: int
@@ -203,6 +208,7 @@ def count_batch(completed: CompletedBatch, *, committed_at: float) -> BatchCount
         sources=output.sources,
         dead_letters=output.dead_letters,
         tombstones=output.tombstones,
+        scopes=output.scopes,
         truncated=output.truncated,
         texts=batch.new,
         tokens=batch.tokens,

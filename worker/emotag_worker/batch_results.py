@@ -3,6 +3,7 @@
 tokens → entries (probabilities, as the cache keeps them) → text results (labels and scores) → results and dead letters
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, assert_never
@@ -10,39 +11,48 @@ from typing import Literal, assert_never
 import numpy as np
 import numpy.typing as npt
 
+from emotag_model.scope.rules import TextScope
 from emotag_model.tokens import TokenIds
 
 from .batch import Batch, BatchOutput, Tagged
 from .cache.entry import Entry, quantize
-from .errors import BadRecord, DeviceRejected, Tombstone
+from .errors import BadRecord, DeviceRejected, OutOfScope, Tombstone
 from .protocols import Tagger
+from .settings.stream import OutputSettings
 from .wire.encode import RecordEncoder, TextResult
 from .wire.record import Answer, Record
 
 
-def compute_entries(tagger: Tagger, keys: Sequence[str], tokens: Sequence[TokenIds]) -> dict[str, Entry | BadRecord]:
+def compute_entries(
+    tagger: Tagger, tokens: Mapping[str, TokenIds], scopes: Sequence[TextScope]
+) -> dict[str, Entry | BadRecord]:
     """Run the model on new texts; return an entry, or the device's rejection, for each of their cache keys.
+
+    Args:
+        tokens, scopes: of each text, the tokens by its cache key.
 
     Raises:
         DeviceFailed: the device fails on every text.
     """
-    if not keys:
+    if not tokens:
         return {}
-    probabilities_BK, errors = tagger.probabilities_or_errors(tokens)
+    probabilities_BK, errors = tagger.probabilities_or_errors(list(tokens.values()))
     rows_BK = quantize(probabilities_BK)
     return {
-        key: DeviceRejected(errors[row]) if row in errors else Entry(row_K, text.truncated, len(text.ids), text.unknown)
-        for row, (key, row_K, text) in enumerate(zip(keys, rows_BK, tokens, strict=True))
+        key: DeviceRejected(errors[row])
+        if row in errors
+        else Entry(row_K, text.truncated, len(text.ids), text.unknown, *scope)
+        for row, ((key, text), row_K, scope) in enumerate(zip(tokens.items(), rows_BK, scopes, strict=True))
     }
 
 
 def encode_batch(
     batch: Batch,
     computed: Mapping[str, Entry | BadRecord],
+    settings: OutputSettings,
     *,
     tagger: Tagger,
     encoder: RecordEncoder,
-    all_scores: bool,
     now: datetime,
 ) -> BatchOutput:
     """Return a result, a dead letter or a tombstone for every record of the batch that is not skipped, in its order."""
@@ -50,9 +60,15 @@ def encode_batch(
     rejected = {key: error for key, error in computed.items() if isinstance(error, BadRecord)}
     entries = dict(batch.known) | {key: entry for key, entry in computed.items() if isinstance(entry, Entry)}
     rows = {key: row for row, key in enumerate(entries)}
+    out_of_scope = {key: entry for key, entry in entries.items() if entry.scope != "ok"}
+    if settings.out_of_scope == "dead_letter":
+        rejected |= {key: OutOfScope(entry.scope, entry.language) for key, entry in out_of_scope.items()}
+    hidden_B = np.array([settings.out_of_scope == "empty" and key in out_of_scope for key in entries], np.bool_)
     probabilities_BK = _stack(entries.values())
     # 2. Apply the thresholds, to all distinct texts at once.
-    results = _build_text_results(entries, probabilities_BK, batch.known, tagger, all_scores=all_scores)
+    results = _build_text_results(
+        entries, probabilities_BK, hidden_B, batch.known, tagger, all_scores=settings.all_scores
+    )
     # 3. Encode each record.
     output = BatchOutput()
     rows_N: list[int] = []
@@ -74,9 +90,12 @@ def encode_batch(
         output.answers.append(Answer(record, encoded, source, truncated=result.truncated))
         rows_N.append(row)
         seen.add(key)
-    # 4. Keep the arrays for the metrics.
+    # 4. Keep the figures for the metrics.
+    times = Counter(batch.keys)
+    for key, entry in entries.items():
+        output.scopes[TextScope(entry.scope, entry.language)] += times[key]
     if rows_N:
-        output.tagged = _build_statistics(entries.values(), probabilities_BK, rows_N, tagger)
+        output.tagged = _build_statistics(entries.values(), probabilities_BK, hidden_B, rows_N, tagger)
     return output
 
 
@@ -101,12 +120,17 @@ def _stack(entries: Collection[Entry]) -> npt.NDArray[np.float32]:
 def _build_text_results(
     entries: Mapping[str, Entry],
     probabilities_BK: npt.NDArray[np.float32],
+    hidden_B: npt.NDArray[np.bool_],
     known: Mapping[str, Entry],
     tagger: Tagger,
     *,
     all_scores: bool,
 ) -> list[TextResult]:
-    """Return the result of each distinct text, in the order of *entries*; keys in *known* came from the cache."""
+    """Return the result of each distinct text, in the order of *entries*; keys in *known* came from the cache.
+
+    Args:
+        hidden_B: True for a text whose result has no emotions.
+    """
     if not entries:
         return []
     emotions = tagger.emotions(probabilities_BK)
@@ -114,17 +138,23 @@ def _build_text_results(
     if all_scores:
         scores = [dict(zip(tagger.labels, row, strict=True)) for row in probabilities_BK.tolist()]
     return [
-        TextResult(emotions[row], scores[row], truncated=entry.truncated, cached=key in known)
-        for row, (key, entry) in enumerate(entries.items())
+        TextResult(
+            () if hidden else emotions[row], scores[row], entry.truncated, key in known, entry.scope, entry.language
+        )
+        for row, ((key, entry), hidden) in enumerate(zip(entries.items(), hidden_B.tolist(), strict=True))
     ]
 
 
 def _build_statistics(
-    entries: Collection[Entry], probabilities_BK: npt.NDArray[np.float32], rows_N: Sequence[int], tagger: Tagger
+    entries: Collection[Entry],
+    probabilities_BK: npt.NDArray[np.float32],
+    hidden_B: npt.NDArray[np.bool_],
+    rows_N: Sequence[int],
+    tagger: Tagger,
 ) -> Tagged:
     return Tagged(
         probabilities_BK,
-        tagger.thresholds.decide(probabilities_BK),
+        tagger.thresholds.decide(probabilities_BK) & ~hidden_B[:, None],
         np.fromiter((entry.tokens for entry in entries), np.int64, len(entries)),
         np.fromiter((entry.unknown for entry in entries), np.int64, len(entries)),
         np.array(rows_N, np.int64),

@@ -15,13 +15,14 @@ batch that is not committed, in flight or completed, is read again after a failu
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import wait
 from datetime import UTC, datetime
 from threading import Event
 
 from emotag_model.daemon_threads import Background
 from emotag_model.errors import DeviceFailed
+from emotag_model.scope.rules import TextScope
 from emotag_model.tokens import TokenIds
 
 from .batch import Batch, CompletedBatch, Computation, DeviceUse, StageTimes, count_batch
@@ -199,7 +200,8 @@ class Pipeline:
         # 4. Tokenize the new texts, and submit them. The engine plans its own device batches, by length.
         tokens, rejected = tokenize_texts(self._tagger, {key: distinct[key] for key in new})
         texts = [rejected.get(key, text) for key, text in zip(keys, texts, strict=True)]
-        computing = self._device.submit(self._compute, tuple(tokens), tuple(tokens.values()))
+        scopes = self._tagger.find_scopes([distinct[key] for key in tokens], list(tokens.values()))
+        computing = self._device.submit(self._compute, tokens, scopes)
         times.mark("tokenize", time.monotonic())
         return Batch(
             records,
@@ -228,13 +230,9 @@ class Pipeline:
         device_s = self._device_use.charge_time(computation)
         # 2. Cache the new entries, and encode a result or a dead letter for every record.
         self._cache.remember({key: entry for key, entry in computation.entries.items() if isinstance(entry, Entry)})
+        now = datetime.now(UTC)
         output = encode_batch(
-            batch,
-            computation.entries,
-            tagger=self._tagger,
-            encoder=self._encoder,
-            all_scores=self._settings.output.all_scores,
-            now=datetime.now(UTC),
+            batch, computation.entries, self._settings.output, tagger=self._tagger, encoder=self._encoder, now=now
         )
         batch.times.mark("encode", time.monotonic())
         # 3. The batch waits for the next commit.
@@ -334,10 +332,10 @@ class Pipeline:
             error.__context__ = None
             return error.with_traceback(None)
 
-    def _compute(self, keys: Sequence[str], tokens: Sequence[TokenIds]) -> Computation:
+    def _compute(self, tokens: Mapping[str, TokenIds], scopes: Sequence[TextScope]) -> Computation:
         """Run the model, in the device's thread."""
         began = time.monotonic()
-        return Computation(compute_entries(self._tagger, keys, tokens), began, time.monotonic())
+        return Computation(compute_entries(self._tagger, tokens, scopes), began, time.monotonic())
 
     def _read_again(self, error: BatchAborted) -> None:
         """After an abort, read every batch again, from the first record that was not committed."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from emotag_model.scope.rules import TextScope
 from emotag_model.thresholds import Thresholds
 from emotag_model.tokens import TokenIds
 
@@ -115,6 +116,9 @@ class Tagger(Protocol):
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text."""
+
+    def find_scopes(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[TextScope]:
+        """Return the scope and the language of each text; *tokens* are those of the same texts."""
 
     def probabilities_or_errors(
         self, texts: Sequence[TokenIds]

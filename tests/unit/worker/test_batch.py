@@ -1,11 +1,13 @@
 """The times and figures of one batch."""
 
+from collections import Counter
 from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 import pytest
 
+from emotag_model.scope.rules import TextScope
 from emotag_worker.batch import Batch, BatchOutput, CompletedBatch, Computation, DeviceUse, StageTimes, count_batch
 from emotag_worker.cache.entry import Entry
 from emotag_worker.errors import NotJson
@@ -107,12 +109,14 @@ def test_the_figures_of_a_batch_are_those_of_its_parts() -> None:
         {"source": "cache"},
         {"reason": "NotJson"},
     ]
-    output = BatchOutput([Answer(records[0], None, **kind) for kind in kinds])
+    scopes = Counter({TextScope("ok", "en"): 2})
+    output = BatchOutput([Answer(records[0], None, **kind) for kind in kinds], scopes)
     completed = CompletedBatch(batch, output, device_s=0.5, computed_tokens=8)
     counts = count_batch(completed, committed_at=1_700_000_002.0)
     assert records == counts.records
     assert {"computed": 1, "cache": 1} == counts.sources
     assert {"NotJson": 1} == counts.dead_letters
+    assert {("ok", "en"): 2} == counts.scopes
     assert (1, 1, 5, 8) == (counts.truncated, counts.texts, counts.tokens, counts.computed_tokens)
     assert (2.0, 0.5) == (counts.seconds, counts.device_seconds)
     assert {"read": 1.0, "write": 2.0} == counts.stages

@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from emotag_model.scope.rules import TextScope
 from emotag_model.thresholds import Thresholds
 from emotag_model.tokens import TokenIds
+from emotag_schemas import DeadLetterHeaders
 from emotag_worker.batch import Batch, BatchOutput, StageTimes
 from emotag_worker.batch_results import compute_entries, encode_batch
 from emotag_worker.cache.entry import Entry, quantize
 from emotag_worker.errors import BadRecord, DeviceRejected, NoText, Tombstone
 from emotag_worker.observability.traces import NoTraces
+from emotag_worker.settings.stream import OutOfScopeAction, OutputSettings
 from emotag_worker.wire.decode import Decoded
 from emotag_worker.wire.encode import RecordEncoder, TombstoneAction
 from emotag_worker.wire.record import Outgoing, Record
@@ -40,6 +43,9 @@ class TwoLabels:
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         raise AssertionError("tokens are given")
+
+    def find_scopes(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[TextScope]:
+        raise AssertionError("scopes are given")
 
     def probabilities_or_errors(
         self, texts: Sequence[TokenIds]
@@ -79,9 +85,16 @@ def records_of(output: BatchOutput) -> list[Outgoing]:
     return [answer.outgoing for answer in output.answers if answer.outgoing is not None]
 
 
-def encode(batch: Batch, computed: Mapping[str, Entry | BadRecord], *, all_scores: bool = False) -> BatchOutput:
+def encode(
+    batch: Batch,
+    computed: Mapping[str, Entry | BadRecord],
+    *,
+    all_scores: bool = False,
+    out_of_scope: OutOfScopeAction = "tag",
+) -> BatchOutput:
     encoder = RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0")
-    return encode_batch(batch, computed, tagger=TwoLabels(), encoder=encoder, all_scores=all_scores, now=NOW)
+    settings = OutputSettings(all_scores=all_scores, out_of_scope=out_of_scope)
+    return encode_batch(batch, computed, settings, tagger=TwoLabels(), encoder=encoder, now=NOW)
 
 
 def labels_of(output: BatchOutput) -> list[list[str] | None]:
@@ -95,26 +108,28 @@ def labels_of(output: BatchOutput) -> list[list[str] | None]:
 
 
 def test_new_texts_become_entries_in_order() -> None:
-    tokens = [TokenIds((90, 10), truncated=True, unknown=1), TokenIds((20, 80), truncated=False)]
-    entries = compute_entries(TwoLabels(), ["a", "b"], tokens)
+    tokens = {"a": TokenIds((90, 10), truncated=True, unknown=1), "b": TokenIds((20, 80), truncated=False)}
+    scopes = [TextScope("other_language", "ko"), TextScope("ok", None)]
+    entries = compute_entries(TwoLabels(), tokens, scopes)
     first, second = entries["a"], entries["b"]
     assert isinstance(first, Entry)
     assert isinstance(second, Entry)
     assert (True, 2, 1) == (first.truncated, first.tokens, first.unknown)
     assert (False, 2, 0) == (second.truncated, second.tokens, second.unknown)
+    assert scopes == [(first.scope, first.language), (second.scope, second.language)]
     expected_BK = quantize(np.array([JOY, ANGER], np.float32))
     np.testing.assert_array_equal(expected_BK, [first.probabilities_K, second.probabilities_K])
 
 
 def test_a_text_that_the_device_rejects_leaves_the_others_their_entries() -> None:
-    tokens = [TokenIds((90, 10), False), TokenIds((13, 0), False), TokenIds((20, 80), False)]
-    entries = compute_entries(TwoLabels(), ["a", "b", "c"], tokens)
+    tokens = {"a": TokenIds((90, 10), False), "b": TokenIds((13, 0), False), "c": TokenIds((20, 80), False)}
+    entries = compute_entries(TwoLabels(), tokens, [TextScope("ok", "en")] * 3)
     assert [Entry, DeviceRejected, Entry] == [type(entries[key]) for key in "abc"]
 
 
 def test_nothing_new_costs_the_device_nothing() -> None:
     tagger = TwoLabels()
-    assert {} == compute_entries(tagger, [], [])
+    assert {} == compute_entries(tagger, {}, [])
     assert 0 == tagger.calls
 
 
@@ -147,7 +162,7 @@ def test_a_tombstone_becomes_what_the_settings_say(
     headers = [("ce_id", b"1"), ("a", b"2")]
     given.records = [Record("texts", 0, 0, key, None, headers, 7), *given.records[1:]]
     encoder = RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0", tombstones=action)
-    output = encode_batch(given, {"new": entry(JOY)}, tagger=TwoLabels(), encoder=encoder, all_scores=False, now=NOW)
+    output = encode_batch(given, {"new": entry(JOY)}, OutputSettings(), tagger=TwoLabels(), encoder=encoder, now=NOW)
     written = [answer.outgoing for answer in output.answers if answer.outgoing]
     assert topics == [record.topic for record in written]
     assert (tombstones, dead) == (output.tombstones, output.dead_letters)
@@ -181,6 +196,45 @@ def test_the_statistics_have_a_row_for_each_distinct_text_and_an_index_for_each_
     assert [7, 4] == tagged.tokens_B.tolist()
     assert [2, 0] == tagged.unknown_B.tolist()
     assert [1, 0, 1] == tagged.rows_N.tolist()
+
+
+KOREAN = msgspec.structs.replace(entry(JOY), scope="other_language", language="ko")
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["from the cache", "computed"])
+@pytest.mark.parametrize(("action", "labels", "sentiment"), [("tag", ["joy"], "positive"), ("empty", [], "neutral")])
+def test_a_text_out_of_scope_is_tagged_or_has_no_emotions(
+    action: OutOfScopeAction, labels: list[str], sentiment: str, *, cached: bool
+) -> None:
+    """Always with its scope and its language. Texts in scope keep their emotions."""
+    known = {"a": KOREAN} if cached else {}
+    computed = {"b": entry(JOY)} | ({} if cached else {"a": KOREAN})
+    output = encode(batch(["a", "b"], known), computed, out_of_scope=action, all_scores=True)
+    assert [labels, ["joy"]] == labels_of(output)
+    value, other = [json.loads(record.value or b"") for record in records_of(output)]
+    assert ("other_language", "ko", sentiment) == (value["scope"], value["language"], value["sentiment"])
+    assert ("ok", None) == (other["scope"], other["language"])
+    assert {"joy": 0.9, "anger": 0.1} == value["scores"]  # requested by name, so they stay
+    assert output.tagged is not None
+    assert len(labels) + 1 == output.tagged.given_BK.sum()
+
+
+def test_a_text_out_of_scope_becomes_a_dead_letter_if_the_settings_say_so() -> None:
+    """With the reason, and without the text. It is no result in any figure, and counts by its scope."""
+    output = encode(batch(["a", "b", "a"], {"a": KOREAN}), {"b": entry(JOY)}, out_of_scope="dead_letter")
+    assert [None, ["joy"], None] == labels_of(output)
+    assert ({"OutOfScope": 2}, {"computed": 1}) == (output.dead_letters, output.sources)
+    why = DeadLetterHeaders.from_headers(records_of(output)[0].headers)
+    assert ("OutOfScope", "tag") == (why.exception_class, why.stage)
+    assert "scope other_language, language ko" in why.exception_message
+    assert {("other_language", "ko"): 2, ("ok", None): 1} == output.scopes
+    assert output.tagged is not None
+    assert 1 == len(output.tagged.rows_N)
+
+
+def test_a_text_that_the_device_rejects_has_no_scope() -> None:
+    output = encode(batch(["worse", NoText("text", "empty")]), {"worse": DeviceRejected(RuntimeError())})
+    assert {} == output.scopes
 
 
 def test_a_result_continues_the_trace_of_its_record_and_a_dead_letter_keeps_its_headers() -> None:

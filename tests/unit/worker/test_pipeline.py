@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emotag_model.thresholds import Thresholds
 from emotag_model.tokens import TokenIds
 from emotag_worker import pipeline as pipeline_
 from emotag_worker.batch_budget import BatchBudget
@@ -25,30 +24,7 @@ from emotag_worker.settings import Settings
 from emotag_worker.wire.encode import RecordEncoder
 from emotag_worker.wire.record import Outgoing, Partition, Record
 from tests.unit.worker.kafka.scripted import TOPIC, ScriptedConsumer, ScriptedMessage, Turn, source_of
-
-POISON = "poison"
-
-
-class OneLabel:
-    """A tagger that finds joy in every text but the poisonous one, on which it fails."""
-
-    version, engine, precision = "sha256:0", "openvino", "fp32"
-    labels = ("joy",)
-    thresholds = Thresholds.fixed(labels, 0.5)
-    concurrency = 1
-    computed_tokens = 0
-
-    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
-        return [TokenIds((len(text),), truncated=False) for text in texts]
-
-    def probabilities_or_errors(
-        self, texts: Sequence[TokenIds]
-    ) -> tuple[npt.NDArray[np.float32], dict[int, Exception]]:
-        found = np.ones((len(texts), 1), dtype=np.float32)
-        return found, {row: RuntimeError() for row, text in enumerate(texts) if text.ids == (len(POISON),)}
-
-    def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
-        return [()] * len(probabilities_BK)
+from tests.unit.worker.scripted_tagger import POISON, OneLabel
 
 
 @dataclass

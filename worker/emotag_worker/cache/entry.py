@@ -1,15 +1,19 @@
-"""The cache entry of one text: its probabilities in 62 bytes, and in Redis 8 more, which authenticate them.
+"""The cache entry of one text: its probabilities and scope in 64 bytes, and in Redis 8 more, which authenticate them.
 
-version (1) · flags (1) · tokens (2) · unknown tokens (2) · one 16-bit fraction per label (2 K) · BLAKE2b over the key
-and the bytes before (8)
+version (1) · flags (1) · scope (1) · language (1) · tokens (2) · unknown tokens (2) · one 16-bit fraction per label
+(2 K) · BLAKE2b over the key and the bytes before (8)
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from emotag_model.scope.languages import LANGUAGES
+from emotag_model.scope.rules import Scope
 
 VERSION = 4
 TRUNCATED = 1
@@ -18,6 +22,13 @@ MAX_COUNT = 65_535
 
 LEVELS = 65_535
 """Probabilities are stored as multiples of 1 / 65,535: an error of 8e-6 at most, far below that of rounded weights."""
+
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+CODES = (None, *LANGUAGES)
+"""An entry stores the place of its scope and of its language in these tuples."""
+_PLACES = {code: place for place, code in enumerate(CODES)}
+SCOPE_BYTE, LANGUAGE_BYTE = 2, 3
+"""The places of these two in an entry."""
 
 MAC_BYTES = 8
 """Somebody who guesses succeeds once in 2^64 entries, each of which must be written to Redis and read by a worker. An
@@ -31,12 +42,15 @@ class Entry(msgspec.Struct, frozen=True):
         truncated: the text was longer than the model's window.
         tokens, unknown: number of tokens that the model read, and how many of them are not in its vocabulary. Entries
             contain both because drift is measured over all results, including those from the cache.
+        scope, language: as in a result.
     """
 
     probabilities_K: npt.NDArray[np.float32]
     truncated: bool
     tokens: int = 0
     unknown: int = 0
+    scope: Scope = "ok"
+    language: str | None = None
 
 
 class Codec:
@@ -51,6 +65,8 @@ class Codec:
             [
                 ("version", "u1"),
                 ("flags", "u1"),
+                ("scope", "u1"),
+                ("language", "u1"),
                 ("tokens", "<u2"),
                 ("unknown", "<u2"),
                 ("fractions_K", "<u2", (labels,)),
@@ -66,6 +82,8 @@ class Codec:
         rows = np.empty(len(entries), self._layout)
         rows["version"] = VERSION
         rows["flags"] = [entry.truncated for entry in entries]  # True is the bit TRUNCATED
+        rows["scope"] = [SCOPES.index(entry.scope) for entry in entries]
+        rows["language"] = [_PLACES[entry.language] for entry in entries]
         rows["tokens"] = np.minimum([entry.tokens for entry in entries], MAX_COUNT)
         rows["unknown"] = np.minimum([entry.unknown for entry in entries], MAX_COUNT)
         rows["fractions_K"] = np.rint(np.frombuffer(joined, np.float32).reshape(-1, self._labels) * LEVELS)
@@ -77,7 +95,9 @@ class Codec:
         rows = np.frombuffer(b"".join(bodies), self._layout)
         rows_BK = rows["fractions_K"].astype(np.float32) / np.float32(LEVELS)
         flags, tokens, unknown = (rows[name].tolist() for name in ("flags", "tokens", "unknown"))
-        return list(map(Entry, rows_BK, (bool(each & TRUNCATED) for each in flags), tokens, unknown))
+        scopes = [SCOPES[place] for place in rows["scope"].tolist()]
+        languages = [CODES[place] for place in rows["language"].tolist()]
+        return list(map(Entry, rows_BK, (bool(each & TRUNCATED) for each in flags), tokens, unknown, scopes, languages))
 
 
 class Seal:
@@ -100,6 +120,9 @@ class Seal:
         """Return the encoded entry; None if the bytes are damaged, forged, or of another version or size."""
         body = raw[:-MAC_BYTES]
         if len(body) != size or body[0] != VERSION or raw[size:] != self._compute(key, body):
+            return None
+        # Without a secret, anybody can compute the MAC of any bytes.
+        if body[SCOPE_BYTE] >= len(SCOPES) or body[LANGUAGE_BYTE] >= len(CODES):
             return None
         return body
 

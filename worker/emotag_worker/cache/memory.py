@@ -12,7 +12,7 @@ from .entry import Codec, Entry
 class MemoryCache:
     """The entries that were used last. Its calls are made from one thread.
 
-    An entry is stored as in Redis, in 62 bytes: with its key and its place in the table it takes about 300 bytes.
+    An entry is stored as in Redis, in 64 bytes: with its key and its place in the table it takes about 300 bytes.
 
     Args:
         behind: the cache that is asked for the other entries; None if there is none.

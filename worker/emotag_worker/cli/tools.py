@@ -218,6 +218,7 @@ def model_info(
                 "parameters": sum(values.size for values in trained.weights.values()),
                 "max_tokens": trained.config.max_tokens,
                 "labels": list(trained.config.labels),
+                "languages": list(trained.languages),
                 "dev": {key: value for key, value in figures.items() if isinstance(value, int | float)},
                 "trained_by": trained.training.get("command"),
             },

@@ -1,8 +1,9 @@
 """A limit on dead letters before the first result: beyond it, the settings are at fault and not the records."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
-from emotag_worker.errors import OutputRefused, TooManyDeadLetters
+from emotag_worker.errors import OutOfScope, OutputRefused, TooManyDeadLetters
 from emotag_worker.wire.record import Answer
 
 
@@ -13,6 +14,8 @@ class RefusalLimit:
     reach the limit, it samples the topic: if one record elsewhere can be read, the settings of the input are right, and
     only results that the output topic refuses count from then on. Without the sample, a worker that starts inside a
     burst of bad records would stop at each start.
+
+    A dead letter for a text that is out of the model's scope does not count: the settings found the text.
 
     Args:
         most: the number of dead letters since the start; 0 is no limit.
@@ -57,10 +60,11 @@ class RefusalLimit:
 
 
 def _count(answers: Sequence[Answer]) -> tuple[int, int, int]:
-    """Return the number of results, of results that the output topic refuses, and of other dead letters."""
-    refused = sum(answer.reason == OutputRefused.__name__ for answer in answers)
+    """Return the number of results, of results that the output topic refuses, and of records that cannot be read."""
+    reasons = Counter(answer.reason for answer in answers if answer.reason)
+    refused = reasons[OutputRefused.__name__]
     return (
         sum(answer.source != "" for answer in answers),
         refused,
-        sum(answer.reason != "" for answer in answers) - refused,
+        reasons.total() - refused - reasons[OutOfScope.__name__],
     )

@@ -13,6 +13,7 @@
     │   ├── MetadataTooLarge      the metadata is over the size limit
     │   ├── HeadersTooLarge       the headers are over the size limit
     │   ├── HeadersUnreadable     the name of a header is not UTF-8
+    │   ├── OutOfScope            the model cannot judge the text, and `output.out_of_scope` is `dead_letter`
     │   ├── DeviceRejected        the device fails on this text and on no other
     │   ├── TokenizerRejected     the tokenizer fails on this text and on no other
     │   └── OutputRefused         the brokers refuse the result of this record, and accept others
@@ -74,6 +75,7 @@ from .records import (
     NoText,
     NotJson,
     NotUtf8,
+    OutOfScope,
     OutputRefused,
     TokenizerRejected,
     Tombstone,
@@ -129,6 +131,7 @@ __all__ = [
     "NoText",
     "NotJson",
     "NotUtf8",
+    "OutOfScope",
     "OutputRefused",
     "ProduceIncomplete",
     "ProgressUnreadable",

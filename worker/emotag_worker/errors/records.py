@@ -110,6 +110,16 @@ class OutputRefused(BadRecord):
         super().__init__(f"the brokers refuse the result for {topic}: {why}")
 
 
+class OutOfScope(BadRecord):
+    """The emotions of the text cannot be trusted, and `output.out_of_scope` is `dead_letter`."""
+
+    stage = "tag"
+
+    def __init__(self, scope: str, language: str | None) -> None:
+        found = f"scope {scope}, language {language or 'not certain'}"
+        super().__init__(f"the text is out of the model's scope: {found} (EMOTAG_OUTPUT__OUT_OF_SCOPE)")
+
+
 class DeviceRejected(BadRecord):
     """The device fails on this text and works on others."""
 

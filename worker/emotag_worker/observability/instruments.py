@@ -5,6 +5,7 @@ Metrics that have a value for each record are updated once per batch, with numpy
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Lock
+from typing import get_args
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -12,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from emotag_model.reference_stats import LENGTH_EDGES, SCORE_EDGES, ReferenceStats
+from emotag_model.scope.rules import Scope
 from emotag_worker.batch import BatchCounts, Tagged
 from emotag_worker.errors import BadRecord
 from emotag_worker.wire.traceparent import parse_traceparent
@@ -29,6 +31,8 @@ SOURCES = ("computed", "repeat", "cache")
 LOOKUPS = ("memory", "hit", "miss", "failed", "skipped")
 TOMBSTONES = ("forwarded", "skipped")
 REPLACEMENTS = ("timestamp", "dead_letter", "stub")
+COUNTED_LANGUAGES = (*"en es pt fr de it nl pl ru uk tr ar fa hi bn id vi th ja ko zh".split(), "other", "none")  # noqa: SIM905
+"""Languages with many speakers online. The set is closed, so that no text can add a time series."""
 CHANGES = ("assigned", "revoked", "lost")
 
 
@@ -85,6 +89,9 @@ class Metrics:
             self.results.labels(source).inc(count)
         for reason, count in batch.dead_letters.items():
             self.dead_letters.labels(reason).inc(count)
+        for (scope, language), count in batch.scopes.items():
+            self.scopes.labels(scope).inc(count)
+            self.languages.labels(_name_language(language)).inc(count)
         for outcome, count in batch.tombstones.items():
             self.tombstones.labels(outcome).inc(count)
         self.tokens.inc(batch.tokens)
@@ -131,6 +138,10 @@ class Metrics:
         self.dead_letters = self._counter("dead_letters", "Dead letters written, by reason.", reason=reasons)
         self.tombstones = self._counter(
             "tombstones", "Tombstones that became no dead letter, by outcome.", outcome=TOMBSTONES
+        )
+        self.scopes = self._counter("scopes", "Texts that the model read, by scope.", scope=get_args(Scope))
+        self.languages = self._counter(
+            "languages", "Texts that the model read, by language; `none` is not certain.", language=COUNTED_LANGUAGES
         )
         self.refused = self._counter(
             "refused_records",
@@ -215,6 +226,12 @@ class Metrics:
         made = BatchHistogram(f"emotag_{name}", text, edges, label=label)
         self.registry.register(made)
         return made
+
+
+def _name_language(language: str | None) -> str:
+    if language is None:
+        return "none"
+    return language if language in COUNTED_LANGUAGES else "other"
 
 
 class _DeviceMemory(Collector):

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from .fields import Allowed, Brokers, DottedPath, OptionalPath, SettingsSection, StartPosition, Topic
 
+OutOfScopeAction = Literal["tag", "empty", "dead_letter"]
+
 
 class KafkaSettings(SettingsSection):
     """The brokers, and how long the worker waits for them."""
@@ -137,6 +139,15 @@ class OutputSettings(SettingsSection):
 
     topic: Annotated[Topic, Field(description="Topic of the results.")] = "emotions"
     all_scores: Annotated[bool, Field(description="Add the scores of all labels to each result.")] = False
+    out_of_scope: Annotated[
+        OutOfScopeAction,
+        Field(
+            description="Handling of a text whose scope is not ok: in another language, unreadable or too short. tag: "
+            "a result as for any text, whose scope says so. empty: a result without emotions. dead_letter: a dead "
+            "letter with the reason OutOfScope.",
+        ),
+    ] = "tag"
+    """The detector is wrong about a few short texts in each thousand, so no text loses its emotions by default."""
     partition: Annotated[
         Literal["auto", "input", "key"],
         Field(

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 if TYPE_CHECKING:  # at run time this would import torch into commands that do not need it
     from emotag_model.tagger import Tagging
+    from emotag_schemas.result import Scope
 
 COLOURS = {"positive": "green", "negative": "red", "ambiguous": "yellow", "neutral": "bright_black"}
 
@@ -29,7 +30,8 @@ def render_result(value: str) -> str:
     """Return a result in one line; an empty string if *value* is not a result."""
     try:
         result = json.loads(value)
-        line = f"{result['id']}  {render_emotions(result['emotions'])}"
+        scope = result.get("scope", "ok")
+        line = f"{result['id']}  {render_emotions(result['emotions'])}{'' if scope == 'ok' else f'  [{scope}]'}"
     except (ValueError, TypeError, LookupError, AttributeError):
         line = ""
     return remove_controls(line)
@@ -75,6 +77,8 @@ def render_tagging_object(text: str, tagging: "Tagging", *, top: int | None, eve
         "sentiment": derive_sentiment(over),
         "ekman": derive_ekman(over),
         "truncated": tagging.truncated,
+        "scope": tagging.scope,
+        "language": tagging.language,
     }
     if every:
         found["scores"] = round_scores(tagging.scores)
@@ -82,7 +86,23 @@ def render_tagging_object(text: str, tagging: "Tagging", *, top: int | None, eve
 
 
 def render_tagging_lines(text: str, tagging: "Tagging", *, top: int | None) -> str:
-    """Return the lines of one text in `emotag tag`: the text, then a line for each emotion."""
+    """Return the lines of one text in `emotag tag`: the text, a note if it is out of scope, a line for each emotion."""
     shown = tagging.top(top) if top else tagging.emotions
     lines = [f"  {emotion.label:<16}{format_percent(emotion.score):>8}" for emotion in shown]
-    return "\n".join([shorten(text, 100), *(lines or ["  no emotion over its threshold"])])
+    note = describe_scope(tagging.scope, tagging.language)
+    notes = [f"  do not trust these emotions: {note}"] if note else []
+    return "\n".join([shorten(text, 100), *notes, *(lines or ["  no emotion over its threshold"])])
+
+
+def describe_scope(scope: "Scope", language: str | None) -> str:
+    """Return why the emotions of a text cannot be trusted; an empty string if they can be."""
+    match scope:
+        case "ok":
+            return ""
+        case "other_language":
+            return f"the model does not know the language of the text ({language})"
+        case "unreadable":
+            return "the model does not know most of the words of the text"
+        case "too_short":
+            return "the text has no letter"
+    assert_never(scope)

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from emotag_schemas.dead_letter import NAMES, DeadLetterHeaders, StubHeaders, split_attempts
 from emotag_schemas.labels import derive_ekman, derive_sentiment
-from emotag_schemas.result import CE_HEADERS, build_cloudevents_headers, format_rfc3339
+from emotag_schemas.result import CE_HEADERS, Scope, build_cloudevents_headers, format_rfc3339
 from emotag_worker.errors import BadRecord
 
 from .decode import Decoded
@@ -47,12 +47,15 @@ class TextResult(msgspec.Struct, frozen=True):
         emotions: label and score of the emotions over their thresholds, best first.
         scores: of all labels, if the settings ask for them.
         cached: the answer was read from the cache.
+        scope, language: as in a result.
     """
 
     emotions: tuple[tuple[str, float], ...]
     scores: Mapping[str, float] | None
     truncated: bool
     cached: bool
+    scope: Scope = "ok"
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class RecordEncoder:
         timestamp = None if record.timestamp_ms is None else format_timestamp(record.timestamp_ms)
         value = b'{"id":%b,%b,"model":%b,"source":{%b,"offset":%d,"timestamp":%b},"tagged_at":"%b","metadata":%b}' % (
             to_json(decoded.id),
-            _encode_emotions(answer.emotions, truncated=answer.truncated, cached=answer.cached)
+            _encode_emotions(answer.emotions, answer.truncated, answer.cached, answer.scope, answer.language)
             if answer.scores is None
             else _encode_text_result(answer),
             self._model_json,
@@ -173,8 +176,10 @@ def format_timestamp(timestamp_ms: int) -> str | None:
 
 
 @lru_cache(maxsize=1024)  # a text that repeats often has the same emotions each time; 1 KB for each
-def _encode_emotions(emotions: tuple[tuple[str, float], ...], *, truncated: bool, cached: bool) -> bytes:
-    return _encode_text_result(TextResult(emotions, None, truncated=truncated, cached=cached))
+def _encode_emotions(
+    emotions: tuple[tuple[str, float], ...], truncated: bool, cached: bool, scope: Scope, language: str | None
+) -> bytes:
+    return _encode_text_result(TextResult(emotions, None, truncated, cached, scope, language))
 
 
 def _encode_text_result(answer: TextResult) -> bytes:
@@ -186,13 +191,14 @@ def _encode_text_result(answer: TextResult) -> bytes:
         b'{"label":%b,"score":%b}' % (_encode_label(label), _encode_score(round(score * SCORE_UNITS)))
         for label, score in answer.emotions
     ]
-    return b'"emotions":[%b],%b,"scores":%b,"truncated":%b,"cached":%b' % (
+    return b'"emotions":[%b],%b,"scores":%b,"truncated":%b,"cached":%b,%b' % (
         b",".join(emotions),
         # Most texts have one label, whose groups do not depend on its score.
         _encode_groups_of(answer.emotions[0][0]) if len(emotions) == 1 else _encode_groups(answer.emotions),
         b"null" if answer.scores is None else to_json(round_scores(answer.scores)),
         b"true" if answer.truncated else b"false",
         b"true" if answer.cached else b"false",
+        _encode_scope(answer.scope, answer.language),
     )
 
 
@@ -209,6 +215,11 @@ def _encode_groups(emotions: Iterable[tuple[str, float]]) -> bytes:
 @lru_cache(maxsize=1024)
 def _encode_groups_of(label: str) -> bytes:
     return _encode_groups([(label, 1.0)])
+
+
+@lru_cache(maxsize=1024)
+def _encode_scope(scope: Scope, language: str | None) -> bytes:
+    return b'"scope":%b,"language":%b' % (to_json(scope), to_json(language))
 
 
 @lru_cache(maxsize=1024)

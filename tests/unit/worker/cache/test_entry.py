@@ -5,7 +5,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from emotag_worker.cache.entry import MAC_BYTES, Codec, Entry, Seal, quantize, unpack
+from emotag_model.scope.rules import Scope
+from emotag_worker.cache.entry import (
+    CODES,
+    LANGUAGE_BYTE,
+    MAC_BYTES,
+    SCOPE_BYTE,
+    SCOPES,
+    Codec,
+    Entry,
+    Seal,
+    quantize,
+    unpack,
+)
 
 PROBABILITIES = st.lists(st.floats(0, 1, width=32), min_size=28, max_size=28)
 CODEC, SEAL = Codec(28), Seal("of the tests")
@@ -25,12 +37,15 @@ def entry_of(value: float) -> Entry:
 PACKED = pack(entry_of(0.25))
 
 
-@given(PROBABILITIES, st.booleans())
-def test_a_decoded_entry_equals_the_encoded_one(values: list[float], truncated: bool) -> None:
+@given(PROBABILITIES, st.booleans(), st.sampled_from(SCOPES), st.sampled_from(CODES))
+def test_a_decoded_entry_equals_the_encoded_one(
+    values: list[float], truncated: bool, scope: Scope, language: str | None
+) -> None:
     """Computed probabilities are quantized too, so that a result from the cache is equal bit for bit."""
-    entry = Entry(quantize(np.array(values, dtype=np.float32)), truncated, tokens=9, unknown=1)
+    entry = Entry(quantize(np.array(values, dtype=np.float32)), truncated, 9, 1, scope, language)
     found = unpack({KEY: pack(entry)}, seal=SEAL, codec=CODEC)[KEY]
     assert (truncated, 9, 1) == (found.truncated, found.tokens, found.unknown)
+    assert (scope, language) == (found.scope, found.language)
     assert np.array_equal(entry.probabilities_K, found.probabilities_K)
 
 
@@ -61,6 +76,21 @@ def test_an_entry_with_a_flipped_bit_is_corrupt(position: int, seal: Seal) -> No
 @example(PACKED * 2)
 def test_random_bytes_are_corrupt(raw: bytes) -> None:
     assert {} == unpack({KEY: raw}, seal=SEAL, codec=CODEC)
+
+
+@pytest.mark.parametrize(("place", "codes"), [(SCOPE_BYTE, len(SCOPES)), (LANGUAGE_BYTE, len(CODES))])
+def test_a_code_without_a_meaning_is_corrupt(place: int, codes: int) -> None:
+    """Without a secret, anybody can compute a valid MAC."""
+    (body,) = CODEC.encode([entry_of(0.25)])
+    for code, valid in ((codes - 1, True), (codes, False), (255, False)):
+        changed = body[:place] + bytes([code]) + body[place + 1 :]
+        (raw,) = SEAL.seal([KEY], [changed])
+        assert valid == bool(unpack({KEY: raw}, seal=SEAL, codec=CODEC)), code
+
+
+def test_an_entry_has_64_bytes() -> None:
+    """With its MAC and Redis' header of 4 bytes, it fits an allocation of 80."""
+    assert 64 == CODEC.size
 
 
 def test_an_entry_with_another_number_of_labels_is_corrupt() -> None:

@@ -80,6 +80,17 @@ def test_a_batch_that_is_aborted_and_comes_again_counts_once() -> None:
     write(limit, 0, 60)
 
 
+def test_a_topic_in_another_language_does_not_stop_the_worker() -> None:
+    """The settings found the texts. Records that cannot be read still count."""
+    limit = RefusalLimit(most=100, can_read=lambda: False)
+    for _ in range(10):
+        limit.admit(answers(0, 1000, reason="OutOfScope"))
+        limit.note(answers(0, 1000, reason="OutOfScope"))
+    write(limit, 0, 99)
+    with pytest.raises(TooManyDeadLetters, match="first 100 records"):
+        limit.admit(answers(0, 1))
+
+
 def test_an_output_topic_that_refuses_every_result_stops_the_worker_though_its_records_can_be_read() -> None:
     limit = limit_of(100, can_read=True)
     write(limit, 0, 500)

@@ -1,7 +1,7 @@
 """The values of metrics after a batch, and the list of all metrics."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import pytest
 from prometheus_client import generate_latest
 
 from emotag_model.reference_stats import ReferenceStats
+from emotag_model.scope.languages import LANGUAGES
+from emotag_model.scope.rules import TextScope
 from emotag_model.tokens import TokenIds
 from emotag_worker.batch import BatchCounts, Tagged
 from emotag_worker.errors import BadRecord
-from emotag_worker.observability.instruments import Metrics
+from emotag_worker.observability.instruments import COUNTED_LANGUAGES, Metrics
 from emotag_worker.wire.record import Record
 
 OPERATIONS = Path(__file__).parents[4] / "docs" / "operations.md"
@@ -42,6 +44,7 @@ def batch(records: Sequence[Record], rows: Sequence[int] = (), **changes: Any) -
         "sources": {"computed": 2, "repeat": max(0, len(rows) - 2)},
         "dead_letters": {},
         "tombstones": {},
+        "scopes": {},
         "truncated": 0,
         "texts": 2,
         "tokens": 29,
@@ -62,6 +65,13 @@ def loaded(metrics: Metrics) -> Metrics:
     return metrics
 
 
+def families_of(metrics: Metrics, name: str) -> Iterator[Any]:
+    """Yield the samples of one metric."""
+    for family in metrics.registry.collect():
+        if family.name == name:
+            yield from family.samples
+
+
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
 
@@ -78,6 +88,27 @@ def test_every_result_counts_once_whatever_its_source() -> None:
     assert 3 == value(metrics, "emotag_score_bucket", label="anger", le="0.01")
     assert 3 == value(metrics, "emotag_text_tokens_bucket", le="12.0")
     assert 4 == value(metrics, "emotag_drift_window_texts")
+
+
+def test_texts_count_by_scope_and_by_a_closed_set_of_languages() -> None:
+    """No text can add a time series: the rare languages share one."""
+    metrics = Metrics()
+    series = len(list(families_of(metrics, "emotag_languages"))) + len(list(families_of(metrics, "emotag_scopes")))
+    scopes = {TextScope("ok", "en"): 3, TextScope("unreadable", None): 2}
+    scopes |= {TextScope("other_language", code): 1 for code in LANGUAGES}
+    metrics.count_commit([batch([], scopes=scopes)])
+    assert (3, 2, 176) == tuple(
+        value(metrics, "emotag_scopes_total", scope=scope) for scope in ("ok", "unreadable", "other_language")
+    )
+    assert (4, 2, 1, 176 - 21) == tuple(
+        value(metrics, "emotag_languages_total", language=code) for code in ("en", "none", "ko", "other")
+    )
+    after = len(list(families_of(metrics, "emotag_languages"))) + len(list(families_of(metrics, "emotag_scopes")))
+    assert series == after
+
+
+def test_every_language_with_its_own_series_is_one_of_the_detectors() -> None:
+    assert {"other", "none"} == set(COUNTED_LANGUAGES) - set(LANGUAGES)
 
 
 def test_ages_and_latencies_are_by_the_records_timestamps() -> None:

@@ -14,6 +14,7 @@ CLOSED = [
     ("input.on_data_loss", "Stop", "stop"),
     ("input.tombstones", "Skip", "skip"),
     ("on_mistake", "HOLD", "hold"),
+    ("output.out_of_scope", "Dead_Letter", "dead_letter"),
     ("output.partition", "KEY", "key"),
     ("output.timestamp", "Now", "now"),
     ("log.format", "Console", "console"),

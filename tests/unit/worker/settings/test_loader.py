@@ -245,11 +245,11 @@ WRONG: dict[str, list[str]] = {
     "EMOTAG_COMMIT_INTERVAL_MS": ["-1", "1001", "1.5", "never", ""],
     "EMOTAG_SHUTDOWN_TIMEOUT_S": POSITIVE,
     "EMOTAG_PROCESSES": [*WHOLE, "257", "automatic"],
+    "EMOTAG_OUTPUT__OUT_OF_SCOPE": ["", "skip"],
     "EMOTAG_OUTPUT__PARTITION": ["", "same"],
     "EMOTAG_OUTPUT__TIMESTAMP": ["", "CreateTime"],
     "EMOTAG_KAFKA__IDENTITY": ["", "a b", "a/b", "x" * 201],
-    "EMOTAG_LOG__LEVEL": ["", "loud"],
-    "EMOTAG_LOG__FORMAT": ["", "xml"],
+    **{name: ["", "loud"] for name in ("EMOTAG_LOG__LEVEL", "EMOTAG_LOG__FORMAT")},
     "EMOTAG_TRACES__ENDPOINT": ["", "c:4317", "grpc://c:4317", "http://", "http://a b", "http://user:hunter2@c:4318"],
 }
 ANY = {"EMOTAG_CACHE__URL", "EMOTAG_MODEL__PATH", "EMOTAG_MODEL__DEVICE", "EMOTAG_ADMIN__HOST"}

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 import pytest
 
+from emotag_schemas.result import Scope
 from emotag_worker.terminal.tables import (
+    describe_scope,
     escape_controls,
     format_percent,
     render_emotions,
@@ -31,6 +33,7 @@ class Scored:
     emotions = (Emotion("fear", 0.61234),)
     scores: Mapping[str, float] = {"joy": 0.7, "fear": 0.61234, "love": 0.00004}
     truncated = False
+    scope, language = "ok", "en"
 
     def top(self, number: int) -> list[Emotion]:
         return [Emotion(label, score) for label, score in list(self.scores.items())[:number]]
@@ -110,6 +113,27 @@ def test_the_strongest_labels_do_not_change_the_sentiment() -> None:
     assert ["joy", "fear"] == [emotion["label"] for emotion in found["emotions"]]
     assert "negative" == found["sentiment"]
     assert {"joy": 0.7, "fear": 0.6123, "love": 0.0} == found["scores"]
+
+
+class Foreign(Scored):
+    """The same for a text in Korean."""
+
+    scope, language = "other_language", "ko"
+
+
+def test_a_text_out_of_scope_says_so_before_its_emotions() -> None:
+    foreign = cast("Tagging", Foreign())
+    lines = render_tagging_lines("t", foreign, top=None).split("\n")
+    assert "  do not trust these emotions: the model does not know the language of the text (ko)" == lines[1]
+    found = render_tagging_object("t", foreign, top=None, every=False)
+    assert ("other_language", "ko") == (found["scope"], found["language"])
+    value = {"id": "42", "emotions": [], "scope": "unreadable"}
+    assert "42  no emotion over its threshold  [unreadable]" == render_result(json.dumps(value))
+
+
+@pytest.mark.parametrize("scope", get_args(Scope))
+def test_every_scope_but_ok_is_described(scope: Scope) -> None:
+    assert (scope == "ok") == (describe_scope(scope, "ko") == "")
 
 
 def test_lines_are_the_text_and_its_emotions() -> None:

@@ -1,0 +1,37 @@
+"""A tagger for tests without a model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from emotag_model.scope.rules import TextScope
+from emotag_model.thresholds import Thresholds
+from emotag_model.tokens import TokenIds
+
+POISON = "poison"
+
+
+class OneLabel:
+    """A tagger that finds joy in every text but the poisonous one, on which it fails."""
+
+    version, engine, precision = "sha256:0", "openvino", "fp32"
+    labels = ("joy",)
+    thresholds = Thresholds.fixed(labels, 0.5)
+    concurrency = 1
+    computed_tokens = 0
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
+        return [TokenIds((len(text),), truncated=False) for text in texts]
+
+    def find_scopes(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[TextScope]:
+        return [TextScope("ok", "en") for _ in texts]
+
+    def probabilities_or_errors(
+        self, texts: Sequence[TokenIds]
+    ) -> tuple[npt.NDArray[np.float32], dict[int, Exception]]:
+        found = np.ones((len(texts), 1), dtype=np.float32)
+        return found, {row: RuntimeError() for row, text in enumerate(texts) if text.ids == (len(POISON),)}
+
+    def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
+        return [()] * len(probabilities_BK)
