@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from emotag_model.scope.languages import check_languages
+
 from .distillation.folds import parse_fold
 from .errors import PolicyError, RecipeError
 from .evaluation.thresholds import POLICIES, parse_policy
@@ -37,6 +39,14 @@ def _check_fold(value: str) -> str:
             parse_fold(value)
     except RecipeError:
         raise PydanticCustomError("fold", "Input takes one of several folds, for example 2/5") from None
+    return value
+
+
+def _check_languages(value: str) -> str:
+    try:
+        check_languages(value.split("+"))
+    except ValueError:
+        raise PydanticCustomError("languages", "Input takes codes of languages, for example en or en+ko") from None
     return value
 
 
@@ -68,11 +78,19 @@ class DataSection(Section):
         limit: use only the first rows of train and dev. None: all rows.
         fold: `2/5` leaves the second of five parts of the training texts out. The run then writes predictions for
             that part, to distill from, and no artifact; see `distillation/folds.py`. Empty: train on all texts.
+        languages: the codes of the languages of the texts, several as `en+ko`. The model's results mark texts in any
+            other language.
     """
 
     source: str = "goemotions"
     limit: Annotated[Annotated[int, Field(ge=32)] | None, BeforeValidator(_parse_all)] = None
     fold: Annotated[str, AfterValidator(_check_fold)] = ""
+    languages: Annotated[str, AfterValidator(_check_languages)] = "en"
+
+    @property
+    def language_codes(self) -> tuple[str, ...]:
+        """The code of each language."""
+        return tuple(self.languages.split("+"))
 
 
 class EncoderSection(Section):

@@ -23,6 +23,7 @@ from emotag_model.tokens import Tokens
 from emotag_training.errors import DataError, EncoderError, Interrupted, RecipeError
 
 from .data import sources
+from .data.languages import describe_foreign_texts
 from .data.split import Split, TokenizedSplit
 from .distillation.folds import mark_fold
 from .distillation.teacher import FILE as TEACHER
@@ -118,6 +119,8 @@ def train(
     recipe = apply_changes(recipe, {"run.device": choose_device(recipe.run.device)})
     with join_processes(recipe.run.device) as (ranks, device):
         job = prepare(recipe, out, resume=resume, ranks=ranks, device=device)
+        if ranks.leads and (warning := describe_foreign_texts(job.dev.split.texts, recipe.data.language_codes)):
+            console.print(f"warning: {warning}")
         run = _fit(job, resume=resume, trackers=trackers, console=console)
         if not ranks.leads:
             return None

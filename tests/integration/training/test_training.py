@@ -99,7 +99,7 @@ def test_a_smoke_run_is_a_whole_run_of_200_rows(folder: Path, tmp_path: Path) ->
     """With every option of the losses except the default, because a smoke run shows that everything runs."""
     out = tmp_path / "smoke"
     changes = ["--set", "loss.kind=asymmetric", "--set", f"encoder.name={folder / 'encoder'}"]
-    changes += ["--set", f"data.source={folder}"]
+    changes += ["--set", f"data.source={folder}", "--set", "data.languages=en+ko"]
     began = time.monotonic()
     run("fit", "--smoke", *changes, "--out", str(out))
     assert time.monotonic() - began < 60
@@ -107,6 +107,7 @@ def test_a_smoke_run_is_a_whole_run_of_200_rows(folder: Path, tmp_path: Path) ->
     recipe = made.training["recipe"]
     assert (200, 1) == (recipe["data"]["limit"], recipe["schedule"]["epochs"])
     assert 160 == made.metrics["dev"]["texts"]  # all rows
+    assert ("en", "ko") == made.languages
     assert recipe["run"]["precision"] in ("fp32", "bf16")  # the measured precision, not `auto`
 
 

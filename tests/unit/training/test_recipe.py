@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from emotag_training.presets import PRESETS, resolve
 from emotag_training.recipe import DataSection, EncoderSection, Recipe, ScheduleSection
@@ -30,6 +31,14 @@ def test_the_file_of_a_run_gives_the_same_recipe_again(tmp_path: Path, recipe: R
     assert {key: set(value) for key, value in recipe.model_dump().items() if key != "preset"} == {
         key: set(value) for key, value in tables.items() if key != "preset"
     }
+
+
+@pytest.mark.parametrize("languages", ["", "kr", "en+", "en,ko", "EN"])
+def test_languages_are_codes_of_the_detector(languages: str) -> None:
+    """With an unknown code, the model would mark every text of its own language."""
+    assert "en+ko" == DataSection(languages="en+ko").languages
+    with pytest.raises(ValidationError, match="takes codes of languages"):
+        DataSection(languages=languages)
 
 
 def test_a_recipe_is_flattened_to_dotted_keys() -> None:

@@ -61,7 +61,8 @@ def export(
     untuned = Artifact(
         name, model.config, model.weights(), tokenizer, Thresholds.fixed(model.config.labels, 0.5), {}, training
     )
-    untuned = replace(untuned, weights_dtype=DTYPES["fp16"])  # `save` stores this
+    # `save` stores this dtype.
+    untuned = replace(untuned, languages=recipe.data.language_codes, weights_dtype=DTYPES["fp16"])
     calibrated = calibrate(untuned, dev) if recipe.run.calibrate else untuned
     made = tune(calibrated, dev, recipe.run.threshold, shared_with=train)
     (path / TEACHER).unlink(missing_ok=True)  # `distill` would take an old one for this model's
