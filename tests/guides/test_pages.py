@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from confluent_kafka import Producer
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 
 from emotag_model import EmotionTagger, artifact
 from emotag_schemas import EKMAN, LABELS, SENTIMENT, Emotion, EmotionResult
-from emotag_schemas.result import CE_HEADERS, ModelVersion, SourceRecord
+from emotag_schemas.result import CE_HEADERS, ModelVersion, Scope, SourceRecord
 from emotag_worker.kafka import clients
 from emotag_worker.kafka.topics import create_topics, plan_topics
 from emotag_worker.local import LocalKafka, LocalWorker
@@ -121,7 +122,9 @@ def test_the_page_explains_every_field_and_header_of_a_result() -> None:
         "source.": SourceRecord,
     }
     fields = {f"{prefix}{name}" for prefix, part in parts.items() for name in part.model_fields} - {"model", "source"}
-    assert fields | {*CE_HEADERS} == set(re.findall(r"^\| `([\w.\[\]-]+)` \|", page, re.MULTILINE)) - {*LABELS}
+    assert fields | {*CE_HEADERS, *get_args(Scope)} == set(
+        re.findall(r"^\| `([\w.\[\]-]+)` \|", page, re.MULTILINE)
+    ) - {*LABELS}
 
 
 def test_the_table_of_labels_is_the_models() -> None:
