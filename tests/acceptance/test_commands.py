@@ -184,7 +184,7 @@ def test_settings_are_shown_and_checked_without_their_secrets() -> None:
 def test_the_model_says_what_it_is() -> None:
     info = json.loads(emotag("model", "info").stdout)
     assert "emotag-mini" == info["name"]
-    assert 28 == len(info["labels"])
+    assert (28, ["en"]) == (len(info["labels"]), info["languages"])
 
 
 @pytest.mark.timeout(240)

@@ -18,6 +18,7 @@ def test_the_reasons_of_dead_letters_are_those_that_consumers_know() -> None:
         "MetadataTooLarge",
         "HeadersTooLarge",
         "HeadersUnreadable",
+        "OutOfScope",
         "DeviceRejected",
         "OutputRefused",
         "TokenizerRejected",
@@ -26,7 +27,7 @@ def test_the_reasons_of_dead_letters_are_those_that_consumers_know() -> None:
 
 def test_a_reason_has_the_stage_that_refused_the_record() -> None:
     stages = {kind.__name__: kind.stage for kind in BadRecord.__subclasses__()}
-    assert "tag" == stages.pop("DeviceRejected")
+    assert ("tag", "tag") == (stages.pop("DeviceRejected"), stages.pop("OutOfScope"))
     assert "tokenize" == stages.pop("TokenizerRejected")
     assert "write" == stages.pop("OutputRefused")
     assert {"decode"} == set(stages.values())
