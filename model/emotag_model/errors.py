@@ -1,6 +1,9 @@
-"""Errors, as one tree: catch `ModelError` for all of them."""
+"""Errors, as one tree: catch `ModelError` for all of them. And the hint of an error that an extra is missing."""
 
 from pathlib import Path
+from typing import Literal
+
+ExtraName = Literal["cuda", "train", "trackers", "traces", "local"]
 
 
 class ModelError(Exception):
@@ -21,3 +24,11 @@ class DeviceUnknown(ModelError):
 
 class DeviceFailed(ModelError):
     """The device cannot run the model at all, not even on a harmless text."""
+
+
+def explain_install(extra: ExtraName) -> str:
+    """Return how to install an extra, for error messages: `in the clone of emotag, run: pip install …`.
+
+    emotag is not on PyPI, where anyone could publish a package of that name.
+    """
+    return f"in the clone of emotag, run: pip install ./schemas '.[{extra}]'"

@@ -21,9 +21,8 @@ from typing import Any, Literal, TypeVar
 
 from emotag_model.artifact import Artifact
 from emotag_model.config import ModelConfig
-from emotag_model.errors import DeviceUnknown
+from emotag_model.errors import DeviceUnknown, explain_install
 from emotag_model.files import find_cache_folder
-from emotag_model.install import explain_install
 
 from .device import count_usable_cores, describe_processor, list_instructions
 from .measurement import PATIENCE_S, Candidate, Timings, measure_in_process, pick_best

@@ -7,8 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-from emotag_model.errors import DeviceUnknown
-from emotag_model.install import explain_install
+from emotag_model.errors import DeviceUnknown, explain_install
 
 MATRIX_INSTRUCTIONS: tuple[str, ...] = (
     "amx_bf16",

@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from emotag_model.artifact import Artifact
 from emotag_model.config import ModelConfig
-from emotag_model.errors import DeviceUnknown
-from emotag_model.install import explain_install
+from emotag_model.errors import DeviceUnknown, explain_install
 
 from .device import is_installed
 from .native.library import MULTIPLES, is_compiled

@@ -6,8 +6,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from emotag_model.errors import DeviceFailed, ModelError
-from emotag_model.install import explain_install
+from emotag_model.errors import DeviceFailed, ModelError, explain_install
 from emotag_training.errors import Interrupted, TrainingError, Unreachable
 
 from .app import app

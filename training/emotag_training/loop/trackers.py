@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from emotag_model.install import explain_install
+from emotag_model.errors import explain_install
 from emotag_training.errors import TrackerMissing
 
 EVERY_STEPS = 20

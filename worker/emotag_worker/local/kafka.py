@@ -18,8 +18,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from emotag_model.errors import explain_install
 from emotag_model.files import find_cache_folder
-from emotag_model.install import explain_install
 from emotag_worker.errors import LocalError, LocalServerFailed
 
 from .server import LocalServer, find_free_ports, is_listening, run_server

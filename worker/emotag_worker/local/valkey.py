@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from emotag_model.install import explain_install
+from emotag_model.errors import explain_install
 from emotag_worker.errors import LocalError
 
 from .server import LocalServer, find_free_ports, run_server

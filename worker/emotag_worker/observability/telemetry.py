@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 from prometheus_client.exposition import choose_encoder
 
-from emotag_model.install import explain_install
+from emotag_model.errors import explain_install
 from emotag_worker.batch import BatchCounts
 from emotag_worker.kafka.input.gap import Gap
 

@@ -9,7 +9,7 @@ The OpenTelemetry library is optional, so the module `spans`, which imports it, 
 
 from collections.abc import Sequence
 
-from emotag_model.install import explain_install
+from emotag_model.errors import explain_install
 from emotag_worker.errors import SettingsError
 from emotag_worker.protocols import BatchTrace, Traces
 from emotag_worker.settings import Settings
