@@ -1,6 +1,6 @@
 """Threshold policies, by their names in recipes and on the command line.
 
-f1              the threshold of each label with the best expected F1 on dev
+f1              the threshold of each label with the best expected F1 on dev, whatever the level of the scores
 precision@P     the smallest threshold of each label whose precision on dev is at least P
 fixed:T         T for all labels
 """
@@ -67,7 +67,7 @@ def choose_thresholds(probabilities_NK: Floats, dev: Split, policy: str) -> Thre
     match parse_policy(policy):
         case BestF1():
             best_K = find_best_f1_thresholds(probabilities_NK, dev.targets_NK)
-            return Thresholds(dev.labels, tuple(round(float(t), 4) for t in best_K), "f1", dev.sha256)
+            return Thresholds(dev.labels, tuple(round(float(t), 6) for t in best_K), "f1", dev.sha256)
         case AtPrecision(least):
             precise_K = find_precise_thresholds(probabilities_NK, dev.targets_NK, least=least)
             return Thresholds(dev.labels, tuple(float(t) for t in precise_K), f"precision@{least:g}", dev.sha256)

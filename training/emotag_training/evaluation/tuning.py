@@ -12,9 +12,9 @@ from emotag_model.artifact import Artifact
 from emotag_model.reference_stats import ReferenceStats
 from emotag_training.data.split import Split, TokenizedSplit
 
-from .calibration import fit_platt, fold_platt
 from .evaluate import find_train_split, measure, predict
 from .metrics import Floats
+from .platt import fit_platt, fold_platt
 from .thresholds import choose_thresholds
 
 CALIBRATED = ("classifier.weight", "classifier.bias")

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, matthews_corrcoef, roc_auc_score
 
-from emotag_training.evaluation.metrics import compute_metrics, cross_validate_macro_f1, find_best_f1_thresholds
+from emotag_training.evaluation.metrics import (
+    compute_metrics,
+    cross_validate_macro_f1,
+    find_best_f1_cuts,
+    find_best_f1_thresholds,
+)
+from emotag_training.evaluation.platt import compute_logits
 
 RNG = np.random.default_rng(0)
 TARGETS_NK = (RNG.random((400, 3)) < (0.5, 0.2, 0.05)).astype(np.float32)
@@ -23,7 +29,20 @@ def test_no_threshold_gives_a_better_f1_than_the_chosen_one() -> None:
 
 def test_a_label_nobody_was_given_gets_the_middle() -> None:
     targets_NK = TARGETS_NK * (1, 1, 0)
-    assert 0.5 == find_best_f1_thresholds(PROBABILITIES_NK, targets_NK, trust=0.0)[2]
+    assert 0.5 == find_best_f1_cuts(PROBABILITIES_NK.astype(np.float64), targets_NK, trust=0.0)[2]
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 2.0), (1.0, -4.0), (0.5, 0.5), (3.0, 0.0)])
+def test_the_level_of_the_scores_changes_no_decision(scale: float, shift: float) -> None:
+    """A model whose probabilities are all too high, too low or too timid gives the same labels."""
+    own_NK = 1 / (1 + np.exp(-(scale * compute_logits(PROBABILITIES_NK) + shift)))
+    moved_NK = own_NK.astype(np.float32)
+    before_NK = PROBABILITIES_NK >= find_best_f1_thresholds(PROBABILITIES_NK, TARGETS_NK)
+    after_NK = moved_NK >= find_best_f1_thresholds(moved_NK, TARGETS_NK)
+    assert (before_NK == after_NK).all()
+    before, _ = cross_validate_macro_f1(PROBABILITIES_NK, TARGETS_NK)
+    after, _ = cross_validate_macro_f1(moved_NK, TARGETS_NK)
+    assert before == pytest.approx(after, abs=0.002)
 
 
 def test_equal_scores_are_never_cut_apart() -> None:
