@@ -207,7 +207,7 @@ class RunSection(Section):
         precision: of the forward and backward pass (weights stay fp32); `auto` measures which one is faster.
         calibrate: fit Platt scaling on dev and fold it into the last layer, before thresholds are chosen.
         threshold: `f1` tunes one threshold per label on dev; `precision@p` takes the smallest threshold of each label
-            with that precision on dev; `fixed:t` uses t for all labels.
+            at which dev shows that precision; `fixed:t` uses t for all labels.
     """
 
     name: str = ""

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from emotag_model.artifact import Artifact
 
 POLICY = (
-    "f1 (default): the threshold of each label with the best F1 on dev; precision@0.8: the smallest one with that"
-    " precision; fixed:0.5: the same for all labels. With --calibrate the default is the model's own policy."
+    "f1 (default): the threshold of each label with the best F1 on dev; precision@0.8: the smallest one that shows"
+    " that precision; fixed:0.5: the same for all labels. With --calibrate the default is the model's own policy."
 )
 
 
@@ -76,4 +76,4 @@ def _report(made: "Artifact", model: Path, *, calibrated: bool) -> None:
         pairs = zip(made.thresholds.labels, made.thresholds.values, strict=True)
         never = [label for label, threshold in pairs if threshold == 1.0]
         if never:
-            typer.echo(f"no threshold is that precise on dev, so the model never gives: {', '.join(never)}")
+            typer.echo(f"no threshold shows that precision on dev, so the model never gives: {', '.join(never)}")

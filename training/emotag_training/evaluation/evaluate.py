@@ -21,6 +21,7 @@ from . import failures, slices
 from .calibration import measure_calibration
 from .intervals import compute_differences, compute_intervals
 from .metrics import Floats, compute_metrics, cross_validate_macro_f1
+from .thresholds import AtPrecision, cross_validate_precision, parse_policy
 
 
 def evaluate(trained: Artifact, split: Split, *, shared_with: Split | None = None) -> dict[str, Any]:
@@ -133,6 +134,11 @@ def compute_figures(
     found["slices"] = slices.measure_kinds(
         split.texts, probabilities_NK, split.targets_NK, thresholds.values, split.labels
     )
+    policy = parse_policy(thresholds.policy)
+    if isinstance(policy, AtPrecision):
+        found["precision_cross_validated"] = cross_validate_precision(
+            probabilities_NK, split.targets_NK, split.labels, least=policy.least
+        )
     found["data_sha256"] = split.sha256
     if shared_with is not None:
         kept = np.setdiff1d(np.arange(len(split)), find_shared_rows(split, shared_with))
@@ -148,6 +154,7 @@ def list_headline(found: Mapping[str, Any]) -> list[tuple[str, float | None, Seq
     """Return the main figures of `evaluate`: title, value, and the 95 % interval if the figure has one."""
     sure = found["intervals"]
     calibrated = found["calibration"]["as_is"]
+    precise = found.get("precision_cross_validated")
     return [
         ("macro F1, thresholds cross-validated", found["macro_f1_cross_validated"], sure["macro_f1_cross_validated"]),
         ("  its deviation over the repetitions", found["macro_f1_cross_validated_std"], None),
@@ -161,6 +168,7 @@ def list_headline(found: Mapping[str, Any]) -> list[tuple[str, float | None, Seq
         ("AUC of the 0/1 decisions at 0.51", found["at_0.51"]["auc_binarised"], sure["auc_binarised_at_0.51"]),
         ("calibration error, mean over labels", calibrated["mean"], None),
         ("calibration error, worst label", calibrated["largest"], None),
+        *([("precision of the labels given, thresholds cross-validated", precise["of_all_decisions"], None)] if precise else []),
         *([("macro F1 lost in int8", found["int8"]["macro_f1_loss"], None)] if "int8" in found else []),
     ]
 

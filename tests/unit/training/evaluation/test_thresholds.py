@@ -8,7 +8,16 @@ import pytest
 from emotag_training.data.split import Split
 from emotag_training.errors import PolicyError
 from emotag_training.evaluation import thresholds
-from emotag_training.evaluation.thresholds import AtPrecision, BestF1, Fixed, Policy, choose_thresholds, parse_policy
+from emotag_training.evaluation.thresholds import (
+    AtPrecision,
+    BestF1,
+    Fixed,
+    Policy,
+    choose_thresholds,
+    compute_lower_bound,
+    cross_validate_precision,
+    parse_policy,
+)
 
 RNG = np.random.default_rng(0)
 TARGETS_NK = (RNG.random((400, 3)) < (0.5, 0.2, 0.05)).astype(np.float32)
@@ -35,8 +44,8 @@ def test_a_policy_that_is_parsed_but_not_chosen_by_is_an_error_and_never_f1(monk
         choose_thresholds(PROBABILITIES_NK, Split(("x",) * 400, TARGETS_NK, LABELS, "sha"), "quantile@0.9")
 
 
-def test_a_policy_of_precision_gives_the_smallest_threshold_that_reaches_it() -> None:
-    """A label that never reaches the precision gets 1, which no text reaches."""
+def test_a_policy_of_precision_gives_the_smallest_threshold_that_shows_it() -> None:
+    """A label that never shows the precision gets 1, which no text reaches."""
     targets_NK = TARGETS_NK.copy()
     targets_NK[PROBABILITIES_NK[:, 2].argsort()[-200:], 2] = 0
     dev = Split(("x",) * 400, targets_NK, LABELS, "sha")
@@ -44,14 +53,37 @@ def test_a_policy_of_precision_gives_the_smallest_threshold_that_reaches_it() ->
     assert ("precision@0.9", 1.0) == (chosen.policy, chosen.values[2])
     for k in (0, 1):
         scores_N, cut = PROBABILITIES_NK[:, k], np.float32(chosen.values[k])
-        reached = {float(t): targets_NK[scores_N >= t, k].mean() >= 0.9 for t in scores_N}
-        assert reached[float(cut)]
-        assert not any(is_reached for t, is_reached in reached.items() if t < cut)
+        shown = {
+            float(t): compute_lower_bound(np.array(targets_NK[scores_N >= t, k].sum()), np.array((scores_N >= t).sum()))
+            >= 0.9
+            for t in scores_N
+        }
+        assert shown[float(cut)]
+        assert not any(is_shown for t, is_shown in shown.items() if t < cut)
+
+
+def test_the_lower_bound_is_wilsons() -> None:
+    """8 of 10 at 1.96 standard errors: 0.4902, a textbook example."""
+    assert pytest.approx([0.4902, 0.0], abs=1e-4) == compute_lower_bound(np.array([8, 0]), np.array([10, 5]), z=1.96)
+
+
+def test_precision_is_kept_on_rows_that_chose_no_threshold() -> None:
+    """The share of hits itself, without a bound, would not keep it."""
+    rng = np.random.default_rng(1)
+    truth_NK = rng.random((3000, 6)).astype(np.float32) ** 2
+    targets_NK = (rng.random((3000, 6)) < truth_NK).astype(np.float32)
+    names = tuple("abcdef")
+    found = cross_validate_precision(truth_NK, targets_NK, names, least=0.8)
+    assert found["mean"] >= 0.8
+    assert set(names) == set(found["per_label"])
+    assert found["of_all_decisions"] >= 0.8
+    never = cross_validate_precision(truth_NK[:50, :1], targets_NK[:50, :1] * 0, ("a",), least=0.8)
+    assert {"least": 0.8, "mean": None, "of_all_decisions": None, "per_label": {"a": None}} == never
 
 
 @pytest.mark.parametrize(
-    "policy", ["best", "fixed:", "fixed:x", "fixed:2", "precision@", "precision@0", "precision@nan"]
+    "policy", ["best", "fixed:", "fixed:x", "fixed:2", "precision@", "precision@0", "precision@nan", "precision@1"]
 )
 def test_a_policy_that_is_none_is_refused(policy: str) -> None:
-    with pytest.raises(PolicyError, match="use f1, precision@P or fixed:T"):
+    with pytest.raises(PolicyError, match=r"use f1, precision@P or fixed:T|a precision of 1; use less"):
         choose_thresholds(PROBABILITIES_NK, Split(("x",) * 400, TARGETS_NK, LABELS, "sha"), policy)
