@@ -9,9 +9,10 @@ from emotag_model.artifact import Artifact
 from emotag_training.data.split import Split
 from emotag_training.data.table import load_split
 from emotag_training.distillation.teacher import load_teacher
-from emotag_training.evaluation.evaluate import predict, tokenize
+from emotag_training.evaluation.evaluate import tokenize
 from emotag_training.evaluation.metrics import Floats, compute_metrics, cross_validate_macro_f1
 from emotag_training.evaluation.platt import compute_logits
+from emotag_training.evaluation.prediction import predict
 from emotag_training.evaluation.thresholds import choose_thresholds
 from emotag_training.presets import resolve
 from emotag_training.recipe import Recipe

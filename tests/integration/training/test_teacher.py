@@ -13,7 +13,8 @@ from emotag_training.data.table import load_split
 from emotag_training.distillation.folds import mark_fold
 from emotag_training.distillation.teacher import Teacher, average_teachers, blend_targets, load_teacher
 from emotag_training.errors import RecipeError, TeacherError
-from emotag_training.evaluation.evaluate import predict, tokenize
+from emotag_training.evaluation.evaluate import tokenize
+from emotag_training.evaluation.prediction import predict
 from emotag_training.recipe import DataSection, DistillationSection
 from emotag_training.run import read_texts
 from tests.integration.training.conftest import build_untrained

@@ -16,8 +16,9 @@ from emotag_training.cli import app
 from emotag_training.data.goemotions import SHA256
 from emotag_training.data.table import load_split
 from emotag_training.errors import DataError, OutputError
-from emotag_training.evaluation.evaluate import find_train_split, measure, predict, tokenize
+from emotag_training.evaluation.evaluate import find_train_split, measure, tokenize
 from emotag_training.evaluation.metrics import compute_calibration_errors
+from emotag_training.evaluation.prediction import predict
 from emotag_training.evaluation.slices import VARIETIES
 from emotag_training.evaluation.tuning import tune
 from emotag_training.report.card import render_card

@@ -26,6 +26,13 @@ ModelDir = Annotated[
     Path | None,
     typer.Option("--model", metavar="DIR", help="Directory of a trained model; without it, the model in emotag."),
 ]
+DEVICES = "auto, cpu, cuda or cuda:N."
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="NAME", help=f"{DEVICES} Everywhere in fp32, so the figures do not depend on the device."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from .app import GOEMOTIONS, Data, app, format_examples
+from .app import GOEMOTIONS, Data, Device, app, format_examples
 from .checks import check_data_set, check_teachers
-from .inputs import use_all_cores
+from .inputs import prepare_device
 
 
 @app.command(
@@ -26,6 +26,7 @@ def distill(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File to write.")],
     data: Data = GOEMOTIONS,
+    device: Device = "auto",
 ) -> None:
     """Store predictions of models, for another model to train on."""
     check_teachers(teachers)
@@ -35,8 +36,7 @@ def distill(
     from emotag_training.loop.fit import compute_epoch_figures
 
     train, dev = sources.read_train_and_dev(sources.find_data_set(data))
-    use_all_cores()
-    teacher = collect_predictions(teachers, train, dev)
+    teacher = collect_predictions(teachers, train, dev, device=prepare_device(device))
     teacher.save(out)
     figures = {} if teacher.dev_MK is None else compute_epoch_figures(teacher.dev_MK, dev)
     of_dev = "; on dev  " + "  ".join(f"{name} {value}" for name, value in figures.items()) if figures else ""

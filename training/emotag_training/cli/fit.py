@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .app import DATA, app, format_examples
+from .app import DATA, DEVICES, app, format_examples
 from .checks import check_run
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def fit(
     seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of everything that is random.")] = None,
     epochs: Annotated[str | None, typer.Option(metavar="N", help="Number of passes over the texts.")] = None,
     limit: Annotated[str | None, typer.Option(metavar="N", help="Use only the first rows of train and dev.")] = None,
-    device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N.")] = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help=DEVICES)] = None,
     precision: Annotated[str | None, typer.Option(metavar="NAME", help="auto (measured), fp32 or bf16.")] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="200 rows and one epoch: check that everything runs.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the unfinished run in --out.")] = False,

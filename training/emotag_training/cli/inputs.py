@@ -34,10 +34,15 @@ def read_train_split(found: "DataSet") -> "Split | None":
     return found.read("train").split() if found.has("train") else None
 
 
-def use_all_cores() -> None:
-    """Let torch use every core that this process may use."""
+def prepare_device(device: str) -> str:
+    """Return the device that `--device` names, and let torch use every core that this process may use.
+
+    Raises:
+        DeviceUnknown: there is no such device on this machine.
+    """
     import torch
 
-    from emotag_model.engines.device import count_usable_cores
+    from emotag_model.engines.device import choose_device, count_usable_cores
 
     torch.set_num_threads(count_usable_cores())
+    return choose_device(device)

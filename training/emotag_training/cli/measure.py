@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .app import GOEMOTIONS, AsJson, Measured, ModelDir, SplitName, app, format_examples
-from .inputs import load_model, read_labelled_texts, use_all_cores
+from .app import GOEMOTIONS, AsJson, Device, Measured, ModelDir, SplitName, app, format_examples
+from .inputs import load_model, prepare_device, read_labelled_texts
 from .render import print_figures, warn_of_few_texts
 
 
@@ -18,7 +18,11 @@ from .render import print_figures, warn_of_few_texts
     )
 )
 def evaluate(
-    data: Measured = GOEMOTIONS, model: ModelDir = None, split: SplitName = "dev", as_json: AsJson = False
+    data: Measured = GOEMOTIONS,
+    model: ModelDir = None,
+    split: SplitName = "dev",
+    device: Device = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Measure a model on labelled texts, with 95 % intervals."""
     trained = load_model(model)
@@ -28,8 +32,7 @@ def evaluate(
 
     from emotag_training.evaluation import evaluate as evaluation
 
-    use_all_cores()
-    figures = evaluation.evaluate(trained, rows, shared_with=shared_with)
+    figures = evaluation.evaluate(trained, rows, shared_with=shared_with, device=prepare_device(device))
     warn_of_few_texts(figures["texts"], figures["left_out_of_ranking"])
     if as_json:
         typer.echo(json.dumps(figures))
@@ -43,6 +46,7 @@ def compare(
     b: Annotated[Path, typer.Argument(metavar="B", help="Directory of another model.")],
     data: Measured = GOEMOTIONS,
     split: SplitName = "dev",
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Test whether model B is better than model A.
@@ -55,8 +59,7 @@ def compare(
     from emotag_training.evaluation.evaluate import compare_models
     from emotag_training.evaluation.metrics import find_ranked_labels
 
-    use_all_cores()
-    found = compare_models(*pair, rows)
+    found = compare_models(*pair, rows, device=prepare_device(device))
     ranked_K = find_ranked_labels(rows.targets_NK)
     warn_of_few_texts(len(rows), [label for label, kept in zip(rows.labels, ranked_K, strict=True) if not kept])
     if as_json:

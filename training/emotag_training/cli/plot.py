@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .app import GOEMOTIONS, Measured, ModelDir, SplitName, app, format_examples
-from .inputs import load_model, read_labelled_texts, use_all_cores
+from .app import GOEMOTIONS, Device, Measured, ModelDir, SplitName, app, format_examples
+from .inputs import load_model, prepare_device, read_labelled_texts
 from .render import warn_of_few_texts
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def plot(
         list[Path] | None,
         typer.Option("--compare-with", metavar="DIR", help="Directory of a model to compare with. Repeatable."),
     ] = None,
+    device: Device = "auto",
 ) -> None:
     """Draw the figures of a model, and write report.html.
 
@@ -40,18 +41,19 @@ def plot(
     rows, shared_with = read_labelled_texts(data, split, trained.config.labels)
 
     from emotag_model import artifact
-    from emotag_training.evaluation.evaluate import measure, predict, tokenize
+    from emotag_training.evaluation.evaluate import measure, tokenize
+    from emotag_training.evaluation.prediction import predict
     from emotag_training.export.artifact_writer import refuse_source
     from emotag_training.report import html_page
 
     refuse_source(out, model or artifact.DEFAULT)
     out.mkdir(parents=True, exist_ok=True)  # a wrong path must fail now, not after a minute of measuring
-    use_all_cores()
+    device = prepare_device(device)
     texts = tokenize(trained, rows)
-    probabilities_NK = predict(trained, texts)
-    figures = measure(trained, probabilities_NK, texts, shared_with=shared_with)
+    probabilities_NK = predict(trained, texts, device=device)
+    figures = measure(trained, probabilities_NK, texts, shared_with=shared_with, device=device)
     warn_of_few_texts(figures["texts"], figures["left_out_of_ranking"])
-    compared = _compare(trained, others, rows, probabilities_NK)
+    compared = _compare(trained, others, rows, probabilities_NK, device=device)
     pictures = html_page.draw_pictures(trained, figures, probabilities_NK, rows.targets_NK)
     for picture in pictures:
         if picture.png:
@@ -63,7 +65,7 @@ def plot(
 
 
 def _compare(
-    trained: "Artifact", others: "list[Artifact]", rows: "Split", probabilities_NK: "Floats"
+    trained: "Artifact", others: "list[Artifact]", rows: "Split", probabilities_NK: "Floats", *, device: str
 ) -> dict[str, dict[str, Any]]:
     """Return, by the name of each other model, how far *trained* is ahead of it."""
     from emotag_training.evaluation.evaluate import compare_models
@@ -73,5 +75,5 @@ def _compare(
         name = f"{other.name} {other.version[:15]}"
         if name in found:  # the same weights with other thresholds
             name = f"{name}, thresholds {other.thresholds_version[:15]}"
-        found[name] = compare_models(other, trained, rows, probabilities_of_b_NK=probabilities_NK)
+        found[name] = compare_models(other, trained, rows, probabilities_of_b_NK=probabilities_NK, device=device)
     return found

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .app import GOEMOTIONS, Data, app, format_examples
-from .inputs import read_train_split, use_all_cores
+from .app import GOEMOTIONS, Data, Device, app, format_examples
+from .inputs import prepare_device, read_train_split
 from .render import print_figures, warn_of_few_texts
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def tune(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Also fit Platt scaling on dev. This changes the weights.")
     ] = False,
+    device: Device = "auto",
 ) -> None:
     """Choose new thresholds for a model, without training.
 
@@ -53,11 +54,11 @@ def tune(
     from emotag_training.evaluation.evaluate import tokenize
     from emotag_training.report.card import render_card
 
-    use_all_cores()
+    device = prepare_device(device)
     dev = tokenize(trained, read.split(trained.config.labels))
     policy = policy or (trained.thresholds.policy if calibrate else "f1")
-    weighted = tuning.calibrate(trained, dev) if calibrate else trained
-    tuned = tuning.tune(weighted, dev, policy, shared_with=read_train_split(found))
+    weighted = tuning.calibrate(trained, dev, device=device) if calibrate else trained
+    tuned = tuning.tune(weighted, dev, policy, shared_with=read_train_split(found), device=device)
     if calibrate:
         stored = next(short for short, dtype in DTYPES.items() if dtype == trained.weights_dtype)
         artifact.save(tuned, model, card=render_card(tuned), dtype=stored)

@@ -27,8 +27,9 @@ from emotag_model import artifact
 from emotag_model.artifact import Artifact
 from emotag_training.data.split import Split
 from emotag_training.errors import TeacherError
-from emotag_training.evaluation.evaluate import predict, tokenize
+from emotag_training.evaluation.evaluate import tokenize
 from emotag_training.evaluation.metrics import Floats
+from emotag_training.evaluation.prediction import predict
 
 FILE = "teacher.safetensors"
 """The file that a run writes if its model fits no artifact."""
@@ -80,11 +81,12 @@ class Teacher:
         save_file(kept, path, metadata=about)
 
 
-def collect_predictions(teachers: Sequence[Path], train: Split, dev: Split) -> Teacher:
+def collect_predictions(teachers: Sequence[Path], train: Split, dev: Split, *, device: str = "cpu") -> Teacher:
     """Return the average of all teachers: read the predictions that exist, and compute those of artifacts.
 
     Args:
         teachers: files that `save` wrote, out folders that contain one, artifacts' directories.
+        device: as for `predict`.
 
     Raises:
         TeacherError: a file was made from other texts, or a model is named twice.
@@ -95,16 +97,18 @@ def collect_predictions(teachers: Sequence[Path], train: Split, dev: Split) -> T
     said = {path: load_teacher(file) for path, file in files.items() if file.is_file()}
     for teacher in said.values():  # before artifacts predict, which takes minutes
         _refuse_other(teacher, train, dev)
-    return average_teachers([said.get(path) or predict_both(artifact.load(path), train, dev) for path in teachers])
+    return average_teachers(
+        [said.get(path) or predict_both(artifact.load(path), train, dev, device=device) for path in teachers]
+    )
 
 
-def predict_both(trained: Artifact, train: Split, dev: Split) -> Teacher:
+def predict_both(trained: Artifact, train: Split, dev: Split, *, device: str = "cpu") -> Teacher:
     """Return the predictions of one artifact.
 
     Raises:
         DataError: the artifact has other labels than the texts.
     """
-    of_train_NK, of_dev_MK = (predict(trained, tokenize(trained, split)) for split in (train, dev))
+    of_train_NK, of_dev_MK = (predict(trained, tokenize(trained, split), device=device) for split in (train, dev))
     return Teacher(of_train_NK, train.labels, train.sha256, (trained.version,), dev_MK=of_dev_MK)
 
 

@@ -4,28 +4,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from emotag_model.artifact import Artifact
-from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_model.engines.precision import PRECISIONS, PrecisionName
 from emotag_model.engines.protocol import ENGINE_KINDS
-from emotag_model.engines.torch_engine import TorchEngine
-from emotag_model.forward import compute_probabilities
 from emotag_model.thresholds import Thresholds
-from emotag_model.tokens import TokenIds, Tokens
+from emotag_model.tokens import Tokens
 from emotag_training.data.split import Split, TokenizedSplit, find_shared_rows
-from emotag_training.errors import DataError
 
 from . import failures, slices
 from .calibration import measure_calibration
 from .intervals import compute_differences, compute_intervals
 from .metrics import Floats, compute_metrics, cross_validate_macro_f1
+from .prediction import compute_exact, compute_in, predict
 from .thresholds import AtPrecision, cross_validate_precision, parse_policy
 
 
-def evaluate(trained: Artifact, split: Split, *, shared_with: Split | None = None) -> dict[str, Any]:
-    """Return all figures of an artifact on *split*, by the reference forward in float32, and the cost of int8.
+def evaluate(
+    trained: Artifact, split: Split, *, shared_with: Split | None = None, device: str = "cpu"
+) -> dict[str, Any]:
+    """Return all figures of an artifact on *split*, in float32, and the cost of int8.
 
     The figures contain no text, except those of `failures` if *split* is GoEmotions' own dev: figures are written to
     disk, and published with a card.
@@ -33,26 +31,32 @@ def evaluate(trained: Artifact, split: Split, *, shared_with: Split | None = Non
     Args:
         shared_with: the training split. If given, the figures without the texts that both splits contain are added,
             unless the artifact was trained on other texts.
+        device: as for `predict`.
 
     Raises:
         DataError: the split has other labels than the artifact.
     """
     texts = tokenize(trained, split)
-    return measure(trained, predict(trained, texts), texts, shared_with=shared_with)
+    probabilities_NK = predict(trained, texts, device=device)
+    return measure(trained, probabilities_NK, texts, shared_with=shared_with, device=device)
 
 
 def measure(
-    trained: Artifact, probabilities_NK: Floats, texts: TokenizedSplit, *, shared_with: Split | None = None
+    trained: Artifact,
+    probabilities_NK: Floats,
+    texts: TokenizedSplit,
+    *,
+    shared_with: Split | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Return the figures of `evaluate` from probabilities that `predict` returned."""
     split, cuts = texts.split, trained.thresholds.values
     found = compute_figures(
         probabilities_NK, trained.thresholds, split, shared_with=find_train_split(trained, shared_with)
     )
-    people_NK, varieties_NK = (
-        _compute_probabilities(trained, _build_tokens(trained)(sentences))
-        for sentences in (slices.list_people_sentences(), slices.list_variety_sentences())
-    )
+    of_people, of_varieties = slices.list_people_sentences(), slices.list_variety_sentences()
+    plain_NK = compute_exact(trained, _build_tokens(trained)([*of_people, *of_varieties]), device=device)
+    people_NK, varieties_NK = np.split(plain_NK, [len(of_people)])
     found["people_negative_false_positive_rate"] = slices.measure_people(people_NK, cuts, split.labels)
     found["dialect_negative_false_positive_rate"] = slices.measure_varieties(varieties_NK, cuts, split.labels)
     found["failures"] = failures.find_failures(split, probabilities_NK, cuts)
@@ -70,35 +74,23 @@ def find_train_split(trained: Artifact, split: Split | None) -> Split | None:
 
 
 def compare_models(
-    a: Artifact, b: Artifact, split: Split, *, probabilities_of_b_NK: Floats | None = None
+    a: Artifact, b: Artifact, split: Split, *, probabilities_of_b_NK: Floats | None = None, device: str = "cpu"
 ) -> dict[str, dict[str, Any]]:
     """Return how far *b* is ahead of *a* on the same texts, each at its own thresholds, as `compute_differences` does.
 
     Args:
         probabilities_of_b_NK: the result of `predict` for *b*, if the caller already has it.
+        device: as for `predict`.
     """
-    of_a_NK = predict(a, tokenize(a, split))
-    of_b_NK = predict(b, tokenize(b, split)) if probabilities_of_b_NK is None else probabilities_of_b_NK
+    of_a_NK, of_b_NK = predict(a, tokenize(a, split), device=device), probabilities_of_b_NK
+    if of_b_NK is None:
+        of_b_NK = predict(b, tokenize(b, split), device=device)
     return compute_differences((of_a_NK, of_b_NK), (a.thresholds.values, b.thresholds.values), split.targets_NK)
 
 
 def tokenize(trained: Artifact, split: Split) -> TokenizedSplit:
     """Return *split* with the token ids that the artifact's tokenizer gives."""
     return TokenizedSplit.of(split, _build_tokens(trained))
-
-
-def predict(trained: Artifact, texts: TokenizedSplit) -> Floats:
-    """Return the probabilities [N, K] of *texts*, by the reference forward in float32 on the CPU.
-
-    Raises:
-        DataError: the texts have other labels than the artifact.
-    """
-    if texts.split.labels != trained.config.labels:
-        raise DataError(
-            f"the model {trained.name} has other labels than the data set, or in another order: the model has"
-            f" {', '.join(trained.config.labels)}; the texts have {', '.join(texts.split.labels)}"
-        )
-    return _compute_probabilities(trained, texts.token_ids)
 
 
 def measure_cost(
@@ -109,8 +101,7 @@ def measure_cost(
     Args:
         exact_NK: the result of `predict`.
     """
-    imitation = TorchEngine(trained, device="cpu", precision=precision)
-    rounded_NK = imitation.probabilities([text.ids for text in texts.token_ids])
+    rounded_NK = compute_in(precision, trained, texts.token_ids)
     targets_NK = texts.split.targets_NK
     exact, _ = cross_validate_macro_f1(exact_NK, targets_NK)
     rounded, _ = cross_validate_macro_f1(exact_NK, targets_NK, scored_NK=rounded_NK)
@@ -168,14 +159,13 @@ def list_headline(found: Mapping[str, Any]) -> list[tuple[str, float | None, Seq
         ("AUC of the 0/1 decisions at 0.51", found["at_0.51"]["auc_binarised"], sure["auc_binarised_at_0.51"]),
         ("calibration error, mean over labels", calibrated["mean"], None),
         ("calibration error, worst label", calibrated["largest"], None),
-        *([("precision of the labels given, thresholds cross-validated", precise["of_all_decisions"], None)] if precise else []),
+        *(
+            [("precision of the labels given, thresholds cross-validated", precise["of_all_decisions"], None)]
+            if precise
+            else []
+        ),
         *([("macro F1 lost in int8", found["int8"]["macro_f1_loss"], None)] if "int8" in found else []),
     ]
-
-
-def _compute_probabilities(trained: Artifact, token_ids: Sequence[TokenIds]) -> Floats:
-    model = DistilBertCNN.of(trained.config, trained.weights)
-    return compute_probabilities(model, token_ids, device=torch.device("cpu"))
 
 
 def _build_tokens(trained: Artifact) -> Tokens:

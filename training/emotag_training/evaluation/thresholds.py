@@ -112,7 +112,8 @@ def compute_lower_bound(hits_N: npt.NDArray[Any], given_N: npt.NDArray[Any], *, 
     """Return Wilson's lower bound of the share hits / given, at *z* standard errors."""
     share_N = hits_N / given_N
     spread_N: Cuts = z * np.sqrt(share_N * (1 - share_N) / given_N + (z / (2 * given_N)) ** 2)
-    return (share_N + z**2 / (2 * given_N) - spread_N) / (1 + z**2 / given_N)
+    bound_N: Cuts = (share_N + z**2 / (2 * given_N) - spread_N) / (1 + z**2 / given_N)
+    return bound_N
 
 
 def cross_validate_precision(

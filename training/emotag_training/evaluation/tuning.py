@@ -12,15 +12,18 @@ from emotag_model.artifact import Artifact
 from emotag_model.reference_stats import ReferenceStats
 from emotag_training.data.split import Split, TokenizedSplit
 
-from .evaluate import find_train_split, measure, predict
+from .evaluate import find_train_split, measure
 from .metrics import Floats
 from .platt import fit_platt, fold_platt
+from .prediction import predict
 from .thresholds import choose_thresholds
 
 CALIBRATED = ("classifier.weight", "classifier.bias")
 
 
-def tune(trained: Artifact, dev: TokenizedSplit, policy: str, *, shared_with: Split | None = None) -> Artifact:
+def tune(
+    trained: Artifact, dev: TokenizedSplit, policy: str, *, shared_with: Split | None = None, device: str = "cpu"
+) -> Artifact:
     """Return *trained* with new thresholds, with its figures on *dev* at them, and with its drift reference.
 
     Figures at the old thresholds, on any data, are dropped: they no longer describe this artifact.
@@ -29,16 +32,18 @@ def tune(trained: Artifact, dev: TokenizedSplit, policy: str, *, shared_with: Sp
         dev: tokenized by the artifact's tokenizer, as `tokenize` does.
         policy: as for `choose_thresholds`.
         shared_with: as for `evaluate`.
+        device: as for `predict`.
 
     Raises:
         PolicyError: the policy is unknown.
         DataError: *dev* has other labels than the artifact.
     """
-    probabilities_NK = predict(trained, dev)
+    probabilities_NK = predict(trained, dev, device=device)
     thresholds = choose_thresholds(probabilities_NK, dev.split, policy)
     reference = build_reference(trained, probabilities_NK, dev, find_train_split(trained, shared_with))
     tuned = replace(trained, thresholds=thresholds, reference_stats=reference)
-    return replace(tuned, metrics={"dev": measure(tuned, probabilities_NK, dev, shared_with=shared_with)})
+    figures = measure(tuned, probabilities_NK, dev, shared_with=shared_with, device=device)
+    return replace(tuned, metrics={"dev": figures})
 
 
 def build_reference(
@@ -58,12 +63,12 @@ def build_reference(
     return ReferenceStats.of(probabilities_NK, dev.token_ids, rates)
 
 
-def calibrate(trained: Artifact, dev: TokenizedSplit) -> Artifact:
+def calibrate(trained: Artifact, dev: TokenizedSplit, *, device: str = "cpu") -> Artifact:
     """Return *trained* with Platt scaling fitted on *dev* and folded into its last layer: a new model version.
 
     The layer is rounded as the artifact stores it. Thresholds and figures belong to the old weights: call `tune` next.
     """
-    scale_K, shift_K = fit_platt(predict(trained, dev), dev.split.targets_NK)
+    scale_K, shift_K = fit_platt(predict(trained, dev, device=device), dev.split.targets_NK)
     weights = fold_platt(trained.weights, scale_K, shift_K)
     stored = getattr(torch, trained.weights_dtype or "float32")
     for name in CALIBRATED:

@@ -44,7 +44,7 @@ def export(
 
     Args:
         train: all training texts with the annotators' labels.
-        recipe: written next to the artifact; decides about calibration and thresholds.
+        recipe: with the device resolved; written next to the artifact, and decides about calibration and thresholds.
         record: of the run, for training.json.
 
     Returns:
@@ -63,8 +63,9 @@ def export(
     )
     # `save` stores this dtype.
     untuned = replace(untuned, languages=recipe.data.language_codes, weights_dtype=DTYPES["fp16"])
-    calibrated = calibrate(untuned, dev) if recipe.run.calibrate else untuned
-    made = tune(calibrated, dev, recipe.run.threshold, shared_with=train)
+    device = recipe.run.device
+    calibrated = calibrate(untuned, dev, device=device) if recipe.run.calibrate else untuned
+    made = tune(calibrated, dev, recipe.run.threshold, shared_with=train, device=device)
     (path / TEACHER).unlink(missing_ok=True)  # `distill` would take an old one for this model's
     (path / RECIPE).write_text(recipe.toml(), encoding="utf-8")
     artifact.save(made, path, card=render_card(made))

@@ -64,6 +64,7 @@ MISTAKES = [
     ("compare toy /nope --data data", 2, "/nope: no such directory; name the directory of an emotag model"),
     ("tune --model toy --data data --policy best", 2, "threshold policy 'best' is unknown; use f1, precision@P or"),
     ("tune --model toy --data data --policy precision@2", 2, "'precision@2' needs a number over 0 and up to 1"),
+    ("evaluate --model toy --data data --device tpu", 2, "device 'tpu' is unknown; use auto, cpu, cuda or cuda:N"),
     ("distill /nope --data data --out out", 2, "/nope: not found; name a model's directory"),
     ("export --model toy --out out --format tf", 2, "--format: 'tf' is unknown; use artifact or onnx"),
     ("export --model toy --out out --dtype int8", 2, "--dtype: 'int8' is unknown; use"),

@@ -48,6 +48,15 @@ def test_help_lists_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert not [command for command in COMMANDS if command not in shown]
 
 
+@pytest.mark.parametrize("command", ["evaluate", "compare", "distill", "tune", "plot"])
+def test_every_command_that_measures_takes_a_device(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == run_main(monkeypatch, command, "--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--device NAME auto, cpu, cuda or cuda:N. Everywhere in fp32" in shown
+
+
 def test_without_a_command_it_prints_its_help_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
