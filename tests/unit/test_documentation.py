@@ -72,7 +72,7 @@ def test_every_message_that_is_explained_is_one_of_the_code() -> None:
 
 
 FIGURES = {
-    "macro F1, thresholds tuned": ("macro_f1_cross_validated",),
+    "macro F1, only thresholds tuned": ("macro_f1_cross_validated",),
     "the same, thresholds tuned": ("macro_f1_cross_validated_on_targets_alone",),
     "macro F1 at 0.51": ("at_0.51", "macro_f1"),
     "ROC-AUC": ("roc_auc",),
@@ -84,9 +84,27 @@ FIGURES = {
 }
 
 
+SHIPPED = "model/emotag_model/artifacts/emotag-mini"
+
+
+def test_the_figures_of_macro_f1_are_those_of_the_shipped_metrics() -> None:
+    figures = json.loads((ROOT / SHIPPED / "metrics.json").read_text(encoding="utf-8"))["dev"]
+    for row, found in (
+        ("macro F1, thresholds and calibration", figures),
+        ("macro F1 without the five rare", figures["without_rare_labels"]),
+    ):
+        shown = re.search(rf"^\| {re.escape(row)}[^|]* \| (\S+) \| \| \|$", MODEL, flags=re.MULTILINE)
+        assert shown is not None
+        assert found["macro_f1_cross_validated"] == float(shown[1])
+
+
 @pytest.mark.parametrize("row", FIGURES)
 def test_the_figures_of_the_model_are_those_that_were_measured(row: str) -> None:
-    """Of the model that ships, of the seeds of its recipe, of the reference recipe."""
+    """Of the model that ships, of the seeds of its recipe, of the reference recipe.
+
+    The weights of the latter were not kept. They were measured by the rule before decision 33, which changed macro F1;
+    the shipped model is seed 44.
+    """
 
     def measured(path: str) -> float:
         found: Any = json.loads((ROOT / path).read_text(encoding="utf-8"))["dev"]
@@ -97,8 +115,10 @@ def test_the_figures_of_the_model_are_those_that_were_measured(row: str) -> None
     shown = re.search(rf"^\| {re.escape(row)}[^|]* \| (\S+) \| (\S+) ± (\S+) \| (\S+) \|$", MODEL, flags=re.MULTILINE)
     assert shown is not None
     seeds = [measured(f"docs/emotag-mini/seeds/{seed}.json") for seed in (42, 43, 44)]
+    of_earlier_rule = row in ("macro F1, only thresholds tuned", "the same, thresholds tuned")
+    shipped = "docs/emotag-mini/seeds/44.json" if of_earlier_rule else f"{SHIPPED}/metrics.json"
     expected = (
-        measured("model/emotag_model/artifacts/emotag-mini/metrics.json"),
+        measured(shipped),
         mean(seeds),
         stdev(seeds),
         measured("docs/emotag-mini/reference/metrics.json"),

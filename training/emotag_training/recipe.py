@@ -203,6 +203,8 @@ class RunSection(Section):
         license: of the model, for its card, as a hub writes it: `mit`, `cc-by-4.0`. Empty: the card names a
             licence only if the licences of the data and of the encoder are known.
         seed: of everything that is random.
+        best_of_seeds: how many seeds were compared by mean average precision on dev, if this seed was the best. It
+            changes nothing in the run: the card reports it.
         device: `auto`, `cpu`, `cuda`, `cuda:N`.
         precision: of the forward and backward pass (weights stay fp32); `auto` measures which one is faster.
         calibrate: fit Platt scaling on dev and fold it into the last layer, before thresholds are chosen.
@@ -213,6 +215,7 @@ class RunSection(Section):
     name: str = ""
     license: Annotated[str, Field(pattern=r"^[a-z0-9.-]*$")] = ""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    best_of_seeds: Whole = 1
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     calibrate: bool = False

@@ -31,6 +31,7 @@ from .distillation.teacher import Teacher, blend_targets, load_teacher
 from .encoders.pretrained import PretrainedEncoder, load_encoder
 from .evaluation.evaluate import compute_figures
 from .evaluation.metrics import find_ranked_labels
+from .evaluation.rare_labels import find_rare_labels
 from .evaluation.thresholds import choose_thresholds
 from .export.artifact_writer import export
 from .loop.checkpoint import Checkpoints
@@ -278,7 +279,8 @@ def _write_teacher(job: Job, run: Run) -> dict[str, Any]:
     )
     teacher.save(job.out / TEACHER)
     thresholds = choose_thresholds(dev_MK, job.texts.dev, job.recipe.run.threshold)
-    return compute_figures(dev_MK, thresholds, job.texts.dev, shared_with=split)
+    rates = dict(zip(split.labels, split.targets_NK.mean(axis=0, dtype=np.float64).tolist(), strict=True))
+    return compute_figures(dev_MK, thresholds, job.texts.dev, shared_with=split, rare=find_rare_labels(rates))
 
 
 def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedEncoder, DistilBertCNN]:

@@ -17,6 +17,7 @@ from .calibration import measure_calibration
 from .intervals import compute_differences, compute_intervals
 from .metrics import Floats, compute_metrics, cross_validate_macro_f1
 from .prediction import compute_exact, compute_in, predict
+from .rare_labels import find_rare_labels
 from .thresholds import AtPrecision, cross_validate_precision, parse_policy
 
 
@@ -51,8 +52,13 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of `evaluate` from probabilities that `predict` returned."""
     split, cuts = texts.split, trained.thresholds.values
+    stats = trained.reference_stats
     found = compute_figures(
-        probabilities_NK, trained.thresholds, split, shared_with=find_train_split(trained, shared_with)
+        probabilities_NK,
+        trained.thresholds,
+        split,
+        shared_with=find_train_split(trained, shared_with),
+        rare=find_rare_labels(stats.label_rates) if stats else (),
     )
     of_people, of_varieties = slices.list_people_sentences(), slices.list_variety_sentences()
     plain_NK = compute_exact(trained, _build_tokens(trained)([*of_people, *of_varieties]), device=device)
@@ -113,10 +119,19 @@ def measure_cost(
 
 
 def compute_figures(
-    probabilities_NK: Floats, thresholds: Thresholds, split: Split, *, shared_with: Split | None = None
+    probabilities_NK: Floats,
+    thresholds: Thresholds,
+    split: Split,
+    *,
+    shared_with: Split | None = None,
+    rare: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the figures that follow from probabilities and targets alone."""
-    found = compute_metrics(probabilities_NK, split.targets_NK, thresholds.values, split.labels)
+    """Return the figures that follow from probabilities and targets alone.
+
+    Args:
+        rare: as for `compute_metrics`.
+    """
+    found = compute_metrics(probabilities_NK, split.targets_NK, thresholds.values, split.labels, rare=rare)
     sure = compute_intervals(probabilities_NK, split.targets_NK, thresholds.values)
     for label, between in zip(split.labels, sure.pop("f1"), strict=True):
         found["per_label"][label]["f1_interval"] = between
@@ -145,10 +160,11 @@ def list_headline(found: Mapping[str, Any]) -> list[tuple[str, float | None, Seq
     """Return the main figures of `evaluate`: title, value, and the 95 % interval if the figure has one."""
     sure = found["intervals"]
     calibrated = found["calibration"]["as_is"]
-    precise = found.get("precision_cross_validated")
+    precise, frequent = found.get("precision_cross_validated"), found.get("without_rare_labels")
     return [
         ("macro F1, thresholds cross-validated", found["macro_f1_cross_validated"], sure["macro_f1_cross_validated"]),
         ("  its deviation over the repetitions", found["macro_f1_cross_validated_std"], None),
+        *([("  the same without rare labels", frequent["macro_f1_cross_validated"], None)] if frequent else []),
         ("macro F1, own thresholds", found["own_thresholds"]["macro_f1"], sure["macro_f1_own_thresholds"]),
         ("macro F1, at 0.51", found["at_0.51"]["macro_f1"], sure["macro_f1_at_0.51"]),
         ("macro F1, at 0.3", found["at_0.3"]["macro_f1"], None),

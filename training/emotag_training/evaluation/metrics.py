@@ -181,7 +181,12 @@ def _divide(part: Any, whole: Any) -> Any:
 
 
 def compute_metrics(
-    probabilities_NK: Floats, targets_NK: Floats, thresholds: Sequence[float], labels: Sequence[str]
+    probabilities_NK: Floats,
+    targets_NK: Floats,
+    thresholds: Sequence[float],
+    labels: Sequence[str],
+    *,
+    rare: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return all figures of one evaluation that need no resampling.
 
@@ -193,21 +198,22 @@ def compute_metrics(
         targets_NK: 1.0 where a text has a label.
         thresholds: the artifact's own, K of them. Figures under `own_thresholds` flatter where these rows tuned them.
         labels: K names.
+        rare: the labels that `without_rare_labels` leaves out.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score  # takes a second
 
     decided_NK = decide(probabilities_NK, thresholds)
-    mean, deviation = cross_validate_macro_f1(probabilities_NK, targets_NK)
+    f1_SK = cross_validate_f1(probabilities_NK, targets_NK)
     targets_alone, _ = cross_validate_macro_f1(probabilities_NK, targets_NK, trust=0.0)
     scored_K = find_ranked_labels(targets_NK)
     hit_K, given_K, true_K = _count_decisions(decided_NK, targets_NK.astype(bool))
     return {
         "texts": len(targets_NK),
-        "macro_f1_cross_validated": round(mean, 4),
-        "macro_f1_cross_validated_std": round(deviation, 4),
+        **_summarise_f1(f1_SK),
         "macro_f1_cross_validated_on_targets_alone": round(targets_alone, 4),
         "roc_auc": _average_labels(roc_auc_score, probabilities_NK, targets_NK, scored_K),
         "mean_average_precision": _average_labels(average_precision_score, probabilities_NK, targets_NK, scored_K),
+        **_leave_out_rare(f1_SK, labels, rare),
         "left_out_of_ranking": [label for label, kept in zip(labels, scored_K, strict=True) if not kept],
         "at_0.51": _score_decisions(probabilities_NK >= REFERENCE_THRESHOLD, targets_NK),
         "at_0.3": _score_decisions(probabilities_NK >= 0.3, targets_NK),
@@ -226,6 +232,22 @@ def compute_metrics(
             for k, label in enumerate(labels)
         },
     }
+
+
+def _summarise_f1(f1_SK: Cuts) -> dict[str, float]:
+    scores_S = f1_SK.mean(1)
+    return {
+        "macro_f1_cross_validated": _round(scores_S.mean()),
+        "macro_f1_cross_validated_std": _round(scores_S.std()),
+    }
+
+
+def _leave_out_rare(f1_SK: Cuts, labels: Sequence[str], rare: Sequence[str]) -> dict[str, Any]:
+    """Return the figures without rare labels; empty if no label is rare, or every label."""
+    frequent_K = np.array([label not in rare for label in labels])
+    if frequent_K.all() or not frequent_K.any():
+        return {}
+    return {"without_rare_labels": {"left_out": list(rare), **_summarise_f1(f1_SK[:, frequent_K])}}
 
 
 def _score_decisions(decided_NK: npt.NDArray[np.bool_], targets_NK: Floats) -> dict[str, float]:

@@ -10,6 +10,7 @@ from emotag_training.data import goemotions
 from emotag_training.encoders.names import ORIGINS
 from emotag_training.evaluation.failures import MOST_CHARACTERS, OF_EACH_KIND
 from emotag_training.evaluation.metrics import CROSS_VALIDATION_REPEATS
+from emotag_training.evaluation.rare_labels import RARE_SHARE, find_rare_labels
 from emotag_training.evaluation.slices import SAID_IN_BOTH, SENTENCES
 
 from . import tables
@@ -61,11 +62,13 @@ def explain_selection(record: Mapping[str, Any], figures: Mapping[str, Any]) -> 
         return "The model was trained on these texts, so the figures do not hold for new texts."
     whole = limit is None or figures["texts"] <= limit  # a run with a limit saw only the first texts
     reasons = []
-    epochs = len(record.get("epochs") or ())
-    # With a single epoch there was no choice.
-    if epochs > 1 and "best_epoch" in record and record.get("data", {}).get("dev_sha256") == measured:
-        best = f"the epoch ({record['best_epoch']} of {epochs}) with the best mean average precision on {'them' if whole else 'some of them'}"
-        reasons.append(f"the weights are those of {best}")
+    chosen_here = record.get("data", {}).get("dev_sha256") == measured
+    best = f"with the best mean average precision on {'them' if whole else 'some of them'}"
+    epochs, seeds = len(record.get("epochs") or ()), _read_section(record, "run").get("best_of_seeds", 1)
+    if epochs > 1 and "best_epoch" in record and chosen_here:  # with a single epoch there was no choice
+        reasons.append(f"the weights are those of the epoch ({record['best_epoch']} of {epochs}) {best}")
+    if seeds > 1 and chosen_here:
+        reasons.append(f"the seed is the one of {seeds} {best}")
     calibration = record.get("calibration") or {}
     if calibration.get("data_sha256") == measured:
         all_of_them = calibration["texts"] >= figures["texts"] if "texts" in calibration else whole
@@ -156,8 +159,8 @@ def _render_figures(made: Artifact) -> str:
 
 | figure | value | 95 % interval |
 |---|---|---|
-| macro F1, thresholds tuned on one half and measured on the other, {CROSS_VALIDATION_REPEATS} splits | {figures["macro_f1_cross_validated"]:.4f} ± {figures["macro_f1_cross_validated_std"]:.4f} | {format_interval(sure["macro_f1_cross_validated"])} |
-| macro F1 at the thresholds below | {figures["own_thresholds"]["macro_f1"]:.4f} | {format_interval(sure["macro_f1_own_thresholds"])} |
+| macro F1, thresholds and calibration tuned on one half and measured on the other, {CROSS_VALIDATION_REPEATS} splits | {figures["macro_f1_cross_validated"]:.4f} ± {figures["macro_f1_cross_validated_std"]:.4f} | {format_interval(sure["macro_f1_cross_validated"])} |
+{_render_frequent_row(figures)}| macro F1 at the thresholds below | {figures["own_thresholds"]["macro_f1"]:.4f} | {format_interval(sure["macro_f1_own_thresholds"])} |
 | ROC-AUC, macro | {format_figure(figures["roc_auc"])} | {format_interval(sure["roc_auc"])} |
 | mean average precision | {format_figure(figures["mean_average_precision"])} | {format_interval(sure["mean_average_precision"])} |
 | MCC over all decisions, threshold 0.51 | {figures["at_0.51"]["mcc_micro"]:.4f} | {format_interval(sure["mcc_micro_at_0.51"])} |
@@ -175,6 +178,15 @@ Expected calibration error of a label, {calibration["bins"]} bins with the same 
 {calibration["as_is"]["largest"]:.4f} for the worst label. {_explain_calibration(made)}
 
 {_render_slices(figures)}{_render_failures(figures)}"""
+
+
+def _render_frequent_row(figures: Mapping[str, Any]) -> str:
+    frequent = figures.get("without_rare_labels")
+    if frequent is None:  # no label is rare, or the rates in training are unknown
+        return ""
+    labels = ", ".join(map(escape_markdown, frequent["left_out"]))
+    value, deviation = frequent["macro_f1_cross_validated"], frequent["macro_f1_cross_validated_std"]
+    return f"| the same without the rare labels ({labels}) | {value:.4f} ± {deviation:.4f} | |\n"
 
 
 def _render_shared_row(figures: Mapping[str, Any]) -> str:
@@ -268,8 +280,7 @@ def _explain_reservations(made: Artifact) -> str:
     """Explain the limits of the figures."""
     figures = made.metrics["dev"]
     seed = f"One seed ({made.training['seed']}). " if "seed" in made.training else ""
-    chosen = explain_selection(made.training, figures)
-    after = f"\n{chosen}" if chosen else ""
+    after = f"\n{explain_selection(made.training, figures)}".rstrip()
     if made.thresholds.data_sha256 != figures["data_sha256"]:
         return f"{seed}The thresholds below (`{made.thresholds.policy}`) were not tuned on these texts.{after}"
     honest = "The first row of the table above does not have this bias."
@@ -310,9 +321,9 @@ def _explain_misuse(made: Artifact) -> str:
     """Explain the limits of use."""
     if not _is_trained_on_goemotions(made):
         return OF_EMOTIONS if made.config.labels == LABELS else OF_OTHERS
-    rare = "Rare labels (grief, relief, pride, nervousness, embarrassment) had"
-    counts = "77 to 303" if _find_limit(made.training) is None else "few"
-    return f"{OF_GOEMOTIONS} {rare} {counts} training texts and are weak."
+    rare = find_rare_labels(made.reference_stats.label_rates) if made.reference_stats else ()
+    weak = f" Rare labels ({', '.join(rare)}) are weak: less than {RARE_SHARE:.0%} of the training texts have them."
+    return OF_GOEMOTIONS + (weak if rare else "")
 
 
 def _has_figures(made: Artifact) -> bool:
