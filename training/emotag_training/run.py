@@ -27,7 +27,7 @@ from .data.languages import describe_foreign_texts
 from .data.split import Split, TokenizedSplit
 from .distillation.folds import mark_fold
 from .distillation.teacher import FILE as TEACHER
-from .distillation.teacher import Teacher, blend_targets, load_teacher
+from .distillation.teacher import Teacher, blend_targets, find_held_out, load_teacher
 from .encoders.pretrained import PretrainedEncoder, load_encoder
 from .evaluation.evaluate import compute_figures
 from .evaluation.metrics import find_ranked_labels
@@ -224,12 +224,14 @@ def _write_result(job: Job, run: Run) -> dict[str, Any]:
             (job.out / RECIPE).write_text(job.recipe.toml(), encoding="utf-8")
             figures = _write_teacher(job, run)
         else:
+            teacher = job.texts.teacher
             figures = export(
                 run.model,
                 job.encoder.tokenizer,
                 job.out,
                 train=job.texts.annotated,
                 dev=job.dev,
+                held_out=None if teacher is None else find_held_out(teacher, job.texts.annotated),
                 recipe=job.recipe,
                 name=job.name,
                 record=_describe(job, run),

@@ -15,7 +15,8 @@ from emotag_schemas.labels import LABELS
 from emotag_training.cli import app
 from emotag_training.data.goemotions import SHA256
 from emotag_training.data.table import load_split
-from emotag_training.errors import DataError, OutputError
+from emotag_training.distillation.teacher import Teacher
+from emotag_training.errors import DataError, OutputError, PolicyError, TeacherError
 from emotag_training.evaluation.evaluate import find_train_split, measure, tokenize
 from emotag_training.evaluation.metrics import compute_calibration_errors
 from emotag_training.evaluation.prediction import predict
@@ -79,6 +80,27 @@ def test_an_artifact_of_which_little_is_known_is_tuned_and_its_card_says_no_more
     written = (toy / artifact.CARD).read_text()
     assert "Training data: not on record" in written
     assert not {word for word in ("seed", "training.json", "also stand in train") if word in written}
+
+
+def test_thresholds_of_out_of_fold_predictions_leave_dev_to_measure_on(folder: Path, toy: Path, tmp_path: Path) -> None:
+    """The card says so; predictions that are not out-of-fold, and a policy that needs none, are refused."""
+    train = load_split(folder / "train.tsv")
+    made = artifact.load(toy)
+    record = {**made.training, "data": {"train_sha256": train.sha256}}
+    artifact.save(replace(made, training=record), toy, card="")
+    shown_NK = np.clip(0.1 + 0.8 * train.targets_NK, 0, 1)
+    once_N = np.ones(len(train), np.int64)
+    teacher = Teacher(shown_NK, train.labels, train.sha256, ("one", "two"), models_N=once_N)
+    teacher.save(tmp_path / "folds")
+    replace(teacher, models_N=None).save(tmp_path / "all")
+    options = ["tune", "--data", str(folder), "--model", str(toy), "--predictions"]
+    run(*options, str(tmp_path / "folds"))
+    assert train.sha256 == artifact.load(toy).thresholds.data_sha256
+    assert "which only calibrate them: they were tuned on out-of-fold" in (toy / artifact.CARD).read_text()
+    with pytest.raises(TeacherError, match="predicted texts that they had trained on"):
+        run(*options, str(tmp_path / "all"))
+    with pytest.raises(PolicyError, match=r"the policy fixed:0\.4 does not use predictions"):
+        run(*options, str(tmp_path / "folds"), "--policy", "fixed:0.4")
 
 
 def test_what_the_model_did_not_learn_from_is_not_taken_for_its_training_texts(

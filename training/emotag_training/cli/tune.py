@@ -11,6 +11,8 @@ from .render import print_figures, warn_of_few_texts
 
 if TYPE_CHECKING:
     from emotag_model.artifact import Artifact
+    from emotag_training.data.sources import DataSet
+    from emotag_training.evaluation.thresholds import HeldOut
 
 POLICY = (
     "f1 (default): the threshold of each label with the best F1 on dev; precision@0.8: the smallest one that shows"
@@ -22,6 +24,7 @@ POLICY = (
     epilog=format_examples(
         "emotag-train tune --model runs/mine --data mine --policy precision@0.8",
         "emotag-train tune --model runs/mine --data mine --calibrate",
+        "emotag-train tune --model runs/mine --data mine --predictions runs/teacher.safetensors",
     )
 )
 def tune(
@@ -31,6 +34,14 @@ def tune(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Also fit Platt scaling on dev. This changes the weights.")
     ] = False,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--predictions",
+            metavar="FILE",
+            help="For f1: choose on these out-of-fold predictions for train, which distill wrote, not on dev.",
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Choose new thresholds for a model, without training.
@@ -58,7 +69,9 @@ def tune(
     dev = tokenize(trained, read.split(trained.config.labels))
     policy = policy or (trained.thresholds.policy if calibrate else "f1")
     weighted = tuning.calibrate(trained, dev, device=device) if calibrate else trained
-    tuned = tuning.tune(weighted, dev, policy, shared_with=read_train_split(found), device=device)
+    held_out = None if predictions is None else _read_held_out(predictions, found, trained, policy)
+    shared_with = read_train_split(found)
+    tuned = tuning.tune(weighted, dev, policy, held_out=held_out, shared_with=shared_with, device=device)
     if calibrate:
         stored = next(short for short, dtype in DTYPES.items() if dtype == trained.weights_dtype)
         artifact.save(tuned, model, card=render_card(tuned), dtype=stored)
@@ -68,6 +81,27 @@ def tune(
     print_figures(Console(stderr=True), figures)
     warn_of_few_texts(figures["texts"], figures["left_out_of_ranking"])
     _report(artifact.load(model), model, calibrated=calibrate)
+
+
+def _read_held_out(file: Path, found: "DataSet", trained: "Artifact", policy: str) -> "HeldOut":
+    """Read out-of-fold predictions.
+
+    Raises:
+        TeacherError: the file cannot be used.
+        PolicyError: the policy does not use predictions.
+    """
+    from emotag_training.distillation.teacher import find_held_out, load_teacher
+    from emotag_training.errors import PolicyError, TeacherError
+
+    if policy != "f1":
+        raise PolicyError(f"--predictions {file}: the policy {policy} does not use predictions; remove the option")
+    held_out = find_held_out(load_teacher(file), found.read("train").split(trained.config.labels))
+    if held_out is None:
+        raise TeacherError(
+            f"--predictions {file}: its models predicted texts that they had trained on; use predictions of folds"
+            " (docs/train.md, Distill a teacher)"
+        )
+    return held_out
 
 
 def _report(made: "Artifact", model: Path, *, calibrated: bool) -> None:

@@ -30,6 +30,7 @@ from emotag_training.errors import TeacherError
 from emotag_training.evaluation.evaluate import tokenize
 from emotag_training.evaluation.metrics import Floats
 from emotag_training.evaluation.prediction import predict
+from emotag_training.evaluation.thresholds import HeldOut
 
 FILE = "teacher.safetensors"
 """The file that a run writes if its model fits no artifact."""
@@ -47,6 +48,7 @@ class Teacher:
         versions: of the models.
         dev_MK: probabilities for dev; None in files from before they were stored.
         models_N: how many models predicted each text. None: all models predicted all texts.
+        mixed: some models left out the texts that they predicted, and others had trained on them.
     """
 
     probabilities_NK: Floats
@@ -55,6 +57,7 @@ class Teacher:
     versions: tuple[str, ...]
     dev_MK: Floats | None = None
     models_N: npt.NDArray[np.int64] | None = None
+    mixed: bool = False
 
     @property
     def models_per_text_N(self) -> npt.NDArray[np.int64]:
@@ -71,6 +74,7 @@ class Teacher:
             "labels": json.dumps(self.labels),
             "data_sha256": self.data_sha256,
             "versions": json.dumps(self.versions),
+            "mixed": json.dumps(self.mixed),
         }
         kept: dict[str, npt.NDArray[Any]] = {NAME: self.probabilities_NK.astype(np.float16)}
         if self.dev_MK is not None:
@@ -139,6 +143,7 @@ def average_teachers(teachers: Sequence[Teacher]) -> Teacher:
         tuple(all_versions),
         dev_MK=np.average(of_dev, axis=0, weights=models).astype(np.float32) if len(of_dev) == len(teachers) else None,
         models_N=None if (models_N == len(all_versions)).all() else models_N,
+        mixed=len({teacher.models_N is None for teacher in teachers}) > 1 or any(each.mixed for each in teachers),
     )
 
 
@@ -155,7 +160,10 @@ def load_teacher(path: Path) -> Teacher:
             dev_MK = file.get_tensor(DEV).astype(np.float32) if DEV in names else None
             models_N = file.get_tensor(MODELS).astype(np.int64) if MODELS in names else None
         labels, versions = (tuple(json.loads(about[key])) for key in ("labels", "versions"))
-        return Teacher(probabilities_NK, labels, about["data_sha256"], versions, dev_MK=dev_MK, models_N=models_N)
+        mixed = json.loads(about.get("mixed", "false"))  # files from before thresholds were chosen on them
+        return Teacher(
+            probabilities_NK, labels, about["data_sha256"], versions, dev_MK=dev_MK, models_N=models_N, mixed=mixed
+        )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise TeacherError(f"{path} is not what `emotag-train distill` writes: {error}") from error
 
@@ -170,6 +178,21 @@ def blend_targets(train: Split, teacher: Teacher, *, share: float) -> Split:
     """
     said_NK = _find_predictions(train, teacher)
     return replace(train, targets_NK=(1 - share) * train.targets_NK + np.float32(share) * said_NK)
+
+
+def find_held_out(teacher: Teacher, train: Split) -> HeldOut | None:
+    """Return the teacher's predictions for *train* if each model left out the texts that it predicted; None otherwise.
+
+    Args:
+        train: with the annotators' labels.
+
+    Raises:
+        TeacherError: the teacher was made from other texts or labels, or lacks some of these texts.
+    """
+    predicted_NK = _find_predictions(train, teacher)
+    if teacher.models_N is None or teacher.mixed:  # who predicted all texts has trained on them
+        return None
+    return HeldOut(predicted_NK, train.targets_NK, train.sha256)
 
 
 def _describe_texts(teacher: Teacher) -> tuple[object, ...]:

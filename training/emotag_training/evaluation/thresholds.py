@@ -17,7 +17,15 @@ from emotag_model.thresholds import Thresholds
 from emotag_training.data.split import Split
 from emotag_training.errors import PolicyError
 
-from .metrics import Cuts, Floats, cross_validate_decisions, find_best_f1_thresholds
+from .metrics import (
+    Cuts,
+    Floats,
+    cross_validate_decisions,
+    find_best_f1_cuts,
+    find_best_f1_thresholds,
+    map_cuts,
+)
+from .platt import LEVEL_PRIOR, apply_platt, fit_platt
 
 POLICIES = "f1, precision@P or fixed:T, P and T in (0, 1], P below 1"
 
@@ -70,18 +78,44 @@ def parse_policy(policy: str) -> Policy:
     raise PolicyError(f"threshold policy {policy!r} is unknown; use {POLICIES}")
 
 
-def choose_thresholds(probabilities_NK: Floats, dev: Split, policy: str) -> Thresholds:
-    """Return the thresholds that *policy* gives on *dev*, and record the policy with them.
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions of other models for texts that these had not trained on, and the annotators' labels.
+
+    There are far more of such texts than in dev, because folds of the training texts have been predicted in turn.
+
+    Attributes:
+        probabilities_NK: the predictions.
+        targets_NK: 1.0 if a text has a label.
+        data_sha256: of the file that the texts were read from.
+    """
+
+    probabilities_NK: Floats
+    targets_NK: Floats
+    data_sha256: str
+
+
+def choose_thresholds(
+    probabilities_NK: Floats, dev: Split, policy: str, *, held_out: HeldOut | None = None
+) -> Thresholds:
+    """Return the thresholds that *policy* gives, and record the policy with them.
 
     A label that never reaches the precision of `precision@P` gets 1, so it is never given.
+
+    Args:
+        probabilities_NK: the model's output on *dev*.
+        held_out: `f1` chooses its cuts on these predictions instead of *dev*; the other policies do not use them.
 
     Raises:
         PolicyError: the policy is unknown.
     """
     match parse_policy(policy):
         case BestF1():
-            best_K = find_best_f1_thresholds(probabilities_NK, dev.targets_NK)
-            return Thresholds(dev.labels, tuple(round(float(t), 6) for t in best_K), "f1", dev.sha256)
+            if held_out is None:
+                best_K, sha256 = find_best_f1_thresholds(probabilities_NK, dev.targets_NK), dev.sha256
+            else:
+                best_K, sha256 = transfer_thresholds(held_out, probabilities_NK, dev.targets_NK), held_out.data_sha256
+            return Thresholds(dev.labels, tuple(round(float(t), 6) for t in best_K), "f1", sha256)
         case AtPrecision(least):
             precise_K = find_precise_thresholds(probabilities_NK, dev.targets_NK, least=least)
             return Thresholds(dev.labels, tuple(float(t) for t in precise_K), f"precision@{least:g}", dev.sha256)
@@ -89,6 +123,21 @@ def choose_thresholds(probabilities_NK: Floats, dev: Split, policy: str) -> Thre
             return Thresholds.fixed(dev.labels, value)
         case unknown:
             assert_never(unknown)
+
+
+def transfer_thresholds(held_out: HeldOut, probabilities_NK: Floats, targets_NK: Floats) -> Floats:
+    """Return the thresholds of a model, [K], from cuts with the best expected F1 of other models' predictions.
+
+    The cut of a calibrated model depends on how well it ranks a label. So the other models must rank about as well as
+    this one: its teachers do. Calibration makes both speak of the same probabilities.
+
+    Args:
+        probabilities_NK: the model's output on dev, which only fits its calibration.
+        targets_NK: of dev.
+    """
+    theirs = fit_platt(held_out.probabilities_NK, held_out.targets_NK, prior=LEVEL_PRIOR)
+    cuts_K = find_best_f1_cuts(apply_platt(held_out.probabilities_NK, *theirs), held_out.targets_NK)
+    return map_cuts(cuts_K, fit_platt(probabilities_NK, targets_NK, prior=LEVEL_PRIOR))
 
 
 def find_precise_thresholds(probabilities_NK: Floats, targets_NK: Floats, *, least: float) -> Floats:

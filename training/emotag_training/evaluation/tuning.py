@@ -16,13 +16,19 @@ from .evaluate import find_train_split, measure
 from .metrics import Floats
 from .platt import fit_platt, fold_platt
 from .prediction import predict
-from .thresholds import choose_thresholds
+from .thresholds import HeldOut, choose_thresholds
 
 CALIBRATED = ("classifier.weight", "classifier.bias")
 
 
 def tune(
-    trained: Artifact, dev: TokenizedSplit, policy: str, *, shared_with: Split | None = None, device: str = "cpu"
+    trained: Artifact,
+    dev: TokenizedSplit,
+    policy: str,
+    *,
+    held_out: HeldOut | None = None,
+    shared_with: Split | None = None,
+    device: str = "cpu",
 ) -> Artifact:
     """Return *trained* with new thresholds, with its figures on *dev* at them, and with its drift reference.
 
@@ -30,7 +36,7 @@ def tune(
 
     Args:
         dev: tokenized by the artifact's tokenizer, as `tokenize` does.
-        policy: as for `choose_thresholds`.
+        policy, held_out: as for `choose_thresholds`.
         shared_with: as for `evaluate`.
         device: as for `predict`.
 
@@ -39,7 +45,7 @@ def tune(
         DataError: *dev* has other labels than the artifact.
     """
     probabilities_NK = predict(trained, dev, device=device)
-    thresholds = choose_thresholds(probabilities_NK, dev.split, policy)
+    thresholds = choose_thresholds(probabilities_NK, dev.split, policy, held_out=held_out)
     reference = build_reference(trained, probabilities_NK, dev, find_train_split(trained, shared_with))
     tuned = replace(trained, thresholds=thresholds, reference_stats=reference)
     figures = measure(tuned, probabilities_NK, dev, shared_with=shared_with, device=device)

@@ -19,6 +19,7 @@ from emotag_model.weights import DTYPES, Array
 from emotag_training.data.split import Split, TokenizedSplit
 from emotag_training.distillation.teacher import FILE as TEACHER
 from emotag_training.errors import OutputError
+from emotag_training.evaluation.thresholds import HeldOut
 from emotag_training.evaluation.tuning import calibrate, tune
 from emotag_training.recipe import FILE as RECIPE
 from emotag_training.recipe import Recipe
@@ -34,6 +35,7 @@ def export(
     *,
     train: Split,
     dev: TokenizedSplit,
+    held_out: HeldOut | None,
     recipe: Recipe,
     name: str,
     record: Mapping[str, Any],
@@ -44,6 +46,7 @@ def export(
 
     Args:
         train: all training texts with the annotators' labels.
+        held_out: as for `choose_thresholds`.
         recipe: with the device resolved; written next to the artifact, and decides about calibration and thresholds.
         record: of the run, for training.json.
 
@@ -65,7 +68,7 @@ def export(
     untuned = replace(untuned, languages=recipe.data.language_codes, weights_dtype=DTYPES["fp16"])
     device = recipe.run.device
     calibrated = calibrate(untuned, dev, device=device) if recipe.run.calibrate else untuned
-    made = tune(calibrated, dev, recipe.run.threshold, shared_with=train, device=device)
+    made = tune(calibrated, dev, recipe.run.threshold, held_out=held_out, shared_with=train, device=device)
     (path / TEACHER).unlink(missing_ok=True)  # `distill` would take an old one for this model's
     (path / RECIPE).write_text(recipe.toml(), encoding="utf-8")
     artifact.save(made, path, card=render_card(made))

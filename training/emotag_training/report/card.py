@@ -184,9 +184,8 @@ def _render_frequent_row(figures: Mapping[str, Any]) -> str:
     frequent = figures.get("without_rare_labels")
     if frequent is None:  # no label is rare, or the rates in training are unknown
         return ""
-    labels = ", ".join(map(escape_markdown, frequent["left_out"]))
-    value, deviation = frequent["macro_f1_cross_validated"], frequent["macro_f1_cross_validated_std"]
-    return f"| the same without the rare labels ({labels}) | {value:.4f} ± {deviation:.4f} | |\n"
+    labels, value = ", ".join(map(escape_markdown, frequent["left_out"])), frequent["macro_f1_cross_validated"]
+    return f"| the same without the rare labels ({labels}) | {value:.4f} ± {frequent['macro_f1_cross_validated_std']:.4f} | |\n"
 
 
 def _render_shared_row(figures: Mapping[str, Any]) -> str:
@@ -282,7 +281,9 @@ def _explain_reservations(made: Artifact) -> str:
     seed = f"One seed ({made.training['seed']}). " if "seed" in made.training else ""
     after = f"\n{explain_selection(made.training, figures)}".rstrip()
     if made.thresholds.data_sha256 != figures["data_sha256"]:
-        return f"{seed}The thresholds below (`{made.thresholds.policy}`) were not tuned on these texts.{after}"
+        of_train = made.thresholds.data_sha256 == made.training.get("data", {}).get("train_sha256")
+        only = ", which only calibrate them: they were tuned on out-of-fold predictions" if of_train else ""
+        return f"{seed}The thresholds below (`{made.thresholds.policy}`) were not tuned on these texts{only}.{after}"
     honest = "The first row of the table above does not have this bias."
     if made.thresholds.policy != "f1":
         honest = f"The first row of the table above is about thresholds by `f1`, not about these (`{made.thresholds.policy}`)."
@@ -346,5 +347,4 @@ def _find_limit(record: Mapping[str, Any]) -> int | None:
 
 def _read_section(record: Mapping[str, Any], section: str) -> Mapping[str, Any]:
     """Return a section of the recipe on record; empty without a recipe."""
-    found: Mapping[str, Any] = (record.get("recipe") or {}).get(section) or {}
-    return found
+    return (record.get("recipe") or {}).get(section) or {}

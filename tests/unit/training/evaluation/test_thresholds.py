@@ -8,10 +8,12 @@ import pytest
 from emotag_training.data.split import Split
 from emotag_training.errors import PolicyError
 from emotag_training.evaluation import thresholds
+from emotag_training.evaluation.platt import apply_platt
 from emotag_training.evaluation.thresholds import (
     AtPrecision,
     BestF1,
     Fixed,
+    HeldOut,
     Policy,
     choose_thresholds,
     compute_lower_bound,
@@ -87,3 +89,31 @@ def test_precision_is_kept_on_rows_that_chose_no_threshold() -> None:
 def test_a_policy_that_is_none_is_refused(policy: str) -> None:
     with pytest.raises(PolicyError, match=r"use f1, precision@P or fixed:T|a precision of 1; use less"):
         choose_thresholds(PROBABILITIES_NK, Split(("x",) * 400, TARGETS_NK, LABELS, "sha"), policy)
+
+
+@pytest.mark.parametrize("moved", ["theirs", "own"])
+def test_cuts_of_other_models_hold_whatever_the_level_of_the_scores(moved: str) -> None:
+    """Theirs or the model's own: both are calibrated first. The thresholds name the texts that they were tuned on."""
+    theirs_NK, own_NK = (np.clip(PROBABILITIES_NK + shift, 0.001, 0.999) for shift in (0.0, 0.01))
+    dev = Split(("x",) * 400, TARGETS_NK, LABELS, "dev")
+    before = choose_thresholds(own_NK, dev, "f1", held_out=HeldOut(theirs_NK, TARGETS_NK, "train"))
+    expected_NK = before.decide(own_NK)
+    change = np.array([1.0, 0.5, 2.0]), np.array([2.0, 0.5, -1.0])
+    if moved == "own":
+        own_NK = apply_platt(own_NK, *change).astype(np.float32)
+    else:
+        theirs_NK = apply_platt(theirs_NK, *change).astype(np.float32)
+    after = choose_thresholds(own_NK, dev, "f1", held_out=HeldOut(theirs_NK, TARGETS_NK, "train"))
+    assert ("f1", "train") == (after.policy, after.data_sha256)
+    assert (expected_NK == after.decide(own_NK)).mean() > 0.995
+
+
+def test_cuts_are_chosen_on_the_held_out_texts_and_not_on_dev() -> None:
+    dev = Split(("x",) * 400, TARGETS_NK, LABELS, "dev")
+    fewer_NK = TARGETS_NK * (RNG.random((400, 3)) < 0.3)  # the same scores, but most of them are wrong
+    on_dev, elsewhere = (
+        choose_thresholds(PROBABILITIES_NK, dev, "f1", held_out=HeldOut(PROBABILITIES_NK, targets_NK, "train"))
+        for targets_NK in (TARGETS_NK, fewer_NK.astype(np.float32))
+    )
+    assert np.allclose(choose_thresholds(PROBABILITIES_NK, dev, "f1").values, on_dev.values, atol=1e-4)
+    assert not np.allclose(on_dev.values, elsewhere.values, atol=0.01)
