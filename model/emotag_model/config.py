@@ -5,8 +5,8 @@ from dataclasses import dataclass
 MOST = 2**24
 """Largest value of any count here: a thousand times what models of this kind have, and small enough to multiply."""
 MOST_LAYERS = 256
-NORM_EPSILON = 1e-12
-"""Epsilon of every layer norm, as in the published DistilBERT and BERT."""
+LEAST_EPSILON, MOST_EPSILON = 1e-12, 1e-2
+"""Within these, an epsilon of a layer norm is above zero in float32, and below what it is added to."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,8 @@ class ModelConfig:
     """Everything that decides the shape of the model; stored in the artifact next to the weights.
 
     Attributes:
+        layer_norm_eps: epsilon of every layer norm, the head's included; 1e-12 in the published DistilBERT, BERT and
+            ELECTRA, 1e-5 in RoBERTa and XLM-R.
         attention_heads: heads of one self-attention between encoder and convolution; 0 for a head without attention.
     """
 
@@ -31,6 +33,7 @@ class ModelConfig:
     head_dropout: float = 0.42
     encoder_dropout: float = 0.1
     attention_heads: int = 0
+    layer_norm_eps: float = 1e-12
 
     def __post_init__(self) -> None:
         for name in (
@@ -49,6 +52,10 @@ class ModelConfig:
         self._within("attention_heads", MOST, least=0)
         if self.attention_heads and self.dim % self.attention_heads:
             raise ValueError(f"dim {self.dim} is not a multiple of attention_heads {self.attention_heads}")
+        if not isinstance(self.layer_norm_eps, float) or not LEAST_EPSILON <= self.layer_norm_eps <= MOST_EPSILON:
+            raise ValueError(
+                f"layer_norm_eps {self.layer_norm_eps!r:.40} is not a number within [{LEAST_EPSILON}, {MOST_EPSILON}]"
+            )
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {self.kernel_size} is even; an odd size keeps the length of a text")
         if not 2 <= self.max_tokens <= self.max_position_embeddings:

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name for it)
 from torch import Tensor, nn
 
-from .config import NORM_EPSILON, ModelConfig
+from .config import ModelConfig
 from .weights import Array
 
 
@@ -32,7 +32,7 @@ class Embeddings(nn.Module):
         super().__init__()
         self.word_embeddings = nn.Embedding(config.vocab_size, config.dim, padding_idx=config.pad_token_id)
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.dim)
-        self.LayerNorm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
+        self.LayerNorm = nn.LayerNorm(config.dim, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.encoder_dropout)
 
     def forward(self, ids_BL: Tensor) -> Tensor:
@@ -87,9 +87,9 @@ class Layer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.attention = Attention(config, heads=config.n_heads)
-        self.sa_layer_norm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
+        self.sa_layer_norm = nn.LayerNorm(config.dim, eps=config.layer_norm_eps)
         self.ffn = FeedForward(config)
-        self.output_layer_norm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
+        self.output_layer_norm = nn.LayerNorm(config.dim, eps=config.layer_norm_eps)
 
     def forward(self, hidden_BLC: Tensor, attend_B11L: Tensor) -> Tensor:
         hidden_BLC = self.sa_layer_norm(self.attention(hidden_BLC, attend_B11L) + hidden_BLC)
@@ -129,7 +129,7 @@ class HeadAttention(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.attention = Attention(config, heads=config.attention_heads)
-        self.norm = nn.LayerNorm(config.dim, eps=NORM_EPSILON)
+        self.norm = nn.LayerNorm(config.dim, eps=config.layer_norm_eps)
 
     def forward(self, hidden_BLC: Tensor, mask_BL: Tensor) -> Tensor:
         attended_BLC = self.attention(hidden_BLC, mask_BL[:, None, None, :])

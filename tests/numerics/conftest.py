@@ -57,6 +57,21 @@ def tiny_artifact() -> Callable[[], Artifact]:
     return make
 
 
+def build_faint_artifact(epsilon: float) -> Artifact:
+    """Return a tiny model whose probabilities depend on the epsilon of every layer norm.
+
+    All norms read values with a variance of 1e-6 or less. Each engine supports the shape.
+    """
+    torch.manual_seed(0)
+    model = DistilBertCNN(tiny_config(dim=64, layer_norm_eps=epsilon)).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith(("_embeddings.weight", "orm.weight")) or ".out_lin." in name or ".lin2." in name:
+                parameter.mul_(1e-3)
+        model.conv.weight.mul_(1e4)
+    return Artifact("faint", model.config, model.weights(), tiny_tokenizer(), Thresholds.fixed(LABELS, 0.5), {}, {})
+
+
 @pytest.fixture(scope="session")
 def shipped() -> Artifact:
     """The shipped artifact, loaded."""

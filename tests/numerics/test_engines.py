@@ -21,6 +21,8 @@ from emotag_model.errors import DeviceUnknown
 from emotag_model.tokens import Tokens, pad
 from emotag_worker.local.demo_records import read_sample_texts
 
+from .conftest import build_faint_artifact
+
 ROOT = Path(__file__).parents[2]
 Candidate = tuple[EngineName, PrecisionName]
 IMITATED: Candidate = ("torch", "int8")
@@ -104,6 +106,18 @@ def test_other_shapes_than_the_shipped_models_work_too(
     rows = [[rng.randint(5, 60) for _ in range(rng.randint(1, 32))] for _ in range(50)]
     trained = tiny_artifact()
     assert np.abs(reference(trained, rows) - open_(trained, candidate).probabilities(rows)).max() < 1e-5
+
+
+@pytest.mark.parametrize("candidate", [*CANDIDATES, IMITATED], ids="/".join)
+def test_layer_norms_have_the_epsilon_of_the_config(candidate: Candidate) -> None:
+    """RoBERTa's is 1e-5. A single norm with another epsilon would move this model's probabilities much further."""
+    if candidate[0] == "openvino" and not is_possible(*candidate):
+        pytest.skip(f"this processor cannot do {'/'.join(candidate)}")
+    rows = [[2, *range(5, 5 + length), 3] for length in (1, 5, 24)]
+    expected, other = (reference(build_faint_artifact(epsilon), rows) for epsilon in (1e-5, 1e-12))
+    found = open_(build_faint_artifact(1e-5), candidate).probabilities(rows)
+    assert np.abs(expected - other).max() > 0.2
+    assert np.abs(expected - found).max() < (1e-5 if candidate[1] == "fp32" else 2e-3)
 
 
 def test_calls_at_the_same_time_do_not_mix(shipped: Artifact, rows: Rows) -> None:

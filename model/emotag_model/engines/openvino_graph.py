@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emotag_model.config import NORM_EPSILON, ModelConfig
+from emotag_model.config import ModelConfig
 from emotag_model.weights import Array
 
 from .int8 import LEAST_OF_GELU, LEVELS, TINY, quantize_weights
@@ -145,7 +145,8 @@ class _Graph:
         return self._multiply(x, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], least=least)
 
     def _norm(self, x: ov.Node, name: str) -> Any:
-        normal = ops.mvn(x, _ints(-1), normalize_variance=True, eps=NORM_EPSILON, eps_mode="inside_sqrt")
+        epsilon = self._config.layer_norm_eps
+        normal = ops.mvn(x, _ints(-1), normalize_variance=True, eps=epsilon, eps_mode="inside_sqrt")
         return ops.add(ops.multiply(normal, self._constant(f"{name}.weight")), self._constant(f"{name}.bias"))
 
     def _constant(self, name: str) -> Any:

@@ -55,6 +55,15 @@ def test_it_comes_back_as_it_was_saved(tiny_artifact: MakeArtifact, saved: Path)
         assert np.array_equal(values, loaded.weights[name])
 
 
+def test_an_epsilon_is_stored_and_without_one_it_is_1e_12(tiny_artifact: MakeArtifact, saved: Path) -> None:
+    """Artifacts from before this setting have none, as the shipped one."""
+    made = tiny_artifact()
+    artifact.save(replace(made, config=replace(made.config, layer_norm_eps=1e-5)), saved, card="")
+    assert 1e-5 == artifact.load(saved).config.layer_norm_eps
+    change_json(saved / artifact.CONFIG, lambda values: values["model"].pop("layer_norm_eps"))
+    assert 1e-12 == artifact.load(saved).config.layer_norm_eps
+
+
 def test_its_checksums_are_those_of_sha256sum(saved: Path) -> None:
     """You can check the directory without emotag."""
     subprocess.run(["sha256sum", "--check", "--quiet", artifact.SUMS], cwd=saved, check=True)

@@ -25,6 +25,10 @@ def test_only_a_head_with_attention_has_parameters_of_attention() -> None:
         ({"dim": "wide"}, "dim 'wide' is not a whole number"),
         ({"dim": 10**12}, "dim 1000000000000 is not a whole number"),
         ({"channels": -1}, "channels -1 is not a whole number"),
+        ({"layer_norm_eps": 0.0}, r"layer_norm_eps 0.0 is not a number within \[1e-12, 0.01\]"),
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps nan is not a number"),
+        ({"layer_norm_eps": "1e-5"}, "layer_norm_eps '1e-5' is not a number"),
+        ({"layer_norm_eps": 1}, "layer_norm_eps 1 is not a number"),
         ({"vocab_size": 6.5}, "vocab_size 6.5 is not a whole number"),
     ],
 )

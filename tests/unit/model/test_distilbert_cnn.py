@@ -47,6 +47,12 @@ def test_the_config_knows_the_shape_of_every_parameter(tiny: DistilBertCNN) -> N
     assert {name: tuple(tensor.shape) for name, tensor in tiny.state_dict().items()} == tiny.config.shapes()
 
 
+def test_each_layer_norm_has_the_epsilon_of_the_config() -> None:
+    """The one in the head too."""
+    model = DistilBertCNN(tiny_config(layer_norm_eps=1e-5, attention_heads=4))
+    assert [1e-5] * 6 == [module.eps for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]
+
+
 def test_attention_changes_the_result() -> None:
     torch.manual_seed(0)
     model = DistilBertCNN(tiny_config(attention_heads=2)).eval()

@@ -12,7 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from emotag_model.config import NORM_EPSILON, ModelConfig
+from emotag_model.config import ModelConfig
 from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_training.errors import EncoderError, Unreachable
 
@@ -47,7 +47,7 @@ UNPACKED = {
     )
 }
 
-BERT = {"layer_norm_eps": NORM_EPSILON}
+BERT = {"layer_norm_eps": 1e-12}
 """The settings that `Encoder` supports."""
 
 MPNET = {

@@ -9,6 +9,7 @@ multiplies with the inputs first.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from emotag_model.artifact import Artifact
-from emotag_model.config import NORM_EPSILON, ModelConfig
+from emotag_model.config import ModelConfig
 
 OPSET = 17
 """The first opset with LayerNormalization; every onnxruntime since 1.12 (2022) reads it."""
@@ -82,25 +83,26 @@ class _Nodes:
         """x W + b, by the layer's name."""
         return self.add("Add", self.add("MatMul", x, f"{name}.weight"), f"{name}.bias")
 
-    def add_layer_norm(self, name: str, x: str) -> str:
+    def add_layer_norm(self, name: str, x: str, *, epsilon: float) -> str:
         """Over the last axis, by the layer's name."""
-        return self.add("LayerNormalization", x, f"{name}.weight", f"{name}.bias", axis=-1, epsilon=NORM_EPSILON)
+        return self.add("LayerNormalization", x, f"{name}.weight", f"{name}.bias", axis=-1, epsilon=epsilon)
 
 
 def _add_encoder(nodes: _Nodes, config: ModelConfig) -> str:
     """hidden_BLC of `ids` and `mask`."""
     words, positions = (f"encoder.embeddings.{kind}_embeddings.weight" for kind in ("word", "position"))
+    norm = partial(nodes.add_layer_norm, epsilon=config.layer_norm_eps)
     length = nodes.add("Slice", nodes.add("Shape", "ids"), nodes.add_whole(1), nodes.add_whole(2))
     position_LC = nodes.add("Slice", positions, nodes.add_whole(0), length, nodes.add_whole(0))
     embedded_BLC = nodes.add("Add", nodes.add("Gather", words, "ids"), position_LC)
-    hidden_BLC = nodes.add_layer_norm("encoder.embeddings.LayerNorm", embedded_BLC)
+    hidden_BLC = norm("encoder.embeddings.LayerNorm", embedded_BLC)
     attend_B11L = nodes.add("Unsqueeze", "mask", nodes.add_whole(1, 2))
     for layer in (f"encoder.transformer.layer.{number}" for number in range(config.n_layers)):
         context_BLC = _add_attention(nodes, config, f"{layer}.attention", hidden_BLC, attend_B11L)
-        hidden_BLC = nodes.add_layer_norm(f"{layer}.sa_layer_norm", nodes.add("Add", context_BLC, hidden_BLC))
+        hidden_BLC = norm(f"{layer}.sa_layer_norm", nodes.add("Add", context_BLC, hidden_BLC))
         wide_BLH = _add_gelu(nodes, nodes.add_linear(f"{layer}.ffn.lin1", hidden_BLC))
         fed_BLC = nodes.add_linear(f"{layer}.ffn.lin2", wide_BLH)
-        hidden_BLC = nodes.add_layer_norm(f"{layer}.output_layer_norm", nodes.add("Add", fed_BLC, hidden_BLC))
+        hidden_BLC = norm(f"{layer}.output_layer_norm", nodes.add("Add", fed_BLC, hidden_BLC))
     return hidden_BLC
 
 

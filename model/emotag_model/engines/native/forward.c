@@ -23,7 +23,6 @@
 
 static const float TINY = 1e-6f;           /* as in `int8.py` */
 static const float LEAST_OF_GELU = -0.17f; /* as in `int8.py` */
-static const float NORM_EPSILON = 1e-12f;  /* as in `config.py` */
 static const float NEVER = -1e30f;
 
 /* Working memory of a batch. Filling rows are computed like tokens, and their results are ignored. */
@@ -125,7 +124,7 @@ static float quantize_gelu(const float *x, int32_t size, Activation *q) {
 }
 
 /* Normalize a row in place, and store it as integers; return their step. */
-static float normalize(float *x, int32_t size, Norm norm, Activation *q) {
+static float normalize(float *x, int32_t size, Norm norm, float epsilon, Activation *q) {
     Floats sum = all(0.0f), squares = all(0.0f), largest = all(0.0f);
     for (int32_t i = 0; i < size; i += LANES) sum = add(sum, load(x + i));
     const Floats mean = all(sum_lanes(sum) / (float)size);
@@ -134,7 +133,7 @@ static float normalize(float *x, int32_t size, Norm norm, Activation *q) {
         squares = multiply_add(centred, centred, squares);
         store(x + i, centred);
     }
-    const Floats scale = all(1.0f / __builtin_sqrtf(sum_lanes(squares) / (float)size + NORM_EPSILON));
+    const Floats scale = all(1.0f / __builtin_sqrtf(sum_lanes(squares) / (float)size + epsilon));
     for (int32_t i = 0; i < size; i += LANES) {
         const Floats y = multiply_add(multiply(load(x + i), scale), load(norm.gain + i), load(norm.bias + i));
         largest = larger(largest, magnitude(y));
@@ -280,7 +279,7 @@ static void embed(const Model *m, const int32_t *ids, const int32_t *lengths, in
                                                   : load(m->words_single + ids[token] * C + i);
                 store(x + i, add(word, load(m->positions_LC + position * C + i)));
             }
-            w->steps_T[token] = normalize(x, m->dim, m->embedded, w->hidden_q_TC + token * C);
+            w->steps_T[token] = normalize(x, m->dim, m->embedded, m->norm_epsilon, w->hidden_q_TC + token * C);
         }
     for (; token < rows; token++) { /* the filling */
         __builtin_memset(w->hidden_TC + token * C, 0, sizeof(float) * C);
@@ -299,13 +298,13 @@ static void finish_layer(const Model *m, const Layer *layer, size_t rows, Worksp
         Activation *hidden_q = w->hidden_q_TC + start * C;
         add_to_residual(&layer->out, w->context_q_TC + start * C, w->context_steps_T + start, count, hidden);
         for (size_t i = 0; i < count; i++)
-            steps[i] = normalize(hidden + i * C, m->dim, layer->after_attention, hidden_q + i * C);
+            steps[i] = normalize(hidden + i * C, m->dim, layer->after_attention, m->norm_epsilon, hidden_q + i * C);
         expand(&layer->inner, hidden_q, steps, count, w->inner_TileM);
         for (size_t i = 0; i < count; i++)
             inner_steps[i] = quantize_gelu(w->inner_TileM + i * inner, (int32_t)inner, w->inner_q_TileM + i * inner);
         add_to_residual(&layer->outer, w->inner_q_TileM, inner_steps, count, hidden);
         for (size_t i = 0; i < count; i++)
-            steps[i] = normalize(hidden + i * C, m->dim, layer->after_inner, hidden_q + i * C);
+            steps[i] = normalize(hidden + i * C, m->dim, layer->after_inner, m->norm_epsilon, hidden_q + i * C);
     }
 }
 

@@ -29,6 +29,7 @@ typedef struct {
 
 typedef struct {
     int32_t dim, hidden, heads, layers, words, positions, channels, kernel, labels;
+    float norm_epsilon;          /* of every layer norm; above zero */
     const uint16_t *words_half;  /* [V][C] in float16, or NULL */
     const float *words_single;   /* [V][C], used if words_half is NULL */
     const float *positions_LC;   /* [L][C] */

@@ -43,6 +43,7 @@ class Layout:
             channels=config.channels,
             kernel=config.kernel_size,
             labels=len(config.labels),
+            norm_epsilon=config.layer_norm_eps,
             words_half=arranged.keep(words_VC, np.float16) if half else None,
             words_single=None if half else arranged.keep(words_VC, np.float32),
             positions_LC=arranged.keep(weights["encoder.embeddings.position_embeddings.weight"], np.float32),

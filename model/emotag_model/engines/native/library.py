@@ -65,6 +65,7 @@ class ModelStruct(ctypes.Structure):
             (name, ctypes.c_int32)
             for name in ("dim", "hidden", "heads", "layers", "words", "positions", "channels", "kernel", "labels")
         ),
+        ("norm_epsilon", ctypes.c_float),
         ("words_half", ctypes.c_void_p),
         ("words_single", ctypes.c_void_p),
         ("positions_LC", ctypes.c_void_p),

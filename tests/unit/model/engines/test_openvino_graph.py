@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from emotag_model.artifact import Artifact
-from emotag_model.engines.openvino_graph import build, feed
+from emotag_model.engines.openvino_graph import MULTIPLY, build, feed
 from emotag_model.engines.packing import pack
+from emotag_model.engines.precision import PrecisionName
 from emotag_model.weights import read_embeddings
 
 
@@ -18,6 +20,18 @@ def test_the_graph_takes_the_inputs_that_feed_returns(tiny_artifact: Callable[[]
     inputs = feed(pack([[2, 5, 3], [2, 6, 7, 3]]), made.config, read_embeddings(made.weights))
     parameters = build(made.config, made.weights).inputs
     assert [value.ndim for value in inputs] == [len(parameter.partial_shape) for parameter in parameters]
+
+
+@pytest.mark.parametrize("precision", MULTIPLY)
+def test_each_layer_norm_has_the_epsilon_of_the_config(
+    tiny_artifact: Callable[[], Artifact], precision: PrecisionName
+) -> None:
+    """In every precision, also if this processor cannot compute it."""
+    made = tiny_artifact()
+    config = replace(made.config, layer_norm_eps=1e-5)
+    nodes = build(config, made.weights, precision=precision).get_ops()
+    found = [node.get_attributes()["eps"] for node in nodes if node.get_type_name() == "MVN"]
+    assert found == [pytest.approx(1e-5)] * (1 + 2 * config.n_layers)
 
 
 def test_a_precision_without_a_kernel_is_an_error(tiny_artifact: Callable[[], Artifact]) -> None:
