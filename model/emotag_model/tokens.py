@@ -1,12 +1,13 @@
 """From texts to token ids, with the limit for long texts."""
 
+import json
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 from .engines.native import library
 from .engines.native.wordpiece import WordPiece, WordPieceConfig
@@ -68,9 +69,7 @@ class Tokens:
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
-        # Byte-level tokenizers have no unknown token. No text has an id of -1.
-        unknown = getattr(tokenizer.model, "unk_token", None)
-        self._unknown_id: int = -1 if unknown is None else self.id_of(unknown)
+        self._unknown_id = self._find_unknown_id()
         self._spelling = Spelling.of(tokenizer)
         self._wordpiece: WordPiece | None = None
         if library.is_compiled() and max_tokens >= 2 and (config := WordPieceConfig.of(tokenizer)):
@@ -121,6 +120,15 @@ class Tokens:
                 ids = [*ids[: self._max_tokens - 1], ids[-1]]
             result.append(TokenIds(tuple(ids), too_long or len(text) > MAX_CHARACTERS, ids.count(self._unknown_id)))
         return result
+
+    def _find_unknown_id(self) -> int:
+        """Return the id of the unknown token; -1, which no text has, if there is none: byte-level tokenizers."""
+        model = self._tokenizer.model
+        if isinstance(model, models.Unigram):
+            found: int | None = json.loads(self._tokenizer.to_str())["model"]["unk_id"]  # it has no attribute for it
+            return -1 if found is None else found
+        unknown = getattr(model, "unk_token", None)
+        return -1 if unknown is None else self.id_of(unknown)
 
     def id_of(self, *tokens: str) -> int:
         """Return the id of the first of these tokens that the vocabulary has.

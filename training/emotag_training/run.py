@@ -296,7 +296,7 @@ def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedEnco
     start = load_encoder(encoder.name)
     if start.only_teaches and encoder.cache_frozen:
         raise RecipeError(f"encoder.cache_frozen = true: encoder {encoder.name!r} cannot be cached")
-    layers = start.dimensions["n_layers"]
+    layers = start.settings["n_layers"]
     if (encoder.trainable_layers or 0) > layers:
         raise RecipeError(
             f"encoder.trainable_layers = {encoder.trainable_layers}: encoder {encoder.name!r} has {layers}"

@@ -1,12 +1,15 @@
 """From texts to token ids."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from emotag_model.artifact import Artifact
 from emotag_model.engines.native import library
 from emotag_model.tokens import MAX_CHARACTERS, Tokens, normalize, pad, round_width
-from tests.numerics.conftest import tiny_tokenizer
+from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
 
 
 @pytest.mark.parametrize(
@@ -51,6 +54,25 @@ def test_a_token_that_the_vocabulary_lacks_is_reported() -> None:
     assert 1 == tokens.id_of("[NONE]", "[UNK]")
     with pytest.raises(ValueError, match=r"\[NONE\]"):
         tokens.id_of("[NONE]")
+
+
+@pytest.mark.parametrize(("make", "unknown"), [(byte_level_tokenizer, 0), (unigram_tokenizer, 2), (tiny_tokenizer, 2)])
+def test_unknown_tokens_are_counted(make: Callable[[], Tokenizer], unknown: int) -> None:
+    """RoBERTa has none: its tokens are bytes. XLM-R's piece for an unknown character is one of many pieces."""
+    (found,) = Tokens(make(), max_tokens=32)(["so 中 so ☃"])
+    assert unknown == found.unknown
+
+
+@pytest.mark.parametrize("make", [byte_level_tokenizer, unigram_tokenizer])
+def test_other_tokenizers_read_texts_without_the_library(make: Callable[[], Tokenizer]) -> None:
+    """And a text that is too long keeps the last special token."""
+    plain = make()
+    tokens = Tokens(Tokenizer.from_str(plain.to_str()), max_tokens=12)
+    texts = ["", "so  calm\n", "a<mask>b", "glad to see you again 😂", "so sour and calm, wonderful " * 3]
+    expected = [plain.encode(normalize(text)).ids for text in texts]
+    for text, ids in zip(tokens(texts), expected, strict=True):
+        assert (len(ids) > 12, [0, 2]) == (text.truncated, [text.ids[0], text.ids[-1]])
+        assert text.ids == tuple(ids if len(ids) <= 12 else [*ids[:11], 2])
 
 
 def test_rows_become_a_rectangle_with_a_mask() -> None:

@@ -17,7 +17,7 @@ class FakeEncoder:
     only_teaches = False
 
     def __init__(self) -> None:
-        self.dimensions = {"n_layers": 2}
+        self.settings = {"n_layers": 2}
         self.settings: dict[str, Any] = {}
 
     def grow(self, **settings: Any) -> None:

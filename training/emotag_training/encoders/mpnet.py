@@ -11,16 +11,15 @@ ranges are those of Raffel et al. 2020 (arXiv:1910.10683). A test holds it equal
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from emotag_model.config import ModelConfig
 from emotag_model.distilbert_cnn import DistilBertCNN, Encoder
 
 RANGES = 32
 FARTHEST = 128
-NORM_EPSILON = 1e-5
-UNUSED_POSITIONS = 2
-"""Positions are counted on from the padding's id, which is 1."""
+PADDING_ID = 1
+"""The first position of a text is the one after this number."""
 
 
 class MpnetEncoder(Encoder):
@@ -31,9 +30,6 @@ class MpnetEncoder(Encoder):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         self.register_buffer("bias_RH", torch.zeros(RANGES, config.n_heads))
-        for module in self.modules():
-            if isinstance(module, nn.LayerNorm):
-                module.eps = NORM_EPSILON
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
         """Hidden states [B, L, C]; mask_BL is true on real tokens."""

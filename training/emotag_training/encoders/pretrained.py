@@ -1,11 +1,6 @@
-"""The pretrained encoder of a model: any DistilBERT or BERT; to distill from, any MPNet.
-
-A BERT encoder equals a DistilBERT encoder once the embedding of the first token type is added to every position's
-embedding; only the parameters' names differ. A test holds the two to 1e-5.
-"""
+"""The pretrained encoder of a model, from a package, a folder or a hub."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +11,7 @@ from emotag_model.config import ModelConfig
 from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_training.errors import EncoderError, Unreachable
 
-from .mpnet import NORM_EPSILON as MPNET_EPSILON
-from .mpnet import RANGES, UNUSED_POSITIONS, MpnetCNN
+from .conversion import convert
 from .names import ORIGINS, find_encoder
 
 
@@ -47,40 +41,6 @@ UNPACKED = {
     )
 }
 
-BERT = {"layer_norm_eps": 1e-12}
-"""The settings that `Encoder` supports."""
-
-MPNET = {
-    "layer_norm_eps": MPNET_EPSILON,
-    "relative_attention_num_buckets": RANGES,
-    "pad_token_id": UNUSED_POSITIONS - 1,
-}
-"""The settings that `MpnetEncoder` supports."""
-
-POSITIONS = "embeddings.position_embeddings.weight"
-
-BERT_TO_DISTILBERT = {
-    "attention.self.query": "attention.q_lin",
-    "attention.self.key": "attention.k_lin",
-    "attention.self.value": "attention.v_lin",
-    "attention.output.dense": "attention.out_lin",
-    "attention.output.LayerNorm": "sa_layer_norm",
-    "intermediate.dense": "ffn.lin1",
-    "output.dense": "ffn.lin2",
-    "output.LayerNorm": "output_layer_norm",
-}
-
-MPNET_TO_DISTILBERT = {
-    "attention.attn.q": "attention.q_lin",
-    "attention.attn.k": "attention.k_lin",
-    "attention.attn.v": "attention.v_lin",
-    "attention.attn.o": "attention.out_lin",
-    "attention.LayerNorm": "sa_layer_norm",
-    "intermediate.dense": "ffn.lin1",
-    "output.dense": "ffn.lin2",
-    "output.LayerNorm": "output_layer_norm",
-}
-
 
 @dataclass(frozen=True)
 class PretrainedEncoder:
@@ -88,12 +48,13 @@ class PretrainedEncoder:
 
     Attributes:
         origin: its published name, or the folder it was read from.
+        settings: those of `ModelConfig` that the encoder decides.
         weights: by DistilBERT's names.
         model: the class of the model on it.
     """
 
     origin: str
-    dimensions: dict[str, int]
+    settings: dict[str, Any]
     weights: dict[str, Tensor]
     tokenizer: Tokenizer
     model: type[DistilBertCNN] = DistilBertCNN
@@ -103,14 +64,13 @@ class PretrainedEncoder:
         """True if no engine computes this encoder, so that no artifact can hold its model."""
         return self.model is not DistilBertCNN
 
-    def grow(self, **settings: Any) -> DistilBertCNN:
+    def grow(self, **others: Any) -> DistilBertCNN:
         """Return a model on this encoder, with an untrained head.
 
         Args:
-            settings: the rest of `ModelConfig`: labels, max_tokens, dropouts, attention_heads (default 0: none).
+            others: the rest of `ModelConfig`: labels, max_tokens, dropouts, attention_heads (default 0: none).
         """
-        shape: dict[str, Any] = {**self.dimensions, **settings}
-        model = self.model(ModelConfig(**shape))
+        model = self.model(ModelConfig(**self.settings, **others))
         model.encoder.load_state_dict(self.weights)
         return model
 
@@ -119,7 +79,7 @@ def load_encoder(name: str) -> PretrainedEncoder:
     """Load an encoder by short name, folder or hub id (`distilbert-base-uncased`).
 
     Raises:
-        EncoderError: the encoder cannot be found, or is not a DistilBERT, BERT or MPNet.
+        EncoderError: the encoder cannot be found, or emotag cannot compute it.
         Unreachable: the hub cannot be reached.
     """
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -142,85 +102,21 @@ def load_encoder(name: str) -> PretrainedEncoder:
                 f" `hf download {name} --local-dir DIR` where you have a network, and name the folder: --encoder DIR"
             ) from error
         raise EncoderError(f"encoder {name!r} cannot be loaded: {error}") from error
-    model, dimensions, weights = _convert(name, encoder)
-    return PretrainedEncoder(
-        ORIGINS.get(name, name),
-        dimensions,
-        weights,
-        Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()),
-        model=model,
-    )
+    model, settings, weights = convert(name, encoder)
+    return PretrainedEncoder(ORIGINS.get(name, name), settings, weights, _copy_tokenizer(name, tokenizer), model=model)
 
 
-def _convert(name: str, encoder: Any) -> tuple[type[DistilBertCNN], dict[str, int], dict[str, Tensor]]:
-    """Return the model that fits an encoder, its dimensions, and its weights by DistilBERT's names.
+def _copy_tokenizer(name: str, tokenizer: Any) -> Tokenizer:
+    """Return the tokenizer without transformers.
 
     Raises:
-        EncoderError: no model computes what this encoder does.
+        EncoderError: it does not add one special token at each end of a text, as `Tokens` needs it.
     """
-    from transformers import BertModel, DistilBertModel, MPNetModel
-
-    config = encoder.config
-    shared = {"vocab_size": config.vocab_size, "pad_token_id": config.pad_token_id or 0}
-    positions = config.max_position_embeddings
-    if isinstance(encoder, DistilBertModel):
-        if config.activation != "gelu" or config.sinusoidal_pos_embds:
-            raise EncoderError(
-                f"encoder {name!r} has the activation {config.activation} or fixed positions; use one with gelu and"
-                " learned positions"
-            )
-        dimensions = {
-            "dim": config.dim,
-            "n_layers": config.n_layers,
-            "n_heads": config.n_heads,
-            "hidden_dim": config.hidden_dim,
-        }
-        return DistilBertCNN, {**dimensions, **shared, "max_position_embeddings": positions}, dict(encoder.state_dict())
-    if not isinstance(encoder, BertModel | MPNetModel):
-        raise EncoderError(f"encoder {name!r} is a {type(encoder).__name__}; use a DistilBERT, a BERT or an MPNet")
-    if config.hidden_act != "gelu":
-        raise EncoderError(f"encoder {name!r} has the activation {config.hidden_act}; use one with gelu")
-    published = MPNET if isinstance(encoder, MPNetModel) else BERT
-    if unlike := ", ".join(key for key, value in published.items() if getattr(config, key) != value):
-        kind = type(encoder).__name__.removesuffix("Model")
-        raise EncoderError(f"encoder {name!r} differs from the published {kind} in {unlike}; emotag cannot compute it")
-    dimensions = {
-        "dim": config.hidden_size,
-        "n_layers": config.num_hidden_layers,
-        "n_heads": config.num_attention_heads,
-        "hidden_dim": config.intermediate_size,
-        **shared,
-    }
-    if isinstance(encoder, BertModel):
-        weights = convert_bert(dict(encoder.state_dict()))
-        return DistilBertCNN, {**dimensions, "max_position_embeddings": positions}, weights
-    weights = convert_mpnet(dict(encoder.state_dict()))
-    return MpnetCNN, {**dimensions, "max_position_embeddings": positions - UNUSED_POSITIONS}, weights
-
-
-def convert_bert(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return BERT's encoder parameters under DistilBERT's names, the first token type folded into the positions."""
-    renamed = _rename_weights(weights, BERT_TO_DISTILBERT)
-    renamed[POSITIONS] = renamed[POSITIONS] + weights["embeddings.token_type_embeddings.weight"][0]
-    return renamed
-
-
-def convert_mpnet(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return MPNet's encoder parameters under the names of `MpnetEncoder`."""
-    renamed = _rename_weights(weights, MPNET_TO_DISTILBERT)
-    renamed[POSITIONS] = renamed[POSITIONS][UNUSED_POSITIONS:]
-    renamed["bias_RH"] = weights["encoder.relative_attention_bias.weight"]
-    return renamed
-
-
-def _rename_weights(weights: dict[str, Tensor], modules: Mapping[str, str]) -> dict[str, Tensor]:
-    """Return layers and embeddings under DistilBERT's names, without the others; *modules* renames parts of a layer."""
-    renamed: dict[str, Tensor] = {}
-    for name, tensor in weights.items():
-        if name.startswith("encoder.layer."):
-            _, _, layer, *rest = name.split(".")
-            module, parameter = ".".join(rest[:-1]), rest[-1]
-            renamed[f"transformer.layer.{layer}.{modules[module]}.{parameter}"] = tensor
-        elif name.startswith("embeddings.") and "token_type" not in name and "position_ids" not in name:
-            renamed[name] = tensor
-    return renamed
+    copy = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    added = copy.num_special_tokens_to_add(is_pair=False)
+    if added != 2:
+        raise EncoderError(
+            f"the tokenizer of encoder {name!r} adds {added} special tokens to a text, and emotag needs one at each"
+            " end; copy the tokenizer.json that the encoder was published with"
+        )
+    return copy

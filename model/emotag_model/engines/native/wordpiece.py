@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 from . import library
 
@@ -60,6 +60,8 @@ class WordPieceConfig:
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Self | None:
         """Return the config of a tokenizer, or None if it tokenizes in another way than uncased BERT."""
+        if not isinstance(tokenizer.model, models.WordPiece):
+            return None  # before JSON of a large vocabulary is read
         parts = json.loads(tokenizer.to_str())
         model, normalizer, added = parts["model"], parts["normalizer"] or {}, parts["added_tokens"]
         ends = _find_ends(parts["post_processor"] or {})
@@ -68,7 +70,6 @@ class WordPieceConfig:
             and normalizer
             == {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": True}
             and parts["pre_tokenizer"] == {"type": "BertPreTokenizer"}
-            and model["type"] == "WordPiece"
             and model["continuing_subword_prefix"] == PREFIX
             and model["max_input_chars_per_word"] == WORD_CHARACTERS
             and model["unk_token"] in model["vocab"]

@@ -18,7 +18,7 @@ from emotag_model import artifact
 from emotag_model.engines.native import library, wordpiece
 from emotag_model.engines.native.wordpiece import WordPiece, WordPieceConfig
 from emotag_model.tokens import MAX_CHARACTERS, TokenIds, Tokens
-from tests.numerics.conftest import tiny_tokenizer
+from tests.numerics.conftest import tiny_tokenizer, unigram_tokenizer
 
 pytestmark = pytest.mark.skipif(not library.is_compiled(), reason="the library is not compiled")
 
@@ -170,6 +170,7 @@ OTHERS: dict[str, Callable[[], Tokenizer]] = {
     "added with space": lambda: _add(AddedToken("[an emoji]", normalized=False)),
     "added with blanks": lambda: _add(AddedToken("[emoji]", normalized=False, lstrip=True)),
     "byte level": _byte_level,
+    "unigram": unigram_tokenizer,
     "letters": tiny_tokenizer,
 }
 

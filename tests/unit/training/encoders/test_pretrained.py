@@ -1,0 +1,78 @@
+"""An encoder is loaded from a folder with its tokenizer, as `--encoder FOLDER` and `--encoder HUB-ID` do it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, processors
+from transformers import (
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    ElectraConfig,
+    ElectraModel,
+    RobertaConfig,
+    RobertaModel,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
+
+from emotag_training.encoders.pretrained import load_encoder
+from emotag_training.errors import EncoderError
+from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
+
+TEXTS = ("", "glad to see you", "a b <mask> c", "wonderful 😂")
+
+ENCODERS: dict[str, tuple[Any, Any, Callable[[], Tokenizer], int]] = {
+    "BERT": (BertModel, BertConfig, tiny_tokenizer, 0),
+    "ELECTRA": (ElectraModel, ElectraConfig, tiny_tokenizer, 0),
+    "RoBERTa": (RobertaModel, RobertaConfig, byte_level_tokenizer, 1),
+    "XLM-R": (XLMRobertaModel, XLMRobertaConfig, unigram_tokenizer, 1),
+}
+"""Model, config, tokenizer and the id of the padding."""
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
+
+
+def save(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
+    model.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_is_loaded_with_its_tokenizer(name: str, tmp_path: Path) -> None:
+    """Whose special tokens and padding have the ids that the encoder was trained with."""
+    model, config, make, pad_id = ENCODERS[name]
+    tokenizer = make()
+    save(model(config(vocab_size=300, embedding_size=32, layer_norm_eps=1e-5, **SIZES)), tokenizer, tmp_path)
+    encoder = load_encoder(str(tmp_path))
+    config_ = encoder.grow(labels=("a", "b"), max_tokens=16).config
+    assert (pad_id, 1e-5, 32) == (config_.pad_token_id, config_.layer_norm_eps, config_.dim)
+    assert [tokenizer.encode(text).ids for text in TEXTS] == [encoder.tokenizer.encode(text).ids for text in TEXTS]
+    assert not encoder.only_teaches
+
+
+def test_a_distilbert_is_loaded_too(tmp_path: Path) -> None:
+    """Its config has other names than BERT's, and no epsilon."""
+    save(DistilBertModel(DistilBertConfig(vocab_size=64, dim=32, n_heads=4, n_layers=1)), tiny_tokenizer(), tmp_path)
+    config = load_encoder(str(tmp_path)).grow(labels=("a", "b"), max_tokens=16).config
+    assert (32, 1e-12) == (config.dim, config.layer_norm_eps)
+
+
+def test_a_tokenizer_with_other_special_tokens_is_refused(tmp_path: Path) -> None:
+    """A model's window begins and ends with one."""
+    tokenizer = byte_level_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s> </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    save(BertModel(BertConfig(vocab_size=300, **SIZES)), tokenizer, tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    with pytest.raises(EncoderError, match="adds 3 special tokens to a text, and emotag needs one at each end"):
+        load_encoder(str(tmp_path))
+
+
+def test_an_encoder_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="nowhere"):
+        load_encoder(str(tmp_path / "nowhere"))
