@@ -118,7 +118,7 @@ def _require_equal_sizes(name: str, config: Any) -> None:
     narrow = getattr(config, "embedding_size", config.hidden_size)
     if narrow != config.hidden_size:
         raise EncoderError(
-            f"encoder {name!r} has embeddings of {narrow} numbers and layers of {config.hidden_size} (embedding_size and"
+            f"encoder {name!r} has embeddings of {narrow} numbers and layers of {config.hidden_size} (embedding_size,"
             " hidden_size in config.json), and emotag cannot compute the layer between them; use an encoder with equal"
             " sizes, for example google/electra-base-discriminator"
         )

@@ -117,6 +117,7 @@ text and gives any of {labels} labels. The model's version is `{trained.version}
 
 ```python
 import json
+import re
 from pathlib import Path
 import numpy as np
 import onnxruntime
@@ -129,6 +130,7 @@ thresholds = json.loads(Path("{artifact.THRESHOLDS}").read_text(encoding="utf-8"
 
 
 def tag(texts):
+    texts = [re.sub(r"[ \\t\\r\\n]+", " ", text).strip(" ") for text in texts]  # as in training
     rows = tokenizer.encode_batch(texts)
     ids = np.array([row.ids for row in rows], dtype=np.int64)
     mask = np.array([row.attention_mask for row in rows], dtype=bool)  # True on real tokens
