@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from transformers import BertModel
+from transformers import BertConfig, BertModel
 
 from emotag_training.encoders import names
 from emotag_training.encoders.pretrained import UnpackedEncoder, load_encoder
@@ -17,7 +17,24 @@ from emotag_training.encoders.unpack_onnx import unpack
 from emotag_training.errors import EncoderError
 
 from .conftest import tiny_tokenizer
-from .test_encoder import IDS_BL, MASK_BL, bert, on_real_tokens
+
+IDS_BL = torch.tensor([[2, 5, 6, 7, 8, 3], [2, 9, 3, 0, 0, 0]])
+MASK_BL = IDS_BL != 0
+
+
+def bert() -> BertModel:
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=64,
+        max_position_embeddings=40,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+    )
+    model = BertModel(config, add_pooling_layer=False)
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def graph_of(reference: BertModel) -> bytes:
@@ -70,7 +87,7 @@ def test_an_unpacked_encoder_gives_the_hidden_states_of_the_one_exported(
     with torch.inference_mode():
         expected = bert()(IDS_BL, attention_mask=MASK_BL.long()).last_hidden_state
         given = model.encoder(IDS_BL, MASK_BL)
-    assert (on_real_tokens(expected) - on_real_tokens(given)).abs().max() < 1e-5
+    assert (expected - given)[MASK_BL].abs().max() < 1e-5
 
 
 def test_another_graph_than_the_known_one_is_refused(archive: Path, tiny: UnpackedEncoder, tmp_path: Path) -> None:

@@ -100,8 +100,8 @@ class EncoderSection(Section):
         name: `minilm`, `bge-small`, a local folder, or a hub id; to distill from, also `mpnet`.
         max_tokens: the model's window, special tokens included.
         dropout: inside the encoder, as in its pre-training.
-        token_masking: share of the tokens that are replaced by [MASK] in training, drawn again for every batch. 43,000
-            texts are few, and a model that cannot rely on any single word overfits later.
+        token_masking: share of the tokens that are replaced by the mask token in training, drawn again for every batch.
+            43,000 texts are few, and a model that cannot rely on any single word overfits later.
         trainable_layers: train only this many of the last layers; earlier layers and embeddings are frozen. None: all.
         cache_frozen: run the frozen layers once per text, before training, instead of once per batch. The frozen layers
             then have no dropout, and token_masking must be 0.

@@ -18,12 +18,12 @@ class FakeEncoder:
 
     def __init__(self) -> None:
         self.settings = {"n_layers": 2}
-        self.settings: dict[str, Any] = {}
+        self.others: dict[str, Any] = {}
 
-    def grow(self, **settings: Any) -> None:
-        if settings["max_tokens"] > 512:
+    def grow(self, **others: Any) -> None:
+        if others["max_tokens"] > 512:
             raise ValueError("max_tokens 1000 is not within [2, 512]")
-        self.settings = settings
+        self.others = others
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> FakeEncoder:
 
 def test_a_head_has_attention_only_if_the_recipe_sets_its_heads(encoder: FakeEncoder) -> None:
     run.build_model(Recipe(), ("joy",))
-    assert "attention_heads" not in encoder.settings
+    assert "attention_heads" not in encoder.others
     run.build_model(apply_changes(Recipe(), {"head.attention_heads": 4}), ("joy",))
-    assert 4 == encoder.settings["attention_heads"]
+    assert 4 == encoder.others["attention_heads"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_recipe_that_the_encoder_cannot_follow_is_refused(
 ) -> None:
     with pytest.raises(RecipeError, match=message):
         run.build_model(apply_changes(Recipe(), changes), ("joy",))
-    assert {} == encoder.settings
+    assert {} == encoder.others
 
 
 def write_texts(folder: Path, *, dev: str) -> DataSection:

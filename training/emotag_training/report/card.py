@@ -110,7 +110,7 @@ def _describe_model(made: Artifact) -> str:
     baseline = f"\nIt is modelled on {BASELINE}." if _is_trained_on_goemotions(made) else ""
     return f"""# {made.name}
 
-A DistilBERT encoder ({config.n_layers} layers, {config.dim} wide{encoder}) with a convolution
+A transformer encoder ({config.n_layers} layers, {config.dim} wide{encoder}) with a convolution
 over its tokens, {parameters:.1f} M parameters. It gives {gives} and reads the first {config.max_tokens} tokens.{baseline}{_explain_limit(made)}"""
 
 

@@ -33,7 +33,7 @@ ENCODERS: dict[str, tuple[Any, Any, Callable[[], Tokenizer], int]] = {
 }
 """Model, config, tokenizer and the id of the padding."""
 
-SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
+SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
 
 
 def save(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
