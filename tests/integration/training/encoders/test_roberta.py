@@ -36,7 +36,7 @@ def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     RobertaModel(config).save_pretrained(encoder)
     byte_level_tokenizer().save(str(encoder / "tokenizer.json"))
-    options = ["--encoder", str(encoder), "--epochs", "2", "--limit", "64", "--precision", "fp32"]
+    options = ["--encoder", str(encoder), "--epochs", "1", "--limit", "128", "--precision", "fp32"]
     run("fit", "--data", str(folder), *options, "--out", str(out))
     return out
 
