@@ -13,7 +13,6 @@ from torch import Tensor
 from benchmarks.engine import roofline
 from benchmarks.measurements import Measurements
 from benchmarks.results import Row
-from emotag_model.config import NORM_EPSILON
 from emotag_model.engines.packed_attention import (
     attend_by_group,
     attend_by_text,
@@ -78,16 +77,17 @@ def _compare_attention(subject: Subject, model: Model, kind: str) -> list[Row]:
 def _compare_norms(subject: Subject, model: Model) -> list[Row]:
     from .kernel_candidates import add_and_normalize
 
-    tokens, width = 8 if subject.quick else goals.SHORT_TOKENS * TEXTS, model.trained.config.dim
+    config = model.trained.config
+    tokens, width = 8 if subject.quick else goals.SHORT_TOKENS * TEXTS, config.dim
     draw = partial(torch.randn, dtype=torch.float32)
     x_TC, residual_TC, weight_C, bias_C = (
         draw(shape).to(model.tagger.device, model.dtype) for shape in ((tokens, width), (tokens, width), width, width)
     )
 
     def add_then_normalize() -> Tensor:
-        return F.layer_norm(x_TC + residual_TC, (width,), weight_C, bias_C, NORM_EPSILON)
+        return F.layer_norm(x_TC + residual_TC, (width,), weight_C, bias_C, config.layer_norm_eps)
 
-    candidate = partial(add_and_normalize, x_TC, residual_TC, weight_C, bias_C, NORM_EPSILON)
+    candidate = partial(add_and_normalize, x_TC, residual_TC, weight_C, bias_C, config.layer_norm_eps)
     return _compare(subject, f"{model.name}, residual and norm", add_then_normalize, candidate, tokens)
 
 

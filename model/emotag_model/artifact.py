@@ -256,10 +256,7 @@ def _parse_languages(path: Path, codes: object) -> tuple[str, ...]:
 
 
 def _load_weights(path: Path, config: ModelConfig, *, sha256: str) -> StoredWeights:
-    """Return the weights from a file with this hash.
-
-    The file is read once: a change after the check cannot reach the model.
-    """
+    """Return the weights from a file with this hash. It is read once: no later change can reach the model."""
     _require_file(path)
     try:
         content = path.read_bytes()
