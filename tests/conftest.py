@@ -28,6 +28,8 @@ QUIET.addHandler(logging.NullHandler())
 QUIET.propagate = False
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data" / "goemotions"
+NVIDIA = Path("/dev/nvidiactl")
+"""Exists if the machine has a GPU. Without one, Triton's kernels run in its interpreter."""
 RUNNING = pytest.StashKey[list[LocalServer]]()
 
 
@@ -56,6 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUNNING] = []
     for name in [name for name in os.environ if name.startswith("EMOTAG_")]:
         del os.environ[name]  # the caller's settings would change the tests
+    if not NVIDIA.exists():
+        # Triton reads this variable when it is imported, and any test of torch may import it.
+        os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,13 +1,11 @@
 """The candidates compute the same as the engine's steps, in Triton's interpreter."""
 
-import importlib
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from benchmarks.gpu import kernel_candidates as kernels
 from emotag_model.engines.packed_attention import attend_by_group, group_equal_lengths
 from emotag_model.engines.packing import pack
 
@@ -15,15 +13,9 @@ DTYPES = {torch.float32: 2e-6, torch.float16: 2e-3}
 """Number formats and the largest difference."""
 
 
-@pytest.fixture
-def kernels(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
-    return importlib.import_module("benchmarks.gpu.kernel_candidates")
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("lengths", [[2], [1, 2, 2, 16], [5, 17, 33, 64]])
-def test_each_token_attends_to_its_own_text(kernels: Any, lengths: list[int], dtype: torch.dtype) -> None:
+def test_each_token_attends_to_its_own_text(lengths: list[int], dtype: torch.dtype) -> None:
     batch = pack([[1] * length for length in lengths])
     torch.manual_seed(0)
     qkv_T3HD = torch.randn(sum(lengths), 3, 2, 32).to(dtype)
@@ -35,7 +27,7 @@ def test_each_token_attends_to_its_own_text(kernels: Any, lengths: list[int], dt
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", [32, 48])
-def test_the_sum_is_normalized(kernels: Any, width: int, dtype: torch.dtype) -> None:
+def test_the_sum_is_normalized(width: int, dtype: torch.dtype) -> None:
     """Also if the width is no power of two."""
     torch.manual_seed(0)
     x_TC, residual_TC = torch.randn(2, 5, width).to(dtype)
