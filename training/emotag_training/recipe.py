@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from emotag_model.scope.languages import check_languages
 
+from .data.columns import TEXT, Columns
 from .distillation.folds import parse_fold
 from .errors import PolicyError, RecipeError
 from .evaluation.thresholds import POLICIES, parse_policy
@@ -74,7 +75,10 @@ class DataSection(Section):
     """The texts.
 
     Attributes:
-        source: a folder, `datasets:NAME`, `kaggle` or `goemotions`; see `data/sources.py`.
+        source: a file, a folder, `datasets:NAME`, `kaggle` or `goemotions`; see `data/sources.py`.
+        text_column: the column of the texts.
+        label_columns: one column with the labels of each text, or one of 0 and 1 for each label, with commas between
+            them. Empty: `labels` or `label`.
         limit: use only the first rows of train and dev. None: all rows.
         fold: `2/5` leaves the second of five parts of the training texts out. The run then writes predictions for
             that part, to distill from, and no artifact; see `distillation/folds.py`. Empty: train on all texts.
@@ -83,6 +87,8 @@ class DataSection(Section):
     """
 
     source: str = "goemotions"
+    text_column: Annotated[str, Field(min_length=1)] = TEXT
+    label_columns: str = ""
     limit: Annotated[Annotated[int, Field(ge=32)] | None, BeforeValidator(_parse_all)] = None
     fold: Annotated[str, AfterValidator(_check_fold)] = ""
     languages: Annotated[str, AfterValidator(_check_languages)] = "en"
@@ -91,6 +97,11 @@ class DataSection(Section):
     def language_codes(self) -> tuple[str, ...]:
         """The code of each language."""
         return tuple(self.languages.split("+"))
+
+    @property
+    def columns(self) -> Columns:
+        """The columns of a file."""
+        return Columns.parse(self.text_column, self.label_columns)
 
 
 class EncoderSection(Section):

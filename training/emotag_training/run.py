@@ -325,7 +325,7 @@ def read_texts(data: DataSection, distillation: DistillationSection) -> Texts:
     Raises:
         DataError, TeacherError: the texts or the teacher cannot be used.
     """
-    found = sources.find_data_set(data.source)
+    found = sources.find_data_set(data.source, data.columns)
     annotated, dev = sources.read_train_and_dev(found)
     if data.limit is not None:
         annotated, dev = (split.take(range(min(data.limit, len(split)))) for split in (annotated, dev))

@@ -73,7 +73,7 @@ from .test_data_sets import DEV, TRAIN, Rows, as_dataset, write
         (
             "a.parquet",
             {"text": ["x"], "topic": ["joy"]},
-            r"a\.parquet: its columns are text, topic; it needs text, and labels",
+            r"a\.parquet: its columns are text, topic; it needs text and labels \(or label\); rename",
         ),
         ("a.parquet", {"text": ["x", None], "labels": ["a", "b"]}, r"row 2: text has the type NoneType; use a string"),
         ("a.parquet", {"text": ["x", "y"], "labels": ["a", None]}, r"row 2: labels is None; use a list of names"),
@@ -108,7 +108,7 @@ def test_refused_data_leaves_no_empty_output_folder(
 
 
 def test_names_that_share_a_cell_are_the_same_with_spaces_around_them(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text('text,labels\na,joy\nb,"joy , sad"\nc, sad ;; joy|\nd, ; \ne,not sad\n')
+    (tmp_path / "a.csv").write_text("text,labels\na,joy\nb,joy ; sad\nc, sad ;; joy;\nd, ; \ne,not sad\n")
     split = load_split(tmp_path / "a.csv")
     assert ("joy", "not sad", "sad") == split.labels
     assert [[1, 0, 0], [1, 0, 1], [1, 0, 1], [0, 0, 0], [0, 1, 0]] == split.targets_NK.tolist()
@@ -152,7 +152,7 @@ def test_a_data_set_without_what_is_needed_says_what_it_has(tmp_path: Path) -> N
     with pytest.raises(DataError, match="has the splits train, test, but no dev or validation"):
         read_train_and_dev(find_data_set(str(tmp_path / "saved")))
     assert find_data_set(str(tmp_path / "saved")).has("test")
-    with pytest.raises(DataError, match=r"contains no train\.tsv or train\.csv or train\.parquet"):
+    with pytest.raises(DataError, match=r"contains no train\.tsv or train\.csv or train\.jsonl or"):
         find_data_set(str(tmp_path)).read("train")
 
 

@@ -14,11 +14,16 @@ app = typer.Typer(
 )
 """Help is plain text: it appears sooner than in rich's boxes, and its examples can be copied."""
 
-_SOURCES = "Folder with train.csv and dev.csv (or .tsv, .parquet), datasets:NAME, goemotions"
-DATA = f"{_SOURCES} or kaggle."
+_SOURCES = "a folder with train.csv and dev.csv, datasets:NAME, goemotions or kaggle."
+DATA = f"One file (.csv, .tsv, .jsonl or .parquet), {_SOURCES}"
 GOEMOTIONS = "goemotions"
 Data = Annotated[str, typer.Option("--data", metavar="DATA", help=DATA)]
-Measured = Annotated[str, typer.Option("--data", metavar="DATA", help=f"{_SOURCES}, kaggle, or one file.")]
+Measured = Annotated[
+    str,
+    typer.Option(
+        "--data", metavar="DATA", help=f"One file (of the file that the model was trained on: dev), {_SOURCES}"
+    ),
+]
 SplitName = Annotated[
     str, typer.Option("--split", metavar="NAME", help="Split to measure on: dev, test, train, or a file.")
 ]

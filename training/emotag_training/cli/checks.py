@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from emotag_training.data.columns import Columns
     from emotag_training.recipe import Recipe
 
 
@@ -24,20 +25,27 @@ def check_run(recipe: "Recipe", out: Path, trackers: Sequence[str]) -> None:
     if teacher and not Path(teacher).is_file():
         raise TeacherError(f"distillation.teacher = {teacher!r}: file not found; write it with `emotag-train distill`")
     require_trackers(trackers)
-    check_data_set(recipe.data.source)
+    check_data_set(recipe.data.source, recipe.data.columns)
 
 
-def check_data_set(data: str) -> None:
-    """Check that a folder has the files to train on and to measure on; other data sets are checked when they are read.
+def check_data_set(data: str, columns: "Columns | None" = None) -> None:
+    """Read one file, and check that a folder has files to train on and to measure on.
+
+    Other data sets are checked when they are read.
 
     Raises:
-        DataError: the folder, or a file in it, is missing, or a split has several files.
+        DataError: the file or folder, or a file in it, is missing, a split has several files, or a row of the one file
+            is not in the format.
     """
-    from emotag_training.data.sources import find_local_files
+    from emotag_training.data.columns import Columns
+    from emotag_training.data.sources import Files, OneFile, find_local_files
 
-    if (local := find_local_files(data)) is not None:
-        for split in ("train", "dev"):
-            local.find(split)
+    match find_local_files(data, columns or Columns()):
+        case Files() as local:
+            for split in ("train", "dev"):
+                local.find(split)
+        case OneFile() as local:
+            local.read("dev")
 
 
 def check_encoder(name: str) -> None:

@@ -34,8 +34,11 @@ def distill(
     from emotag_training.data import sources
     from emotag_training.distillation.teacher import collect_predictions
     from emotag_training.loop.fit import compute_epoch_figures
+    from emotag_training.presets import resolve
+    from emotag_training.recipe import FILE, Recipe
 
-    train, dev = sources.read_train_and_dev(sources.find_data_set(data))
+    recipe = resolve(None, teachers[0] / FILE, {}) if (teachers[0] / FILE).is_file() else Recipe()
+    train, dev = sources.read_train_and_dev(sources.find_data_set(data, recipe.data.columns))
     teacher = collect_predictions(teachers, train, dev, device=prepare_device(device))
     teacher.save(out)
     figures = {} if teacher.dev_MK is None else compute_epoch_figures(teacher.dev_MK, dev)

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from emotag_training.recipe import Recipe
 
 ENCODERS = "minilm, bge-small, mpnet, a folder, or a hub id such as distilbert-base-uncased."
+TEXT_COLUMN = "Column of the texts (default: text)."
+LABEL_COLUMNS = (
+    "Column with the labels of each text (default: labels or label), or one column of 0 and 1 for each label, with"
+    " commas between the names."
+)
 PRESET = "Start from default, base (a twelve-layer encoder), or reference (the recipe of burning-phoenix/GoEmotions)."
 
 
@@ -39,6 +44,10 @@ def fit(
     ] = None,
     preset: Annotated[str | None, typer.Option(metavar="NAME", help=PRESET)] = None,
     data_: Annotated[str | None, typer.Option("--data", metavar="DATA", help=DATA)] = None,
+    text_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of the texts (default: text).")
+    ] = None,
+    label_columns: Annotated[str | None, typer.Option(metavar="NAME,NAME", help=LABEL_COLUMNS)] = None,
     encoder: Annotated[str | None, typer.Option("--encoder", metavar="NAME", help=ENCODERS)] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the model in every result.")] = None,
     seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of everything that is random.")] = None,
@@ -60,6 +69,8 @@ def fit(
 
     options = {
         "data.source": data_,
+        "data.text_column": text_column,
+        "data.label_columns": label_columns,
         "data.limit": limit,
         "encoder.name": encoder,
         "schedule.epochs": epochs,

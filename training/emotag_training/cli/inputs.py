@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from emotag_model.artifact import Artifact
+    from emotag_training.data.columns import Columns
     from emotag_training.data.sources import DataSet
     from emotag_training.data.split import Split
 
@@ -16,16 +17,28 @@ def load_model(model: Path | None) -> "Artifact":
     return artifact.load(model or artifact.DEFAULT)
 
 
-def read_labelled_texts(data: str, split: str, labels: tuple[str, ...]) -> "tuple[Split, Split | None]":
-    """Return the texts to measure on, and the training texts, or None if these are the same or not available."""
+def find_columns(trained: "Artifact") -> "Columns":
+    """Return the columns that the model was trained on: other files of the same kind have them, too."""
+    from emotag_training.data.columns import TEXT, Columns
+
+    recipe = trained.training.get("recipe", {}).get("data", {})
+    return Columns.parse(recipe.get("text_column", TEXT), recipe.get("label_columns", ""))
+
+
+def read_labelled_texts(data: str, split: str, trained: "Artifact") -> "tuple[Split, Split | None]":
+    """Return the texts to measure on, and the training texts, or None if these are the same or not available.
+
+    One file is measured as a whole, unless the model was trained on a part of it.
+    """
     from emotag_training.data import sources
     from emotag_training.data.table import FORMATS, load_split
 
-    if Path(data).is_file():
-        return load_split(Path(data), labels), None
-    found = sources.find_data_set(data)
+    labels, columns = trained.config.labels, find_columns(trained)
+    found = sources.find_data_set(data, columns)
+    if isinstance(found, sources.OneFile) and not found.trained(trained.training):
+        return found.whole.split(labels), None
     if Path(split).suffix[1:] in FORMATS or (Path(split).suffix and Path(split).is_file()):
-        return load_split(Path(split), labels), read_train_split(found)
+        return load_split(Path(split), labels, columns), read_train_split(found)
     return found.read(split).split(labels), None if split == "train" else read_train_split(found)
 
 

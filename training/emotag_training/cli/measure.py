@@ -26,7 +26,7 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled texts, with 95 % intervals."""
     trained = load_model(model)
-    rows, shared_with = read_labelled_texts(data, split, trained.config.labels)
+    rows, shared_with = read_labelled_texts(data, split, trained)
 
     from rich.console import Console
 
@@ -54,7 +54,7 @@ def compare(
     Both are measured on the same texts. The intervals are from a paired bootstrap over texts.
     """
     pair = load_model(a), load_model(b)
-    rows, _ = read_labelled_texts(data, split, pair[0].config.labels)
+    rows, _ = read_labelled_texts(data, split, pair[0])
 
     from emotag_training.evaluation.evaluate import compare_models
     from emotag_training.evaluation.metrics import find_ranked_labels

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .app import GOEMOTIONS, Data, Device, app, format_examples
-from .inputs import prepare_device, read_train_split
+from .inputs import find_columns, prepare_device, read_labelled_texts
 from .render import print_figures, warn_of_few_texts
 
 if TYPE_CHECKING:
     from emotag_model.artifact import Artifact
-    from emotag_training.data.sources import DataSet
     from emotag_training.evaluation.thresholds import HeldOut
 
 POLICY = (
@@ -50,13 +49,11 @@ def tune(
     Without --calibrate the weights stay the same, so a cache of their results stays valid.
     """
     from emotag_model import artifact
-    from emotag_training.data import sources
     from emotag_training.evaluation.thresholds import parse_policy
 
     trained = artifact.load(model)
     parse_policy(policy or "f1")
-    found = sources.find_data_set(data)
-    read = found.read("dev")
+    rows, shared_with = read_labelled_texts(data, "dev", trained)
 
     from rich.console import Console
 
@@ -66,11 +63,10 @@ def tune(
     from emotag_training.report.card import render_card
 
     device = prepare_device(device)
-    dev = tokenize(trained, read.split(trained.config.labels))
+    dev = tokenize(trained, rows)
     policy = policy or (trained.thresholds.policy if calibrate else "f1")
     weighted = tuning.calibrate(trained, dev, device=device) if calibrate else trained
-    held_out = None if predictions is None else _read_held_out(predictions, found, trained, policy)
-    shared_with = read_train_split(found)
+    held_out = None if predictions is None else _read_held_out(predictions, data, trained, policy)
     tuned = tuning.tune(weighted, dev, policy, held_out=held_out, shared_with=shared_with, device=device)
     if calibrate:
         stored = next(short for short, dtype in DTYPES.items() if dtype == trained.weights_dtype)
@@ -83,19 +79,21 @@ def tune(
     _report(artifact.load(model), model, calibrated=calibrate)
 
 
-def _read_held_out(file: Path, found: "DataSet", trained: "Artifact", policy: str) -> "HeldOut":
+def _read_held_out(file: Path, data: str, trained: "Artifact", policy: str) -> "HeldOut":
     """Read out-of-fold predictions.
 
     Raises:
         TeacherError: the file cannot be used.
         PolicyError: the policy does not use predictions.
     """
+    from emotag_training.data import sources
     from emotag_training.distillation.teacher import find_held_out, load_teacher
     from emotag_training.errors import PolicyError, TeacherError
 
     if policy != "f1":
         raise PolicyError(f"--predictions {file}: the policy {policy} does not use predictions; remove the option")
-    held_out = find_held_out(load_teacher(file), found.read("train").split(trained.config.labels))
+    train = sources.find_data_set(data, find_columns(trained)).read("train").split(trained.config.labels)
+    held_out = find_held_out(load_teacher(file), train)
     if held_out is None:
         raise TeacherError(
             f"--predictions {file}: its models predicted texts that they had trained on; use predictions of folds"

@@ -1,6 +1,7 @@
 """Data sets that `--data` names: a folder of files, a data set of the `datasets` library, or GoEmotions itself.
 
-    FOLDER            train.tsv and dev.tsv (or .csv, or .parquet; validation is another name of dev), and test if any
+    FILE              one .csv, .tsv, .jsonl or .parquet; a part of its texts becomes dev (`stratify.py`)
+    FOLDER            train.csv and dev.csv (or another format; validation is another name of dev), and test if any
     FOLDER            as `datasets.DatasetDict.save_to_disk` wrote it
     datasets:NAME     by `datasets.load_dataset`; datasets:NAME:CONFIG if it has several configurations
     goemotions        GoEmotions from the repository that its authors publish in
@@ -17,24 +18,34 @@ import hashlib
 import logging
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.error import URLError
 from uuid import uuid4
 
+import numpy as np
+import numpy.typing as npt
+
 from emotag_model.files import find_cache_folder
 from emotag_training.errors import DataError, Unreachable
 
+from .columns import Columns
 from .goemotions import SHA256
 from .split import Split
-from .table import FORMATS, Labelled, read_arrow, read_labelled
+from .stratify import choose_dev, choose_dev_share
+from .table import DEFAULT, FORMATS, Labelled, read_arrow, read_labelled
 
-TAKES = "a folder with train.csv and dev.csv (or .tsv, .parquet), datasets:NAME, goemotions or kaggle"
+TAKES = "a folder with train.csv and dev.csv, one file (.csv, .tsv, .jsonl or .parquet), datasets:NAME, goemotions or kaggle"
 SAVED = "dataset_dict.json"
 HUB = "datasets:"
 KAGGLE_HANDLE = "debarshichanda/goemotions"
 OR_A_FOLDER = "try again, or put train.tsv, dev.tsv and emotions.txt into a folder and name it: --data FOLDER"
+FEWEST_TEXTS = 20
+SPLIT_SEED = 0
+"""Not the seed of the run: runs with several seeds are compared on the same dev."""
 ORIGIN = "https://raw.githubusercontent.com/google-research/google-research/master/goemotions/data/"
 
 
@@ -52,45 +63,48 @@ class DataSet(Protocol):
         """
 
 
-def find_local_files(data: str) -> "Files | None":
-    """Return the folder of files that *data* names; None if it names something to download or to load by `datasets`.
+def find_local_files(data: str, columns: Columns = DEFAULT) -> "OneFile | Files | None":
+    """Return the file or the folder of files that *data* names.
+
+    None if *data* names something to download or to load by `datasets`.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: there is no such file or folder.
     """
     if data in ("goemotions", "kaggle") or data.startswith(HUB):
         return None
-    folder = Path(data)
-    if not folder.is_dir():
-        if folder.is_file():
-            reason = "it is one file, and this command needs train and dev"
-        else:
-            unknown = "no such file or folder" if folder.suffix else "folder not found"
-            reason = "file not found" if folder.suffix[1:] in FORMATS else unknown
-        raise DataError(f"--data {folder}: {reason}; name {TAKES}")
-    return None if (folder / SAVED).is_file() else Files(folder)
+    path = Path(data)
+    if path.is_dir():
+        return None if (path / SAVED).is_file() else Files(path, columns)
+    if path.is_file():
+        return OneFile(path, columns)
+    unknown = "no such file or folder" if path.suffix else "folder not found"
+    reason = "file not found" if path.suffix[1:] in FORMATS else unknown
+    raise DataError(f"--data {path}: {reason}; name {TAKES}")
 
 
-def find_data_set(data: str, *, cache: Path | None = None) -> DataSet:
+def find_data_set(data: str, columns: Columns = DEFAULT, *, cache: Path | None = None) -> DataSet:
     """Return the data set that *data* names.
 
     Args:
+        columns: of a file, or of the files in a folder.
         cache: the folder to download `goemotions` to, once; default: `~/.cache/emotag/goemotions`.
 
     Raises:
-        DataError: there is no such folder or data set, or it was changed since it was published.
+        DataError: there is no such file, folder or data set, or it was changed since it was published.
         Unreachable: the download failed.
     """
-    if (local := find_local_files(data)) is not None:
+    if (local := find_local_files(data, columns)) is not None:
         return local
     if data == "kaggle":
-        return Files(_download_from_kaggle())
+        return Files(_download_from_kaggle(), columns)
     if data == "goemotions":
-        return Files(_download_goemotions(cache or find_cache_folder() / "goemotions"))
+        return Files(_download_goemotions(cache or find_cache_folder() / "goemotions"), columns)
     if data.startswith(HUB):
         name, _, config = data.removeprefix(HUB).partition(":")
-        return Tables(data, _load_splits(data, lambda datasets: datasets.load_dataset(name, config or None)))
-    return Tables(data, _load_splits(data, lambda datasets: datasets.load_from_disk(data)), beside=Path(data))
+        return Tables(data, _load_splits(data, lambda datasets: datasets.load_dataset(name, config or None)), columns)
+    splits = _load_splits(data, lambda datasets: datasets.load_from_disk(data))
+    return Tables(data, splits, columns, beside=Path(data))
 
 
 def read_train_and_dev(data: DataSet) -> tuple[Split, Split]:
@@ -114,17 +128,54 @@ def _list_labels(labels: Sequence[str]) -> str:
     return ", ".join(labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
 
 
+class OneFile:
+    """One file, a part of which is dev. The same texts and labels are always divided in the same way."""
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self._path, self._columns = path, columns
+
+    @cached_property
+    def whole(self) -> Labelled:
+        """The table of all texts."""
+        return read_labelled(self._path, self._columns)
+
+    @cached_property
+    def _is_dev_N(self) -> npt.NDArray[np.bool_]:
+        table = self.whole
+        if len(table.texts) < FEWEST_TEXTS:
+            raise DataError(
+                f"{self._path} has {len(table.texts)} texts: too few to train on some and to measure on the others;"
+                f" label at least {FEWEST_TEXTS}, better a few hundred"
+            )
+        share = choose_dev_share(len(table.texts))
+        return choose_dev(table.texts, table.split().targets_NK, share=share, seed=SPLIT_SEED)
+
+    def trained(self, record: Mapping[str, Any]) -> bool:
+        """Return True if the record of a model (training.json) names this file's train."""
+        learned = record.get("data", {}).get("train_sha256")
+        return learned is not None and len(self.whole.texts) >= FEWEST_TEXTS and self.read("train").sha256 == learned
+
+    def has(self, split: str) -> bool:
+        return split == "train" or "dev" in _list_names(split)
+
+    def read(self, split: str) -> Labelled:
+        if not self.has(split):
+            raise DataError(f"{self._path} is one file, which is divided into train and dev; it has no {split}")
+        wanted_N = self._is_dev_N if "dev" in _list_names(split) else ~self._is_dev_N
+        return replace(self.whole.take(np.flatnonzero(wanted_N).tolist()), source=f"{self._path} ({split})")
+
+
 class Files:
     """A folder with a file for each split."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, columns: Columns = DEFAULT) -> None:
+        self._folder, self._columns = folder, columns
 
     def has(self, split: str) -> bool:
         return bool(self._paths(split))
 
     def read(self, split: str) -> Labelled:
-        return read_labelled(self.find(split))
+        return read_labelled(self.find(split), self._columns)
 
     def find(self, split: str) -> Path:
         """Return the file of a split.
@@ -152,8 +203,10 @@ class Tables:
         beside: the folder that can contain `labels.txt`.
     """
 
-    def __init__(self, name: str, splits: Mapping[str, Any], *, beside: Path | None = None) -> None:
-        self._name, self._splits, self._beside = name, splits, beside
+    def __init__(
+        self, name: str, splits: Mapping[str, Any], columns: Columns = DEFAULT, *, beside: Path | None = None
+    ) -> None:
+        self._name, self._splits, self._columns, self._beside = name, splits, columns, beside
 
     def has(self, split: str) -> bool:
         return any(name in self._splits for name in _list_names(split))
@@ -166,7 +219,7 @@ class Tables:
             )
         # As Arrow: a filter or a shuffle is respected, and nothing is decoded.
         table = self._splits[name].with_format("arrow")[:]
-        return read_arrow(table, f"{self._name}, split {name}", beside=self._beside)
+        return read_arrow(table, f"{self._name}, split {name}", self._columns, beside=self._beside)
 
 
 def _list_names(split: str) -> tuple[str, ...]:

@@ -1,53 +1,41 @@
-"""A table of labelled texts: TSV, CSV, Parquet, or one split of a `datasets` data set.
+"""A table of labelled texts: CSV, TSV, JSON Lines, Parquet, or one split of a `datasets` data set.
 
-    text, and labels (or label)   names with commas, semicolons or bars between them, or a list of names or of ids
-
-A CSV file has a header that names the columns; a TSV file can have one. With a header, both are quoted by RFC 4180: a
-cell that begins with a double quote ends with one, and double quotes within it are doubled. No cell of a TSV file may
-contain both a tab and a line break, because a quote that is not closed makes such cells. In a CSV file, texts can
-contain commas and line breaks, so a quote that a later row happens to close is not noticed.
+The columns are `text` and `labels` (or `label`), or those that the caller names. Other columns are ignored. A text can
+have no label. `cells.py` reads the cells, `label_cells.py` the labels in them.
 
 A TSV file without a header is in GoEmotions' own format: text, comma-separated label ids, and other columns. Quotes are
-ordinary characters, and each line is a row. Parquet and `datasets` have lists, single ids, or names in one text as in
-CSV. Other columns are ignored. A text can have no label.
+ordinary characters, and each line is a row.
 
-Names in one cell may have spaces around them, and empty names are ignored: `joy , sad,` is joy and sad.
-
-The names of the labels and their order come from the column's ClassLabel, or from `labels.txt` (or `emotions.txt`) next
-to the file, one name per line in id order. A TSV file of ids without such a file has GoEmotions' labels. Otherwise the
-labels are the names that occur, sorted.
+The names of the labels and their order come from the columns, if there is one for each label; from the column's
+ClassLabel; or from `labels.txt` (or `emotions.txt`) next to the file, one name per line in id order. A TSV file of ids
+without such a file has GoEmotions' labels. Otherwise the labels are the names that occur, sorted.
 """
 
 import codecs
-import csv
 import hashlib
-import io
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from emotag_schemas.labels import LABELS
 from emotag_training.errors import DataError
 
+from .cells import NAMED, Cells, list_arrow_cells, read_delimited, read_json_lines, read_parquet
+from .columns import LIST_COLUMNS, TEXT, Columns
+from .label_cells import find_name, is_indicator, read_indicators, read_lists
 from .split import Split
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMATS = ("tsv", "csv", "parquet")
+FORMATS = ("tsv", "csv", "jsonl", "parquet")
 NAMES_FILES = ("labels.txt", "emotions.txt")
-TEXT, COLUMNS = "text", ("labels", "label")
-TAKES = "use a list of names or ids, one id, or names with commas between them"
-QUOTING = "end a cell that begins with a double quote with one, and double the quotes within it"
 SAVE = "save the table as .csv or .tsv in UTF-8, or as .parquet"
-NAMED = {",": "a comma", "\t": "a tab"}
-
-_DELIMITER = re.compile(r"[,;|]")
+DEFAULT = Columns()
 
 
 @dataclass(frozen=True)
@@ -75,6 +63,17 @@ class Labelled:
         """Return the names of the labels: the declared ones, or those that occur."""
         return self.labels or tuple(sorted({name for row in self.given for name in row}))
 
+    def take(self, rows: Sequence[int]) -> "Labelled":
+        """Return only these rows, in this order, as a table of its own that declares the same labels."""
+        part = replace(
+            self,
+            texts=tuple(self.texts[row] for row in rows),
+            given=tuple(self.given[row] for row in rows),
+            places=tuple(self.places[row] for row in rows),
+            labels=self.names,
+        )
+        return replace(part, sha256=hash_content(part))
+
     def split(self, labels: Sequence[str] | None = None) -> Split:
         """Return the texts with their targets.
 
@@ -100,58 +99,72 @@ class Labelled:
         return Split(self.texts, targets_NK, names, self.sha256)
 
 
-def load_split(path: Path, labels: Sequence[str] | None = None) -> Split:
+def load_split(path: Path, labels: Sequence[str] | None = None, columns: Columns = DEFAULT) -> Split:
     """Read one file as a split: see `read_labelled` and `Labelled.split`."""
-    return read_labelled(path).split(labels)
+    return read_labelled(path, columns).split(labels)
 
 
-def read_labelled(path: Path) -> Labelled:
+def read_labelled(path: Path, columns: Columns = DEFAULT) -> Labelled:
     """Read one file by its extension; a file with another extension is read as TSV.
 
     Raises:
-        DataError: the file is missing or empty, or a row is not in the format (names the row).
+        DataError: the file is missing or empty, lacks a column, or a row is not in the format (names the row).
     """
+    return require_texts(read_rows(path, columns))
+
+
+def read_rows(path: Path, columns: Columns = DEFAULT) -> Labelled:
+    """Read one file as `read_labelled` does, and accept empty texts."""
     if not path.is_file():
         raise DataError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'file not found'}")
     raw = path.read_bytes()
     sha256 = hashlib.sha256(raw).hexdigest()
     if path.suffix.lower() == ".parquet":
-        return read_arrow(_read_parquet(path, raw), str(path), beside=path.parent, sha256=sha256)
+        table = read_parquet(path, raw)
+        names = _find_class_names(table, columns, path.parent)
+        return _interpret(list_arrow_cells(table, str(path)), columns, names, sha256)
     try:
         content = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: {_explain_encoding(path, raw, error)}") from error
     declared = _read_names_beside(path.parent)
-    if path.suffix.lower() == ".csv":
-        rows = _read_delimited(path, content, ",")
-    elif _is_header(content.partition("\n")[0]):
-        rows = _read_delimited(path, content, "\t")
-    else:
-        declared = declared or LABELS
-        rows = _read_without_header(path, content, declared)
-    return _build_labelled(str(path), rows, declared, sha256)
+    match path.suffix.lower():
+        case ".csv":
+            cells = read_delimited(path, content, ",")
+        case ".jsonl":
+            cells = read_json_lines(path, content)
+        case _ if columns.are_default and not _is_header(content.partition("\n")[0]):
+            declared = declared or LABELS
+            return _build_labelled(str(path), _read_without_header(path, content, declared), declared, sha256)
+        case _:
+            cells = read_delimited(path, content, "\t")
+    return _interpret(cells, columns, declared, sha256)
 
 
-def read_arrow(table: "pa.Table", source: str, *, beside: Path | None = None, sha256: str = "") -> Labelled:
-    """Read an Arrow table, the form of Parquet files and `datasets` data sets.
+def read_arrow(table: "pa.Table", source: str, columns: Columns = DEFAULT, *, beside: Path | None = None) -> Labelled:
+    """Read an Arrow table, the form of `datasets` data sets; its hash is that of its content.
 
     Args:
-        source: the file or data set, for errors.
+        source: the data set, for errors.
         beside: the folder that can contain `labels.txt`, for a table without a ClassLabel.
-        sha256: of the file; empty: use the hash of the content.
 
     Raises:
         DataError: the table lacks a column or has no rows, or a row is not in the format (names the row).
     """
-    column = next((name for name in COLUMNS if name in table.column_names), None)
-    if column is None or TEXT not in table.column_names:
-        raise DataError(
-            f"{source}: its columns are {', '.join(table.column_names)}; it needs text, and labels (or label)"
-        )
-    declared = _read_class_names(table.schema, column) or (_read_names_beside(beside) if beside else None)
-    cells = zip(table.column(TEXT).to_pylist(), table.column(column).to_pylist(), strict=True)
-    made = _build_labelled(source, _read_cells(source, cells, declared), declared, sha256)
-    return made if sha256 else replace(made, sha256=hash_content(made))
+    made = _interpret(list_arrow_cells(table, source), columns, _find_class_names(table, columns, beside), "")
+    return require_texts(replace(made, sha256=hash_content(made)))
+
+
+def require_texts(table: Labelled) -> Labelled:
+    """Return *table* if no text is empty: a worker would dead-letter such a text.
+
+    Raises:
+        DataError: a text is empty (names its row).
+    """
+    for place, text in zip(table.places, table.texts, strict=True):
+        if not text.strip():
+            raise DataError(f"{table.source}, {place}: the text is empty; leave the row out")
+    return table
 
 
 def hash_content(table: Labelled) -> str:
@@ -172,14 +185,58 @@ Row = tuple[str, str, tuple[str, ...]]
 """The place of a text in its file, the text, and the names of its labels."""
 
 
-def _build_labelled(source: str, rows: Iterator[Row], declared: tuple[str, ...] | None, sha256: str) -> Labelled:
+def _interpret(cells: Cells, columns: Columns, declared: tuple[str, ...] | None, sha256: str) -> Labelled:
+    """Return the texts and labels that are in *columns*."""
+    labels = columns.find_labels(cells.header)
+    if not cells.header or columns.list_missing(cells.header):
+        raise DataError(f"{cells.source}: {_explain_missing(cells, columns)}")
+    if twice := [name for name in (columns.text, *labels) if cells.header.count(name) > 1]:
+        raise DataError(f"{cells.source}: two columns have the name {twice[0]}; rename one")
+    texts = cells.column(columns.text)
+    for place, text in zip(cells.places, texts, strict=True):
+        if not isinstance(text, str):
+            raise DataError(f"{cells.source}, {place}: text has the type {type(text).__name__}; use a string")
+    if len(labels) > 1 or (columns.labels and not declared and is_indicator(cells.column(labels[0]))):
+        given, declared = read_indicators(cells, labels), labels
+    else:
+        given = read_lists(cells, labels[0], declared)
+    return _build_labelled(cells.source, zip(cells.places, texts, given, strict=True), declared, sha256)
+
+
+def _explain_missing(cells: Cells, columns: Columns) -> str:
+    """Return which columns are missing, and how to name them."""
+    if not cells.header:
+        return "contains no texts"
+    hint = "or name yours when you fit or audit: --text-column NAME, --label-columns NAME,NAME"
+    if not columns.labels and (indicators := _list_indicators(cells)):
+        hint += f" (only 0 and 1 are in --label-columns {','.join(indicators)})"
+    if not cells.delimiter:
+        return f"its columns are {', '.join(cells.header)}; it needs {columns.describe()}; rename them, {hint}"
+    # Without a header, the first line is a text: never show it.
+    return (
+        f"the first line names no column {' or '.join(columns.list_missing(cells.header))} (columns:"
+        f" {len(cells.header)}); name the columns {columns.describe()} there, with {NAMED[cells.delimiter]} between"
+        f" them, {hint}"
+    )
+
+
+def _list_indicators(cells: Cells) -> list[str]:
+    """Return the columns that have nothing but 0 and 1."""
+    found = []
+    for name in cells.header:
+        try:
+            if name.strip() not in ("0", "1") and is_indicator(cells.column(name)):
+                found.append(name)
+        except DataError:  # a row lacks the column
+            continue
+    return found
+
+
+def _build_labelled(source: str, rows: Iterable[Row], declared: tuple[str, ...] | None, sha256: str) -> Labelled:
     found = list(rows)
     if not found:
         raise DataError(f"{source} contains no texts")
     places, texts, given = zip(*found, strict=True)
-    blank = next((place for place, text in zip(places, texts, strict=True) if not text.strip()), None)
-    if blank is not None:  # a worker would dead-letter it
-        raise DataError(f"{source}, {blank}: the text is empty; leave the row out")
     return Labelled(source, texts, given, places, declared, sha256)
 
 
@@ -194,7 +251,7 @@ def _explain_encoding(path: Path, raw: bytes, error: UnicodeDecodeError) -> str:
 
 def _is_header(line: str) -> bool:
     cells = [cell.strip('"') for cell in line.strip("\r").split("\t")]
-    return TEXT in cells and any(name in cells for name in COLUMNS)
+    return TEXT in cells and any(name in cells for name in LIST_COLUMNS)
 
 
 def _read_without_header(path: Path, content: str, labels: tuple[str, ...]) -> Iterator[Row]:
@@ -203,7 +260,7 @@ def _read_without_header(path: Path, content: str, labels: tuple[str, ...]) -> I
     for number, line in enumerate(lines, start=1):
         try:
             text, ids, *_ = line.removesuffix("\r").split("\t")
-            names = tuple(_find_name(int(label), labels) for label in ids.split(","))
+            names = tuple(find_name(int(label), labels) for label in ids.split(","))
         except ValueError as error:
             detail = f" ({error})" if str(error).startswith("label ") else ""
             raise DataError(
@@ -211,91 +268,6 @@ def _read_without_header(path: Path, content: str, labels: tuple[str, ...]) -> I
                 " name the columns text and labels in the first line"
             ) from error
         yield f"line {number}", text, names
-
-
-def _read_delimited(path: Path, content: str, delimiter: str) -> Iterator[Row]:
-    """Yield the rows below a header, each with its first line."""
-    rows = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
-    number = 1
-    try:
-        header = next(rows, [])
-        column = next((name for name in COLUMNS if name in header), None)
-        if column is None or TEXT not in header:
-            # Without a header, the first line is a text: never show it.
-            absent = [*([] if TEXT in header else [TEXT]), *([] if column else COLUMNS)]
-            raise DataError(
-                f"{path}: the first line names no column {' or '.join(absent)} (columns: {len(header)}); name the"
-                f" columns text and labels (or label) there, with {NAMED[delimiter]} between them"
-            )
-        column_of = {name: place for place, name in enumerate(header)}
-        text, labels = column_of[TEXT], column_of[column]
-        number = rows.line_num + 1
-        for cells in rows:
-            if cells:  # empty lines are not rows
-                if reason := _explain_bad_row(cells, len(header), max(text, labels), delimiter):
-                    raise DataError(f"{path}, line {number}: {reason}")
-                yield f"line {number}", cells[text], _split_names(cells[labels])
-            number = rows.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{path}, line {number}: not CSV: {error}; {QUOTING}") from error
-
-
-def _explain_bad_row(cells: Sequence[str], columns: int, last_read: int, delimiter: str) -> str | None:
-    """Return why the cells are not a row of a table with that many columns; None if they are."""
-    if len(cells) > columns:
-        return f"it has more columns than the header; put a text that contains {NAMED[delimiter]} into double quotes"
-    if len(cells) <= last_read:
-        return "it has fewer columns than the header"
-    # A quote that is not closed has swallowed further rows.
-    if delimiter == "\t" and any("\t" in cell and "\n" in cell for cell in cells):
-        return f"a cell contains a tab and a line break: is a double quote not closed? {QUOTING}, or use CSV"
-    return None
-
-
-def _read_parquet(path: Path, raw: bytes) -> "pa.Table":
-    import pyarrow as pa  # takes a second
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(io.BytesIO(raw))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not Parquet: {error}") from error
-
-
-def _read_cells(source: str, cells: Iterator[tuple[Any, Any]], declared: tuple[str, ...] | None) -> Iterator[Row]:
-    for number, (text, labels) in enumerate(cells, start=1):
-        if not isinstance(text, str):
-            raise DataError(f"{source}, row {number}: text has the type {type(text).__name__}; use a string")
-        try:
-            yield f"row {number}", text, _read_names(labels, declared)
-        except ValueError as error:
-            raise DataError(f"{source}, row {number}: {error}") from error
-
-
-def _read_names(cell: Any, declared: tuple[str, ...] | None) -> tuple[str, ...]:
-    if isinstance(cell, str):
-        return _split_names(cell)
-    found = []
-    for label in cell if isinstance(cell, list) else [cell]:
-        if isinstance(label, str):
-            found.append(label)
-        elif isinstance(label, int) and not isinstance(label, bool):
-            found.append(_find_name(label, declared))
-        else:
-            raise ValueError(f"labels is {cell!r:.40}; {TAKES}")
-    return tuple(found)
-
-
-def _split_names(cell: str) -> tuple[str, ...]:
-    return tuple(name for part in _DELIMITER.split(cell) if (name := part.strip()))
-
-
-def _find_name(label: int, names: tuple[str, ...] | None) -> str:
-    if names is None:
-        raise ValueError(f"label {label} is an id without a name; add labels.txt, or use a ClassLabel")
-    if not 0 <= label < len(names):
-        raise ValueError(f"label {label} is not an id from 0 to {len(names) - 1}")
-    return names[label]
 
 
 def _read_names_beside(folder: Path) -> tuple[str, ...] | None:
@@ -313,12 +285,14 @@ def _read_names_beside(folder: Path) -> tuple[str, ...] | None:
     return names
 
 
-def _read_class_names(schema: "pa.Schema", column: str) -> tuple[str, ...] | None:
-    """Return the names of the column's ClassLabel; None if `datasets` did not write the table."""
-    if b"huggingface" not in (schema.metadata or {}):
-        return None
-    import datasets  # takes seconds
+def _find_class_names(table: "pa.Table", columns: Columns, beside: Path | None) -> tuple[str, ...] | None:
+    """Return the names of the column's ClassLabel, or those in `labels.txt`; None without both."""
+    if b"huggingface" in (table.schema.metadata or {}):
+        import datasets  # takes seconds
 
-    feature = datasets.Features.from_arrow_schema(schema)[column]
-    inner = getattr(feature, "feature", feature)
-    return tuple(inner.names) if isinstance(inner, datasets.ClassLabel) else None
+        features = datasets.Features.from_arrow_schema(table.schema)
+        feature = next((features[name] for name in columns.find_labels(table.column_names)), None)
+        inner = getattr(feature, "feature", feature)
+        if isinstance(inner, datasets.ClassLabel):
+            return tuple(inner.names)
+    return _read_names_beside(beside) if beside else None

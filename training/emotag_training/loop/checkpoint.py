@@ -33,6 +33,8 @@ FREE_TO_CHANGE = frozenset(
     {
         "preset",
         "data.source",
+        "data.text_column",
+        "data.label_columns",
         "distillation.teacher",
         "run.name",
         "run.license",

@@ -42,7 +42,14 @@ MISTAKES = [
     (f"{FIT} --resume", 2, "--out out: no unfinished run to resume; remove --resume"),
     ("fit --out data/dev.csv --data data", 2, "--out data/dev.csv: it is a file; name a directory"),
     ("fit --out out --data /nope", 2, "--data /nope: folder not found; name a folder with train.csv and dev.csv"),
-    ("fit --out out --data data/dev.csv", 2, "--data data/dev.csv: it is one file"),
+    (
+        "fit --out out --data data/dev.csv",
+        2,
+        "data/dev.csv has 3 texts: too few to train on some and to measure",
+    ),
+    ("fit --out out --data data/dev.csv --text-column body", 2, "the first line names no column body (columns: 2)"),
+    ("fit --out out --data data/dev.csv --label-columns joy,sad", 2, "no column joy or sad (columns: 2); name the"),
+    ("fit --out out --data bad/one_hot.csv", 2, "(only 0 and 1 are in --label-columns joy,anger)"),
     ("fit --out out --data alone", 2, "alone contains no dev.tsv or dev.csv"),
     ("evaluate --model /nope --data data", 2, "/nope: no such directory; name the directory of an emotag model"),
     ("evaluate --model data --data data", 2, "data: this is not an emotag model directory: it has no SHA256SUMS"),
@@ -82,6 +89,7 @@ BAD = {
     "comma.csv": "text,labels\nwell, yes,joy\n",
     "label.csv": "text,labels\na,angry\n",
     "empty.csv": "",
+    "one_hot.csv": "text,joy,anger,n\na,1,0,7\nb,0,1,8\n",
     "mine.xlsx": "PK\xff",
 }
 

@@ -1,0 +1,28 @@
+"""The columns that a user names, or their default names."""
+
+import pytest
+
+from emotag_training.data.columns import Columns
+
+
+@pytest.mark.parametrize(
+    ("columns", "header", "labels", "missing"),
+    [
+        (Columns(), ("text", "label"), ("label",), []),
+        (Columns(), ("labels", "label", "text"), ("labels",), []),
+        (Columns(), ("text", "mood"), (), ["labels", "label"]),
+        (Columns.parse("body", "mood"), ("id", "body", "mood"), ("mood",), []),
+        (Columns.parse("body", " joy , anger,"), ("body", "anger", "joy"), ("joy", "anger"), []),
+        (Columns.parse("body", "joy,anger"), ("text", "joy", "labels"), (), ["body", "anger"]),
+    ],
+)
+def test_columns_are_found_by_name_and_the_missing_ones_are_listed(
+    columns: Columns, header: tuple[str, ...], labels: tuple[str, ...], missing: list[str]
+) -> None:
+    assert labels == columns.find_labels(header)
+    assert missing == columns.list_missing(header)
+
+
+def test_a_message_names_what_a_table_needs() -> None:
+    assert "text and labels (or label)" == Columns().describe()
+    assert "body and joy, anger" == Columns.parse("body", "joy,anger").describe()

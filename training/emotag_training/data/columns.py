@@ -1,0 +1,47 @@
+"""The columns of a table that a run reads: the text, and its labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+TEXT, LIST_COLUMNS = "text", ("labels", "label")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of columns.
+
+    Attributes:
+        text: the column of the texts.
+        labels: one column with the labels of each text, or one column of 0 and 1 for each label. Empty: `labels` or
+            `label`.
+    """
+
+    text: str = TEXT
+    labels: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, labels: str) -> Self:
+        """Return the columns that the keys `data.text_column` and `data.label_columns` name."""
+        return cls(text, tuple(name for part in labels.split(",") if (name := part.strip())))
+
+    @property
+    def are_default(self) -> bool:
+        """True if nobody named columns."""
+        return self == Columns()
+
+    def find_labels(self, header: Sequence[str]) -> tuple[str, ...]:
+        """Return the columns of the labels; empty if the header lacks one of them."""
+        if self.labels:
+            return self.labels if set(self.labels) <= set(header) else ()
+        return next(((name,) for name in LIST_COLUMNS if name in header), ())
+
+    def list_missing(self, header: Sequence[str]) -> list[str]:
+        """Return the columns that the header lacks."""
+        wanted = [self.text, *self.labels]
+        missing = [name for name in wanted if name not in header]
+        return missing if self.find_labels(header) or self.labels else [*missing, *LIST_COLUMNS]
+
+    def describe(self) -> str:
+        """Return what a table needs, for messages: `text and labels (or label)`."""
+        return f"{self.text} and {', '.join(self.labels) or 'labels (or label)'}"
