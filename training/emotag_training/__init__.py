@@ -1,1 +1,8 @@
-"""Produces the weights the worker loads. Imports emotag_model and emotag_schemas.labels."""
+"""Train a model on labelled texts: `emotag-train` on the command line, `fit` in Python.
+
+from emotag_training import fit
+"""
+
+from .api import fit
+
+__all__ = ["fit"]

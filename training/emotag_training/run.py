@@ -5,7 +5,6 @@
 Every process that torchrun started executes it; the first one writes and displays.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,11 +100,12 @@ class Job:
 
 
 def train(
-    recipe: Recipe, out: Path, *, resume: bool, trackers: Sequence[str], console: Console
+    recipe: Recipe, out: Path, *, command: Sequence[str], resume: bool, trackers: Sequence[str], console: Console
 ) -> dict[str, Any] | None:
     """Train a model by *recipe* and write it to *out*: an artifact, or predictions to distill from.
 
     Args:
+        command: the arguments of `emotag-train` that repeat the run, for its record.
         resume: continue the unfinished run in *out*.
         trackers: as for `open_watchers`.
 
@@ -119,7 +119,7 @@ def train(
     require_trackers(trackers)
     recipe = apply_changes(recipe, {"run.device": choose_device(recipe.run.device)})
     with join_processes(recipe.run.device) as (ranks, device):
-        job = prepare(recipe, out, resume=resume, ranks=ranks, device=device)
+        job = prepare(recipe, out, command=command, resume=resume, ranks=ranks, device=device)
         if ranks.leads and (warning := describe_foreign_texts(job.dev.split.texts, recipe.data.language_codes)):
             console.print(f"warning: {warning}")
         run = _fit(job, resume=resume, trackers=trackers, console=console)
@@ -129,7 +129,9 @@ def train(
         return _write_result(job, run)
 
 
-def prepare(recipe: Recipe, out: Path, *, resume: bool, ranks: Ranks, device: torch.device) -> Job:
+def prepare(
+    recipe: Recipe, out: Path, *, command: Sequence[str], resume: bool, ranks: Ranks, device: torch.device
+) -> Job:
     """Read the texts, build the model, resolve `auto`, and begin a checkpoint.
 
     Raises:
@@ -149,7 +151,7 @@ def prepare(recipe: Recipe, out: Path, *, resume: bool, ranks: Ranks, device: to
         recipe = apply_changes(recipe, {"run.precision": "bf16" if bf16 else "fp32"})
     checkpoints = Checkpoints(out, recipe, texts.train, texts.dev, processes=ranks.world)
     if ranks.leads:
-        checkpoints.begin(recipe, format_command(*sys.argv[1:]), again=resume)
+        checkpoints.begin(recipe, format_command(*command), again=resume)
     tokens = Tokens(encoder.tokenizer, max_tokens=recipe.encoder.max_tokens)
     dev = TokenizedSplit.of(texts.dev, tokens)
     return Job(recipe, out, texts, encoder, model, tokens, dev, checkpoints, ranks, device)

@@ -1,5 +1,6 @@
 """The command `fit`."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -113,7 +114,7 @@ def _train(recipe: "Recipe", out: Path, *, resume: bool, trackers: list[str] | t
     from .render import print_figures, warn_of_few_texts
 
     console = Console(stderr=True)
-    figures = run.train(recipe, out, resume=resume, trackers=trackers, console=console)
+    figures = run.train(recipe, out, command=sys.argv[1:], resume=resume, trackers=trackers, console=console)
     if figures is None:  # not the first process
         return
     print_figures(console, figures)

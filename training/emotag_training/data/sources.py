@@ -38,7 +38,10 @@ from .split import Split
 from .stratify import choose_dev, choose_dev_share
 from .table import DEFAULT, FORMATS, Labelled, read_arrow, read_labelled
 
-TAKES = "a folder with train.csv and dev.csv, one file (.csv, .tsv, .jsonl or .parquet), datasets:NAME, goemotions or kaggle"
+TAKES = (
+    "a folder with train.csv and dev.csv, one file (.csv, .tsv, .jsonl or .parquet), datasets:NAME, goemotions or"
+    " kaggle"
+)
 SAVED = "dataset_dict.json"
 HUB = "datasets:"
 KAGGLE_HANDLE = "debarshichanda/goemotions"
