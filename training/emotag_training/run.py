@@ -5,7 +5,7 @@
 Every process that torchrun started executes it; the first one writes and displays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from emotag_training.errors import DataError, EncoderError, Interrupted, RecipeE
 
 from .data import sources
 from .data.languages import describe_foreign_texts
-from .data.split import Split, TokenizedSplit
+from .data.split import Split, TokenizedSplit, describe_splits
 from .distillation.folds import mark_fold
 from .distillation.teacher import FILE as TEACHER
 from .distillation.teacher import Teacher, blend_targets, find_held_out, load_teacher
@@ -119,9 +119,10 @@ def train(
     require_trackers(trackers)
     recipe = apply_changes(recipe, {"run.device": choose_device(recipe.run.device)})
     with join_processes(recipe.run.device) as (ranks, device):
-        job = prepare(recipe, out, command=command, resume=resume, ranks=ranks, device=device)
+        report = console.print if ranks.leads else Console(quiet=True).print
+        job = prepare(recipe, out, command=command, resume=resume, ranks=ranks, device=device, report=report)
         if ranks.leads and (warning := describe_foreign_texts(job.dev.split.texts, recipe.data.language_codes)):
-            console.print(f"warning: {warning}")
+            report(f"warning: {warning}")
         run = _fit(job, resume=resume, trackers=trackers, console=console)
         if not ranks.leads:
             return None
@@ -130,7 +131,14 @@ def train(
 
 
 def prepare(
-    recipe: Recipe, out: Path, *, command: Sequence[str], resume: bool, ranks: Ranks, device: torch.device
+    recipe: Recipe,
+    out: Path,
+    *,
+    command: Sequence[str],
+    resume: bool,
+    ranks: Ranks,
+    device: torch.device,
+    report: Callable[[str], None],
 ) -> Job:
     """Read the texts, build the model, resolve `auto`, and begin a checkpoint.
 
@@ -139,8 +147,10 @@ def prepare(
     """
     torch.set_num_threads(max(1, count_usable_cores() // count_local_processes()))
     texts = read_texts(recipe.data, recipe.distillation)
+    report(describe_splits(texts.train, texts.dev))
     if not resume:
         Checkpoints(out, recipe, texts.train, texts.dev).refuse_unfinished()
+    report(f"loading the encoder {recipe.encoder.name}")
     encoder, model = build_model(recipe, texts.train.labels)
     _check_output(recipe, encoder, out)
     out.mkdir(parents=True, exist_ok=True)  # a wrong path must fail now, not after an hour of training

@@ -107,13 +107,15 @@ def _resolve(
 def _train(recipe: "Recipe", out: Path, *, resume: bool, trackers: list[str] | tuple[str, ...]) -> None:
     from rich.console import Console
 
+    console = Console(stderr=True)
+    console.print(f"reading {recipe.data.source}", soft_wrap=True)
+
     from emotag_model import artifact
-    from emotag_training import run
+    from emotag_training import run  # imports torch, which takes seconds
     from emotag_training.distillation.teacher import FILE as TEACHER
 
     from .render import print_figures, warn_of_few_texts
 
-    console = Console(stderr=True)
     figures = run.train(recipe, out, command=sys.argv[1:], resume=resume, trackers=trackers, console=console)
     if figures is None:  # not the first process
         return

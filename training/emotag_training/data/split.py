@@ -57,3 +57,13 @@ def find_shared_rows(split: Split, other: Split) -> npt.NDArray[np.int64]:
     """Return the rows of *split* whose exact text is in *other* too."""
     seen = set(other.texts)
     return np.flatnonzero([text in seen for text in split.texts])
+
+
+def describe_splits(train: Split, dev: Split) -> str:
+    """Return the sizes of the splits, and the rarest labels, as a line for the terminal."""
+    counts = zip(train.targets_NK.sum(axis=0).round().astype(int), train.labels, strict=True)
+    rarest = ", ".join(f"{label} ({count})" for count, label in sorted(counts)[:3])
+    return (
+        f"{len(train):,} texts to train on, {len(dev):,} to measure on (dev), {len(train.labels)} labels; the rarest in"
+        f" train: {rarest}"
+    )

@@ -1,6 +1,7 @@
 """Progress reports: the terminal, and the trackers that the user names."""
 
 import importlib.util
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +16,10 @@ from emotag_training.errors import TrackerMissing
 
 EVERY_STEPS = 20
 """A tracker receives only the loss of every n-th batch: a plot of a hundred thousand losses is no clearer."""
+
+
+ESTIMATE_STEPS = 10
+"""Batches that are timed before the time of all others is estimated; lengths differ, so fewer would mislead."""
 
 
 class Progress(Protocol):
@@ -47,14 +52,26 @@ class Screen:
         self._bar = bar
         self._task = bar.add_task("training", total=None, loss="")
         self._loss: float | None = None  # no loss yet, also in a resumed run
+        self._began: tuple[int, float] | None = None
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        self._estimate(step, steps)
         self._loss = loss if self._loss is None else 0.98 * self._loss + 0.02 * loss
         self._bar.update(self._task, completed=step, total=steps, loss=f"epoch {epoch}, loss {self._loss:.4f}")
 
     def epoch(self, epoch: int, step: int, figures: Mapping[str, Any]) -> None:
         shown = "  ".join(f"{name} {value}" for name, value in figures.items() if name != "epoch")
         self._console.print(f"epoch {epoch}  {shown}", soft_wrap=True)  # one line, also in a narrow log
+
+    def _estimate(self, step: int, steps: int) -> None:
+        """Print the time that training still needs, once: a log without a bar also has it."""
+        now_s = time.monotonic()
+        if self._began is None:  # the first step of a process also compiles kernels
+            self._began = step, now_s
+        elif step == self._began[0] + ESTIMATE_STEPS:
+            left_s = (now_s - self._began[1]) / ESTIMATE_STEPS * (steps - step)
+            shown = f"{left_s / 60:.0f} min" if left_s >= 120 else f"{left_s:.0f} s"
+            self._console.print(f"training takes about {shown} more")
 
 
 class TensorBoard:

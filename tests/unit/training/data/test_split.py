@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from emotag_model.tokens import TokenIds
-from emotag_training.data.split import Split, TokenizedSplit, find_shared_rows
+from emotag_training.data.split import Split, TokenizedSplit, describe_splits, find_shared_rows
 
 SPLIT = Split(("a", "b", "a"), np.eye(3, dtype=np.float32), ("x", "y", "z"), "0" * 64)
 
@@ -31,3 +31,9 @@ def test_a_split_is_tokenized_in_one_call() -> None:
     tokenized = TokenizedSplit.of(SPLIT, tokenize)
     assert [["a", "b", "a"]] == calls
     assert (3, 3) == (len(tokenized), len(tokenized.token_ids))
+
+
+def test_a_line_names_sizes_and_the_rarest_labels() -> None:
+    train = Split(tuple("abcde"), np.tri(5, 4, dtype=np.float32), ("w", "x", "y", "z"), "0" * 64)
+    shown = describe_splits(train, SPLIT)
+    assert "5 texts to train on, 3 to measure on (dev), 4 labels; the rarest in train: z (2), y (3), x (4)" == shown
