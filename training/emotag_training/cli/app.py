@@ -16,6 +16,11 @@ app = typer.Typer(
 
 _SOURCES = "a folder with train.csv and dev.csv, datasets:NAME, goemotions or kaggle."
 DATA = f"One file (.csv, .tsv, .jsonl or .parquet), {_SOURCES}"
+TEXT_COLUMN = "Column of the texts (default: text)."
+LABEL_COLUMNS = (
+    "Column with the labels of each text (default: labels or label), or one column of 0 and 1 for each label, with"
+    " commas between the names."
+)
 GOEMOTIONS = "goemotions"
 Data = Annotated[str, typer.Option("--data", metavar="DATA", help=DATA)]
 Measured = Annotated[

@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .app import DATA, DEVICES, app, format_examples
+from .app import DATA, DEVICES, LABEL_COLUMNS, app, format_examples
 from .checks import check_run
 
 if TYPE_CHECKING:
     from emotag_training.recipe import Recipe
 
 ENCODERS = "minilm, bge-small, mpnet, a folder, or a hub id such as distilbert-base-uncased."
-TEXT_COLUMN = "Column of the texts (default: text)."
-LABEL_COLUMNS = (
-    "Column with the labels of each text (default: labels or label), or one column of 0 and 1 for each label, with"
-    " commas between the names."
-)
 PRESET = "Start from default, base (a twelve-layer encoder), or reference (the recipe of burning-phoenix/GoEmotions)."
 
 

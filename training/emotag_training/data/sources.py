@@ -143,7 +143,8 @@ class OneFile:
         return read_labelled(self._path, self._columns)
 
     @cached_property
-    def _is_dev_N(self) -> npt.NDArray[np.bool_]:
+    def is_dev_N(self) -> npt.NDArray[np.bool_]:
+        """Which of all texts are dev, [N]."""
         table = self.whole
         if len(table.texts) < FEWEST_TEXTS:
             raise DataError(
@@ -164,7 +165,7 @@ class OneFile:
     def read(self, split: str) -> Labelled:
         if not self.has(split):
             raise DataError(f"{self._path} is one file, which is divided into train and dev; it has no {split}")
-        wanted_N = self._is_dev_N if "dev" in _list_names(split) else ~self._is_dev_N
+        wanted_N = self.is_dev_N if "dev" in _list_names(split) else ~self.is_dev_N
         return replace(self.whole.take(np.flatnonzero(wanted_N).tolist()), source=f"{self._path} ({split})")
 
 

@@ -168,6 +168,22 @@ def load_teacher(path: Path) -> Teacher:
         raise TeacherError(f"{path} is not what `emotag-train distill` writes: {error}") from error
 
 
+def find_unseen(teacher: Teacher, train: Split, dev: Split) -> tuple[Floats, Floats]:
+    """Return the probabilities of train [N, K] and dev [M, K]: NaN for a text that every model was trained on.
+
+    Raises:
+        TeacherError: the teacher was made from other texts or labels.
+    """
+    _refuse_other(teacher, train, dev)
+    # A run that left out a fold predicts that fold alone. Without a count per text, each model predicted all texts.
+    is_unseen_N = np.zeros(len(train), np.bool_) if teacher.models_N is None else teacher.models_N > 0
+    of_dev_MK = np.full((len(dev), len(teacher.labels)), np.nan, np.float32)
+    return (
+        np.where(is_unseen_N[:, None], teacher.probabilities_NK, np.float32(np.nan)),
+        of_dev_MK if teacher.dev_MK is None else teacher.dev_MK,
+    )
+
+
 def blend_targets(train: Split, teacher: Teacher, *, share: float) -> Split:
     """Return *train* with targets (1 - share) × annotators + share × teacher.
 

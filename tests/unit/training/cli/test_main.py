@@ -11,7 +11,7 @@ from emotag_training.cli import main
 from emotag_training.errors import DataError, Interrupted, TrainingError
 
 HEAVY = ("torch", "transformers", "numpy", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "tokenizers", "onnx")
-COMMANDS = ("fit", "evaluate", "tune", "distill", "plot", "export", "compare")
+COMMANDS = ("fit", "audit", "evaluate", "tune", "distill", "plot", "export", "compare")
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:

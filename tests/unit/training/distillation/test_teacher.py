@@ -1,15 +1,18 @@
-"""A teacher's predictions choose thresholds only if its models had not trained on the texts."""
+"""A teacher's predictions count only if its models had not trained on the texts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emotag_training.data.split import Split
-from emotag_training.distillation.teacher import Teacher, average_teachers, find_held_out, load_teacher
+from emotag_training.distillation.teacher import Teacher, average_teachers, find_held_out, find_unseen, load_teacher
 from emotag_training.errors import TeacherError
 
 TRAIN = Split(("x", "y", "z"), np.eye(3, 2, dtype=np.float32), ("a", "b"), "sha")
+DEV = TRAIN.take([0])
+TEACHER = Teacher(np.full((3, 2), 0.5, np.float32), TRAIN.labels, TRAIN.sha256, ("v1", "v2"))
 
 
 def predict(version: str, models: list[int] | None) -> Teacher:
@@ -41,3 +44,21 @@ def test_one_such_model_among_folds_spoils_them_also_in_a_file(tmp_path: Path) -
 def test_folds_that_are_missing_are_an_error() -> None:
     with pytest.raises(TeacherError, match="no predictions for 1 of the texts"):
         find_held_out(predict("one", [1, 1, 0]), TRAIN)
+
+
+def test_a_text_is_unseen_if_the_models_of_folds_predicted_it() -> None:
+    folds = replace(TEACHER, models_N=np.array([1, 0, 1]), dev_MK=np.ones((1, 2), np.float32))
+    of_train_NK, of_dev_MK = find_unseen(folds, TRAIN, DEV)
+    assert [False, True, False] == np.isnan(of_train_NK[:, 0]).tolist()
+    assert [[1.0, 1.0]] == of_dev_MK.tolist()
+
+
+def test_without_folds_the_models_were_trained_on_all_texts() -> None:
+    of_train_NK, of_dev_MK = find_unseen(TEACHER, TRAIN, DEV)
+    assert np.isnan(of_train_NK).all()
+    assert np.isnan(of_dev_MK).all()
+
+
+def test_predictions_of_other_texts_are_refused() -> None:
+    with pytest.raises(TeacherError, match="made from other texts than these"):
+        find_unseen(replace(TEACHER, data_sha256="1" * 64), TRAIN, DEV)
