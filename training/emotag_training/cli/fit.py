@@ -19,7 +19,7 @@ PRESET = "Start from default, base (a twelve-layer encoder), or reference (the r
 
 @app.command(
     epilog=format_examples(
-        "emotag-train fit --data examples/tickets --epochs 10 --out runs/tickets",
+        "emotag-train fit --data mine.csv --text-column body --label-columns mood --out runs/mine",
         "emotag-train fit --data mine --preset base --set loss.kind=asymmetric \\",
         "    --out runs/other",
         "emotag-train fit --config runs/other/recipe.toml --seed 43 --out runs/again",

@@ -1,4 +1,7 @@
-"""The commands of docs/train.md, in the order in which a reader types them, on an encoder that is small enough."""
+"""The commands of the tutorial and of docs/train.md, in their order, on an encoder that is small enough.
+
+`tests/guides/test_tutorial.py` also starts the tutorial's worker.
+"""
 
 import json
 import re
@@ -14,16 +17,18 @@ from emotag_training.cli import app as train_app
 from emotag_worker.cli.app import app as worker_app
 
 ROOT = Path(__file__).parents[4]
-GUIDE = (ROOT / "docs" / "train.md").read_text(encoding="utf-8")
+PAGES = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("train-your-own.md", "train.md")]
 PROGRAMS = {"emotag-train": train_app, "emotag": worker_app}
 
 
 def find_commands() -> list[list[str]]:
-    """Return the guide's commands on the example texts and on the models that are made of them."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", GUIDE, flags=re.MULTILINE | re.DOTALL)
-    lines = [line.removeprefix("$ ") for kind, block in blocks if not kind for line in block.splitlines()]
+    """Return the pages' commands on the example texts and on the models that are made of them."""
+    blocks = [
+        block for page in PAGES for block in re.findall(r"^```[^\n]*\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    ]
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
     commands = [shlex.split(line) for line in lines if line.startswith("emotag") and "--resume" not in line]
-    return [words for words in commands if {"examples/tickets", "runs/tickets"} & set(words)]
+    return [words for words in commands if {"examples/comments.csv", "runs/comments"} & set(words)]
 
 
 @pytest.mark.timeout(300)
@@ -39,10 +44,10 @@ def test_the_guides_commands_work_in_their_order(folder: Path, tmp_path: Path, m
         done = CliRunner().invoke(PROGRAMS[program], [command, *options, *short.get(command, [])])
         assert 0 == done.exit_code, f"{command} {options}: {done.output} {done.exception!r}"
         if command in ("fit", "evaluate", "tune", "compare", "plot"):
-            assert "only 20 texts, so the intervals are wide, and an interval such as 1.0000" in done.output, command
+            assert "only 125 texts, so the intervals are wide, and an interval such as 1.0000" in done.output, command
         ran.append(command)
-    assert {"fit", "evaluate", "tag", "tune", "compare", "plot", "export"} == set(ran)
-    made = artifact.load(tmp_path / "runs" / "tickets")
-    assert ("frustrated", "question", "satisfied") == made.config.labels
-    assert 20 == json.loads((tmp_path / "runs" / "tickets" / "metrics.json").read_text())["dev"]["texts"]
-    assert (tmp_path / "runs" / "tickets-report" / "report.html").is_file()
+    assert {"audit", "fit", "tag", "tune", "compare", "plot", "export"} == set(ran)
+    made = artifact.load(tmp_path / "runs" / "comments")
+    assert ("amusement", "anger", "curiosity", "gratitude", "love", "sadness") == made.config.labels
+    assert 125 == json.loads((tmp_path / "runs" / "comments" / "metrics.json").read_text())["dev"]["texts"]
+    assert (tmp_path / "runs" / "comments-report" / "report.html").is_file()

@@ -1,0 +1,51 @@
+"""The texts that a command measures on: dev of the file that a model was trained on, all texts of any other file."""
+
+from pathlib import Path
+
+import pytest
+
+from emotag_training.cli.inputs import find_columns, read_labelled_texts
+from emotag_training.data.columns import Columns
+from emotag_training.data.sources import OneFile
+from emotag_training.errors import DataError
+
+
+class Trained:
+    """The parts of an artifact that name its data."""
+
+    class config:  # noqa: N801
+        labels = ("joy", "anger")
+
+    def __init__(self, sha256: str = "") -> None:
+        recipe = {"data": {"text_column": "body", "label_columns": "mood"}}
+        self.training = {"data": {"train_sha256": sha256}, "recipe": recipe}
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    rows = "".join(f"text {row},{'joy' if row % 2 else 'anger'}\n" for row in range(40))
+    (tmp_path / "own.csv").write_text(f"body,mood\n{rows}")
+    return tmp_path / "own.csv"
+
+
+def test_the_file_that_a_model_was_trained_on_is_measured_by_its_dev(own: Path) -> None:
+    parts = OneFile(own, Columns("body", ("mood",)))
+    rows, shared_with = read_labelled_texts(str(own), "dev", Trained(parts.read("train").sha256))  # type: ignore[arg-type]
+    assert parts.read("dev").texts == rows.texts
+    assert ("joy", "anger") == rows.labels
+    assert shared_with is not None
+    assert 30 == len(shared_with)
+
+
+def test_another_file_is_measured_as_a_whole(own: Path) -> None:
+    rows, shared_with = read_labelled_texts(str(own), "dev", Trained("0" * 64))  # type: ignore[arg-type]
+    assert (40, None) == (len(rows), shared_with)
+
+
+def test_columns_are_those_that_the_model_was_trained_on(own: Path) -> None:
+    older = Trained()
+    assert Columns("body", ("mood",)) == find_columns(older)  # type: ignore[arg-type]
+    older.training = {"recipe": {"data": {"source": "goemotions"}}}  # type: ignore[dict-item]
+    assert Columns() == find_columns(older)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="the first line names no column text or labels or label"):
+        read_labelled_texts(str(own), "dev", older)  # type: ignore[arg-type]
