@@ -7,6 +7,7 @@ Every process that torchrun started executes it; the first one writes and displa
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def train(
     require_trackers(trackers)
     recipe = apply_changes(recipe, {"run.device": choose_device(recipe.run.device)})
     with join_processes(recipe.run.device) as (ranks, device):
-        report = console.print if ranks.leads else Console(quiet=True).print
+        report = partial((console if ranks.leads else Console(quiet=True)).print, soft_wrap=True)
         job = prepare(recipe, out, command=command, resume=resume, ranks=ranks, device=device, report=report)
         if ranks.leads and (warning := describe_foreign_texts(job.dev.split.texts, recipe.data.language_codes)):
             report(f"warning: {warning}")

@@ -33,7 +33,7 @@ def own(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(300)
 def test_a_model_of_one_file_is_fitted_in_python_and_measured_on_its_dev(folder: Path, own: Path) -> None:
-    """`evaluate` finds the columns and the dev of the file without options, and `audit` leaves out the texts of train."""
+    """`evaluate` finds the columns and dev of the file without options; `audit` leaves out the texts of train."""
     out = own.parent / "model"
     recipe = {
         "data.text_column": "body",

@@ -45,7 +45,7 @@ def test_another_file_is_measured_as_a_whole(own: Path) -> None:
 def test_columns_are_those_that_the_model_was_trained_on(own: Path) -> None:
     older = Trained()
     assert Columns("body", ("mood",)) == find_columns(older)  # type: ignore[arg-type]
-    older.training = {"recipe": {"data": {"source": "goemotions"}}}  # type: ignore[dict-item]
+    older.training = {"recipe": {"data": {"source": "goemotions"}}}
     assert Columns() == find_columns(older)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="the first line names no column text or labels or label"):
         read_labelled_texts(str(own), "dev", older)  # type: ignore[arg-type]
