@@ -43,14 +43,14 @@ def test_the_seed_decides_the_division() -> None:
 
 
 def test_a_label_of_two_texts_is_in_both_parts_and_a_label_of_one_text_in_train() -> None:
-    targets_NK = np.zeros((40, 3), np.float32)
+    targets_NK = np.zeros((40, 6), np.float32)
     targets_NK[:, 0] = 1
     targets_NK[[3, 7], 1] = 1
-    targets_NK[11, 2] = 1
+    targets_NK[[11, 12, 13, 14], [2, 3, 4, 5]] = 1
     for seed in range(20):
         is_dev_N = choose_dev([str(row) for row in range(40)], targets_NK, share=0.25, seed=seed)
         assert 1 == targets_NK[is_dev_N, 1].sum()
-        assert 0 == targets_NK[is_dev_N, 2].sum()
+        assert 0 == targets_NK[is_dev_N, 2:].sum()
 
 
 def test_texts_are_duplicates_if_only_case_width_and_spaces_differ() -> None:
