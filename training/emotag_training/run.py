@@ -20,17 +20,15 @@ from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_model.engines.device import choose_device, count_usable_cores
 from emotag_model.forward import compute_probabilities
 from emotag_model.tokens import Tokens
-from emotag_training.errors import DataError, EncoderError, Interrupted, RecipeError
+from emotag_training.errors import EncoderError, Interrupted, RecipeError
 
-from .data import sources
 from .data.languages import describe_foreign_texts
-from .data.split import Split, TokenizedSplit, describe_splits
+from .data.split import TokenizedSplit, describe_splits
 from .distillation.folds import mark_fold
 from .distillation.teacher import FILE as TEACHER
-from .distillation.teacher import Teacher, blend_targets, find_held_out, load_teacher
+from .distillation.teacher import Teacher, find_held_out
 from .encoders.pretrained import PretrainedEncoder, load_encoder
 from .evaluation.evaluate import compute_figures
-from .evaluation.metrics import find_ranked_labels
 from .evaluation.rare_labels import find_rare_labels
 from .evaluation.thresholds import choose_thresholds
 from .export.artifact_writer import export
@@ -44,24 +42,8 @@ from .loop.state import Run
 from .loop.trackers import open_watchers, require_trackers
 from .presets import apply_changes
 from .recipe import FILE as RECIPE
-from .recipe import DataSection, DistillationSection, Recipe
-
-
-@dataclass(frozen=True)
-class Texts:
-    """The texts of a run.
-
-    Attributes:
-        annotated: all training texts with the annotators' labels.
-        train: the texts to train on: with soft labels and without the fold, if the recipe names them.
-        dev: the texts to measure on.
-        teacher: the source of the soft labels, if any.
-    """
-
-    annotated: Split
-    train: Split
-    dev: Split
-    teacher: Teacher | None
+from .recipe import Recipe
+from .texts import Texts, read_texts
 
 
 @dataclass(frozen=True)
@@ -330,27 +312,3 @@ def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedEnco
         raise RecipeError(f"encoder {encoder.name!r} does not fit the recipe: {error}") from error
     narrow_kernels(model, sizes)
     return start, model
-
-
-def read_texts(data: DataSection, distillation: DistillationSection) -> Texts:
-    """Read the texts of a run: annotated, soft-labelled, and without the fold that the recipe leaves out.
-
-    Raises:
-        DataError, TeacherError: the texts or the teacher cannot be used.
-    """
-    found = sources.find_data_set(data.source, data.columns)
-    annotated, dev = sources.read_train_and_dev(found)
-    if data.limit is not None:
-        annotated, dev = (split.take(range(min(data.limit, len(split)))) for split in (annotated, dev))
-    teacher = load_teacher(Path(distillation.teacher)) if distillation.teacher else None
-    train_split = annotated if teacher is None else blend_targets(annotated, teacher, share=distillation.share)
-    if data.fold:
-        train_split = train_split.take(np.flatnonzero(~mark_fold(train_split, data.fold)))
-    if not find_ranked_labels(dev.targets_NK).any():
-        among_first = f"the first {data.limit} of " if data.limit else ""
-        raise DataError(
-            f"{found.read('dev').source}: {among_first}its texts all have the same labels, so no model can be"
-            " measured on them; for at least one label, dev needs texts with it and texts without it: split all texts"
-            f" at random{', or raise data.limit' if data.limit else ''}"
-        )
-    return Texts(annotated, train_split, dev, teacher)

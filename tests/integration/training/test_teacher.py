@@ -16,7 +16,7 @@ from emotag_training.errors import RecipeError, TeacherError
 from emotag_training.evaluation.evaluate import tokenize
 from emotag_training.evaluation.prediction import predict
 from emotag_training.recipe import DataSection, DistillationSection
-from emotag_training.run import read_texts
+from emotag_training.texts import read_texts
 from tests.integration.training.conftest import build_untrained
 from tests.integration.training.test_training import run
 from tests.numerics.conftest import tiny_tokenizer

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .app import LABEL_COLUMNS, TEXT_COLUMN, AsJson, app, format_examples
-from .inputs import load_model, use_all_cores
+from .app import LABEL_COLUMNS, TEXT_COLUMN, AsJson, Device, app, format_examples
+from .inputs import load_model, prepare_device
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +39,7 @@ def audit(
         Path | None,
         typer.Option(metavar="FILE", help="Find them among all texts: a file of `distill` from runs with data.fold."),
     ] = None,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Check labelled texts: labels, duplicates, lengths, and probable mistakes of labels.
@@ -56,7 +57,8 @@ def audit(
     tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
     found = auditing.audit(table, is_too_long=[ids.truncated for ids in tokens(table.texts)])
     if model is not None or predictions is not None:
-        found = _add_suspects(found, file, columns, trained if model is not None else None, predictions)
+        seen = trained if model is not None else None
+        found = _add_suspects(found, file, columns, seen, predictions, device=device)
     if as_json:
         typer.echo(json.dumps({"file": str(file), "sha256": table.sha256, **asdict(found)}))
         return
@@ -67,7 +69,13 @@ def audit(
 
 
 def _add_suspects(
-    found: "Audit", file: Path, columns: "Columns", trained: "Artifact | None", predictions: Path | None
+    found: "Audit",
+    file: Path,
+    columns: "Columns",
+    trained: "Artifact | None",
+    predictions: Path | None,
+    *,
+    device: str,
 ) -> "Audit":
     """Return *found* with the probable mistakes among the texts that were predicted unseen."""
     import numpy as np
@@ -76,20 +84,20 @@ def _add_suspects(
     from emotag_training.data.sources import OneFile
 
     source = OneFile(file, columns)
-    labels, unseen_NK = _predict_unseen(source, trained, predictions)
+    labels, unseen_NK = _predict_unseen(source, trained, predictions, device=device)
     rows = np.flatnonzero(~np.isnan(unseen_NK[:, 0]))
     suspects = find_suspects(source.whole, rows.tolist(), unseen_NK[rows], labels)
     return replace(found, suspects=suspects, predicted=len(rows))
 
 
-def _predict_unseen(source: "OneFile", trained: "Artifact | None", predictions: Path | None) -> Any:
+def _predict_unseen(source: "OneFile", trained: "Artifact | None", predictions: Path | None, *, device: str) -> Any:
     """Return labels, and probabilities [N, K] that are NaN for texts that every model was trained on."""
     import numpy as np
 
     from emotag_training.distillation.teacher import find_unseen, load_teacher
-    from emotag_training.evaluation.evaluate import predict, tokenize
+    from emotag_training.evaluation.evaluate import tokenize
+    from emotag_training.evaluation.prediction import predict
 
-    use_all_cores()
     whole = source.whole
     if predictions is not None:
         teacher = load_teacher(predictions)
@@ -100,7 +108,8 @@ def _predict_unseen(source: "OneFile", trained: "Artifact | None", predictions: 
     assert trained is not None
     rows = np.flatnonzero(source.is_dev_N) if source.trained(trained.training) else np.arange(len(whole.texts))
     found_NK = np.full((len(whole.texts), len(trained.config.labels)), np.nan, np.float32)
-    found_NK[rows] = predict(trained, tokenize(trained, whole.take(rows.tolist()).split(trained.config.labels)))
+    texts = tokenize(trained, whole.take(rows.tolist()).split(trained.config.labels))
+    found_NK[rows] = predict(trained, texts, device=prepare_device(device))
     return trained.config.labels, found_NK
 
 

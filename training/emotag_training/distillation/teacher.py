@@ -175,8 +175,9 @@ def find_unseen(teacher: Teacher, train: Split, dev: Split) -> tuple[Floats, Flo
         TeacherError: the teacher was made from other texts or labels.
     """
     _refuse_other(teacher, train, dev)
-    # A run that left out a fold predicts that fold alone. Without a count per text, each model predicted all texts.
-    is_unseen_N = np.zeros(len(train), np.bool_) if teacher.models_N is None else teacher.models_N > 0
+    # A run that left out a fold predicts that fold alone. A model that predicted all texts has trained on them.
+    counts_N = np.zeros(len(train), np.int64) if teacher.models_N is None or teacher.mixed else teacher.models_N
+    is_unseen_N = counts_N > 0
     of_dev_MK = np.full((len(dev), len(teacher.labels)), np.nan, np.float32)
     return (
         np.where(is_unseen_N[:, None], teacher.probabilities_NK, np.float32(np.nan)),

@@ -53,6 +53,11 @@ def test_a_text_is_unseen_if_the_models_of_folds_predicted_it() -> None:
     assert [[1.0, 1.0]] == of_dev_MK.tolist()
 
 
+def test_one_model_that_predicted_all_texts_among_folds_has_seen_them() -> None:
+    mixed = replace(TEACHER, models_N=np.array([2, 1, 2]), mixed=True)
+    assert np.isnan(find_unseen(mixed, TRAIN, DEV)[0]).all()
+
+
 def test_without_folds_the_models_were_trained_on_all_texts() -> None:
     of_train_NK, of_dev_MK = find_unseen(TEACHER, TRAIN, DEV)
     assert np.isnan(of_train_NK).all()
