@@ -1,6 +1,7 @@
 """`python -m benchmarks.gpu` runs from a checkout with only the libraries that it names."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results
+from benchmarks.gpu.sources import FOLDERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +70,13 @@ def test_without_the_libraries_of_messages_it_measures_the_other_parts(tmp_path:
     assert {"bits"} == {row.table for row in run.rows}
     (reason,) = run.missing
     assert reason.startswith("host: ModuleNotFoundError: No module named")
+
+
+def test_it_needs_no_library_that_detects_languages() -> None:
+    code = "import fasttext; print(fasttext.__file__)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, FOLDERS))}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(FOLDERS[-1] / "fasttext.py")
 
 
 def test_without_a_gpu_it_says_what_to_do(tmp_path: Path) -> None:

@@ -1,0 +1,5 @@
+"""Stands in for the library that detects languages: a GPU machine may lack it, and no part of the benchmark calls it."""
+
+
+def load_model(path: str) -> None:
+    """Load nothing."""
