@@ -1,4 +1,4 @@
-"""Errors, as one tree: catch `ModelError` for all of them. And the hint of an error that an extra is missing."""
+"""The error tree: catch `ModelError` for all errors. Also the install hint for missing extras."""
 
 from pathlib import Path
 from typing import Literal

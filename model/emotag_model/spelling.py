@@ -21,7 +21,7 @@ SIGNS = "*@$!#%&"
 """The signs that people write in place of letters."""
 
 RARE_SIGNS = "*@$"
-"""Those that are rare enough to look at each text with one."""
+"""Signs so rare that each text with one is checked."""
 
 LEET = str.maketrans("43105$7@!", "aeiosstai")
 
@@ -57,13 +57,13 @@ CONTRACTIONS = {
 """Contractions by their spelling without the apostrophe."""
 
 LONGEST = 32
-"""Letters of the longest word that is looked at: noise in longer words is no spelling."""
+"""Letters of the longest word that is checked: longer strings are not misspelled words."""
 
 MOST_CHARACTERS = 2_048
 """Characters of a text that are corrected: more than a model's window has, and few enough to take milliseconds."""
 
 SHORTEST = 3
-"""Letters of the shortest word that is looked at: most strings of two letters are words."""
+"""Letters of the shortest word that is checked: most strings of two letters are words."""
 
 SHORTEST_SWAPPED = 4
 """Letters of the shortest word in which letters are swapped back."""
@@ -106,7 +106,7 @@ class Spelling:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Self | None:
-        """Return the corrector for a tokenizer; None if it is no WordPiece in lower case, whose words are no pieces."""
+        """Return the corrector for a tokenizer; None if it is not a WordPiece in lower case."""
         model = tokenizer.model
         is_wordpiece = type(model).__name__ == "WordPiece" and model.continuing_subword_prefix == CONTINUATION
         is_lower_case = tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("A") == "a"
@@ -115,7 +115,7 @@ class Spelling:
     def find_suspects(self, rows: Sequence[Sequence[int]]) -> list[int]:
         """Return the texts that may have something to correct.
 
-        They have a word in pieces, a sign that is rare or follows one or two letters, or three single letters in a row.
+        Such a text has a word in pieces, a rare sign, a sign after one or two letters, or three single letters.
 
         Args:
             rows: the token ids of each text, at least one.
@@ -157,7 +157,7 @@ class Spelling:
         return written.replace(word, CONTRACTIONS.get(word) or self._find(word) or word)
 
     def _find(self, word: str) -> str | None:
-        """Return the most frequent word that one kind of noise can have made this word of."""
+        """Return the most frequent word of the vocabulary that one kind of noise can turn into *word*."""
         if word.isalpha():
             return self._choose(_shorten_runs(word)) or self._choose(self._find_swapped(word))
         if len(word) == SHORTEST and word[-1].isdigit():  # ps4
@@ -177,7 +177,7 @@ class Spelling:
 
     @cached_property
     def _anagrams(self) -> Mapping[str, Sequence[str]]:
-        """Common words by their sorted letters. Of rare words, too many are other words' misspelling, or names."""
+        """Common words by their sorted letters. Rare words are left out: too many of them are names or misspellings."""
         found = defaultdict(list)
         for word in self._words:
             if len(word) >= SHORTEST_SWAPPED and self._words[word] < self._common:

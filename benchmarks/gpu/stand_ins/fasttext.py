@@ -1,4 +1,4 @@
-"""Stands in for the library that detects languages: a GPU machine may lack it, and no part of the benchmark calls it."""
+"""Stands in for the library that detects languages: a GPU machine may lack it, and no part calls it."""
 
 
 def load_model(path: str) -> None:

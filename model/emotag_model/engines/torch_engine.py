@@ -39,8 +39,8 @@ WARM_UP_STEP = 4
 class TorchEngine:
     """A model's weights on one torch device.
 
-    Any number of threads may call `probabilities`. One thread at a time launches its batches. On a GPU, other threads
-    wait for their results meanwhile: the GPU always has work, and never needs working memory for two batches.
+    Several threads can call `probabilities`. One thread at a time launches batches, while others wait for results. So a
+    GPU always has work, and holds the working memory of one batch only.
 
     Attributes:
         batch_tokens: tokens of one forward pass; less than `CUDA_BATCH_TOKENS` if the GPU has too little memory.

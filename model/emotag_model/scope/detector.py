@@ -37,7 +37,7 @@ class Detector:
         except OSError as error:
             raise ArtifactError(file, f"not readable: {error}; install emotag again") from error
         if digest != SHA256:
-            raise ArtifactError(file, "damaged: its sha256 is another one; install emotag again")
+            raise ArtifactError(file, "damaged: its sha256 does not match; install emotag again")
         self._model = fasttext.load_model(str(file))
 
     def detect(self, text: str) -> Detected:

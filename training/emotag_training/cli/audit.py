@@ -37,7 +37,10 @@ def audit(
     ] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Find them among all texts: a file of `distill` from runs with data.fold."),
+        typer.Option(
+            metavar="FILE",
+            help="Find probable mistakes among all texts: a file that `distill` wrote from runs with data.fold.",
+        ),
     ] = None,
     device: Device = "auto",
     as_json: AsJson = False,

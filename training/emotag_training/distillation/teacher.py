@@ -207,7 +207,7 @@ def find_held_out(teacher: Teacher, train: Split) -> HeldOut | None:
         TeacherError: the teacher was made from other texts or labels, or lacks some of these texts.
     """
     predicted_NK = _find_predictions(train, teacher)
-    if teacher.models_N is None or teacher.mixed:  # who predicted all texts has trained on them
+    if teacher.models_N is None or teacher.mixed:  # a model that predicted all texts was trained on them
         return None
     return HeldOut(predicted_NK, train.targets_NK, train.sha256)
 

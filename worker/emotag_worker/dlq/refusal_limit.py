@@ -15,7 +15,7 @@ class RefusalLimit:
     only results that the output topic refuses count from then on. Without the sample, a worker that starts inside a
     burst of bad records would stop at each start.
 
-    A dead letter for a text that is out of the model's scope does not count: the settings found the text.
+    A dead letter for a text out of the model's scope does not count: the worker could read the record.
 
     Args:
         most: the number of dead letters since the start; 0 is no limit.

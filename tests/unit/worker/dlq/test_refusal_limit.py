@@ -81,7 +81,7 @@ def test_a_batch_that_is_aborted_and_comes_again_counts_once() -> None:
 
 
 def test_a_topic_in_another_language_does_not_stop_the_worker() -> None:
-    """The settings found the texts. Records that cannot be read still count."""
+    """The worker could read these records. Records that it cannot read still count."""
     limit = RefusalLimit(most=100, can_read=lambda: False)
     for _ in range(10):
         limit.admit(answers(0, 1000, reason="OutOfScope"))

@@ -8,7 +8,7 @@ from emotag_model.engines.measurement import PATIENCE_S
 from emotag_model.engines.precision import PRECISIONS, PrecisionName
 
 
-@pytest.mark.parametrize("page", ["send-texts.md", "train.md", "settings.md", "operations.md"])
+@pytest.mark.parametrize("page", ["send-texts.md", "train-your-own.md", "settings.md", "operations.md"])
 def test_the_docs_state_how_long_the_first_start_measures(page: str) -> None:
     text = (Path(__file__).parents[4] / "docs" / page).read_text(encoding="utf-8")
     assert f"up to {PATIENCE_S:g} s" in text
