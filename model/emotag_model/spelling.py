@@ -12,12 +12,12 @@ from itertools import chain, product
 from typing import Self
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 CONTINUATION = "##"
 """The beginning of pieces that continue a word, as in every published WordPiece vocabulary."""
 
-SIGNS = "*@$!#%&"
+SIGNS = "*@$!#"
 """The signs that people write in place of letters."""
 
 RARE_SIGNS = "*@$"
@@ -77,8 +77,12 @@ MOST_RUNS = 4
 _WORD = re.compile(rf"[\w{re.escape(SIGNS)}]+")
 _RUN = re.compile(r"([a-z])\1*")
 _LONG_RUN = re.compile(r"([a-z])\1\1")
+_QUANTITY = re.compile(r"\$?\d+[a-z]{0,2}\$?")
+"""Prices, times and sizes, such as 45$, 5am or 50ft."""
+_NUMBERED = re.compile(r"([a-z]+)(\d+)")
+"""Names with a number, such as ps4, top5 or formula1, if the letters are a word."""
 _SPACED = re.compile(r"(?<!\S)[A-Za-z](?: [A-Za-z]){2,}(?!\S)")
-_EDGES = "!#%&_"
+_EDGES = "!#_"
 """Signs that are punctuation at the ends of a word."""
 
 
@@ -96,6 +100,8 @@ class Spelling:
         self._words = {piece: number for piece, number in vocabulary.items() if piece.isalnum() and len(piece) > 1}
         self._common = len(vocabulary) // 2
         self._masked = [word for word in MASKABLE if word in self._words]
+        # In a vocabulary of another language, such a word may be no contraction.
+        self._contractions = {word: short for word, short in CONTRACTIONS.items() if short.split("'")[0] in vocabulary}
         sizes = np.zeros(max(vocabulary.values(), default=0) + 1, np.int8)
         self._is_piece_V, self._is_sign_V = np.zeros(len(sizes), np.bool_), np.zeros(len(sizes), np.bool_)
         for piece, number in vocabulary.items():
@@ -108,9 +114,14 @@ class Spelling:
     def of(cls, tokenizer: Tokenizer) -> Self | None:
         """Return the corrector for a tokenizer; None if it is not a WordPiece in lower case."""
         model = tokenizer.model
-        is_wordpiece = type(model).__name__ == "WordPiece" and model.continuing_subword_prefix == CONTINUATION
+        is_wordpiece = isinstance(model, models.WordPiece) and model.continuing_subword_prefix == CONTINUATION
         is_lower_case = tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("A") == "a"
         return cls(tokenizer.get_vocab()) if is_wordpiece and is_lower_case else None
+
+    @property
+    def words_kept(self) -> int:
+        """Return the number of words whose correction is kept."""
+        return self._correct_word.cache_info().currsize
 
     def find_suspects(self, rows: Sequence[Sequence[int]]) -> list[int]:
         """Return the texts that may have something to correct.
@@ -137,9 +148,13 @@ class Spelling:
         Args:
             text: with single spaces, as `tokens.normalize` returns it.
         """
-        beginning, rest = text[:MOST_CHARACTERS], text[MOST_CHARACTERS:]
-        beginning = _SPACED.sub(self._join, beginning)
-        unknown = {word for word in _WORD.findall(beginning.lower()) if word not in self._words}
+        end = len(text) if len(text) <= MOST_CHARACTERS else max(0, text.rfind(" ", 0, MOST_CHARACTERS))
+        beginning, rest = _SPACED.sub(self._join, text[:end]), text[end:]
+        unknown = {
+            word
+            for word in _WORD.findall(beginning.lower())
+            if SHORTEST <= len(word) <= LONGEST and word not in self._words and word.isascii()
+        }
         corrections = {word: corrected for word in unknown if (corrected := self._correct_word(word)) != word}
         if corrections:
             beginning = _WORD.sub(lambda found: corrections.get(found[0].lower(), found[0]), beginning)
@@ -147,20 +162,20 @@ class Spelling:
 
     def _join(self, found: re.Match[str]) -> str:
         joined = found[0].replace(" ", "")
-        return joined if joined.lower() in self._words else found[0]
+        return joined if self._words.get(joined.lower(), self._common) < self._common else found[0]
 
     def _correct_written(self, written: str) -> str:
         """Return a word, which may have punctuation at its ends, with its noise undone."""
         word = written.strip(_EDGES)
-        if word in self._words or not SHORTEST <= len(word) <= LONGEST or not word.isascii() or word.isdigit():
+        if len(word) < SHORTEST or word in self._words or _QUANTITY.fullmatch(word):
             return written
-        return written.replace(word, CONTRACTIONS.get(word) or self._find(word) or word)
+        return written.replace(word, self._contractions.get(word) or self._find(word) or word)
 
     def _find(self, word: str) -> str | None:
         """Return the most frequent word of the vocabulary that one kind of noise can turn into *word*."""
         if word.isalpha():
             return self._choose(_shorten_runs(word)) or self._choose(self._find_swapped(word))
-        if len(word) == SHORTEST and word[-1].isdigit():  # ps4
+        if (numbered := _NUMBERED.fullmatch(word)) and (numbered[1] in self._words or len(numbered[2]) > 1):
             return None
         return self._choose([word.translate(LEET)]) or self._unmask(word)
 
@@ -185,10 +200,14 @@ class Spelling:
         return found
 
     def _unmask(self, word: str) -> str | None:
-        if not word[0].isalpha():
+        letters = sum(map(str.isalpha, word))
+        if not word[0].isalpha() or (letters < 2 and len(word) <= SHORTEST):
             return None
-        pattern = re.compile("".join("[a-z]" if sign in SIGNS else sign for sign in word))
-        return next((each for each in self._masked if pattern.fullmatch(each)), None)
+        return next((each for each in self._masked if len(each) == len(word) and _is_mask(word, each)), None)
+
+
+def _is_mask(word: str, masked: str) -> bool:
+    return all(sign == letter or sign in SIGNS for sign, letter in zip(word, masked, strict=True))
 
 
 def _shorten_runs(word: str) -> Iterator[str]:

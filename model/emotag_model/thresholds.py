@@ -43,5 +43,10 @@ class Thresholds:
 
 
 def decide(probabilities_BK: npt.NDArray[np.float32], values: Sequence[float]) -> npt.NDArray[np.bool_]:
-    """Return True for each label whose probability is at or over its threshold, [B, K]."""
-    return probabilities_BK >= np.asarray(values, dtype=np.float32)
+    """Return True for each label whose probability is at or over its threshold, [B, K].
+
+    A threshold of 1 means never: rounded, the probability of a label that is nearly certain can be 1.
+    """
+    values_K = np.asarray(values, dtype=np.float32)
+    decided_BK: npt.NDArray[np.bool_] = (probabilities_BK >= values_K) & (values_K < 1)
+    return decided_BK

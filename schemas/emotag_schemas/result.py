@@ -31,7 +31,6 @@ _SPECVERSION, _TYPE, _CONTENT_TYPE = ((name, value.encode()) for name, value in 
 
 
 @lru_cache(maxsize=16)  # all results of a batch have the same time
-@lru_cache(maxsize=16)  # the results of a batch share one time
 def format_rfc3339(time: datetime) -> str:
     """Format a time in UTC as `2026-11-23T07:00:00.123Z`; digits after the milliseconds are cut off."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

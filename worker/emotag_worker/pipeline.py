@@ -197,7 +197,7 @@ class Pipeline:
             kept = keys.index(new[most])
             self._source.rewind(first_offsets(records[kept:]))
             records, texts, keys, new = records[:kept], texts[:kept], keys[:kept], new[:most]
-        # 4. Tokenize the new texts, and submit them. The engine plans its own device batches, by length.
+        # 4. Tokenize the new texts, find their scopes, and submit them. The engine plans device batches.
         tokens, rejected = tokenize_texts(self._tagger, {key: distinct[key] for key in new})
         texts = [rejected.get(key, text) for key, text in zip(keys, texts, strict=True)]
         scopes = self._tagger.find_scopes([distinct[key] for key in tokens], list(tokens.values()))

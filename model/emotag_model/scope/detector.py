@@ -10,7 +10,7 @@ from pathlib import Path
 import fasttext
 
 from emotag_model.errors import ArtifactError
-from emotag_model.tokens import normalize
+from emotag_model.tokens import MAX_CHARACTERS, normalize
 
 from .rules import NO_LETTERS, Detected
 
@@ -19,6 +19,8 @@ SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 
 MOST_CHARACTERS = 500
 """Characters of a text that are read, about as many as the model's window: a longer text takes no longer."""
+
+HARMLESS = "a harmless text"
 
 LABEL_PREFIX = "__label__"
 
@@ -39,13 +41,22 @@ class Detector:
         if digest != SHA256:
             raise ArtifactError(file, "damaged: its sha256 does not match; install emotag again")
         self._model = fasttext.load_model(str(file))
+        try:
+            self.detect(HARMLESS)
+        except Exception as error:
+            # Other distributions, whose functions return something else, have a module of the same name.
+            problem = f"the installed module fasttext cannot use it ({error!r})"
+            raise ArtifactError(file, f"{problem}; uninstall fasttext, and install emotag again") from error
 
     def detect(self, text: str) -> Detected:
         """Return the most probable language of a text, or `NO_LETTERS`."""
         # First as the tokenizer reads the text: texts with one cache key must have one language.
-        read = normalize(text)[:MOST_CHARACTERS]
-        if not any(map(str.isalpha, read)):
+        read = normalize(text)[:MAX_CHARACTERS]
+        # The tokenizer drops some characters: a text could begin with hundreds of them.
+        first = next((at for at, character in enumerate(read) if character.isalpha()), None)
+        if first is None:
             return NO_LETTERS
+        read = read[first : first + MOST_CHARACTERS]
         # Few words of the model's vocabulary have capitals: it would guess the language of a text in capitals.
         (label,), (score,) = self._model.predict(read.lower())
         return Detected(label.removeprefix(LABEL_PREFIX), score)

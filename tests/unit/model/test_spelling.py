@@ -5,11 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers
 
+from emotag_model.artifact import DEFAULT, load
 from emotag_model.spelling import MOST_CHARACTERS, Spelling
+
+UNITS = ("", "s", "m", "k", "x", "am", "pm", "ft", "in", "th", "st", "mph", "yrs", "$")
 
 WORDS = (
     *("hate", "dead", "so", "good", "happy", "really", "shit", "fuck", "damn", "dick", "that", "this", "you", "bad"),
-    *("soo", "1st", "ps", "psa", "not", "was", "to", "goo", "ass", "ist", "love", "god"),
+    *("soo", "1st", "ps", "psa", "not", "was", "to", "goo", "ass", "ist", "love", "god", "wasn"),
 )
 VOCABULARY = {
     piece: number for number, piece in enumerate(("[UNK]", "[CLS]", "[SEP]", *"abcdefghijkl*@$!", *WORDS, "##a", "dog"))
@@ -29,6 +32,7 @@ SPELLING = Spelling(VOCABULARY | {f"rare{number}": len(VOCABULARY) + number for 
         ("haaaaappyyyyy?!", "happy?!"),
         ("sh*t, f**k! F***", "shit, fuck! fuck"),
         ("d**n, not d*mn", "damn, not damn"),
+        ("d@mn @ss $hit", "damn ass shit"),
         ("rae raelly htat", "rae really that"),
         ("wasnt", "wasn't"),
     ],
@@ -51,6 +55,8 @@ def test_noise_is_undone(noisy: str, corrected: str) -> None:
         "Soooooó",
         "s" + "o" * 40,
         "snake_case hate_you",
+        "so5 dick10 a** A&S",  # a word with a number, a grade, a firm
+        "h4te" + "s" * 40,
     ],
 )
 def test_everything_else_stays_as_it_is(text: str) -> None:
@@ -98,3 +104,19 @@ def test_only_a_wordpiece_tokenizer_in_lower_case_has_words_to_correct_with(lowe
     wordpiece.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     assert lowercase == (Spelling.of(wordpiece) is not None)
     assert Spelling.of(Tokenizer(models.BPE())) is None
+
+
+def test_quantities_and_names_with_numbers_are_no_noise() -> None:
+    """With the vocabulary of the shipped model, which has nearly every short string of letters."""
+    spelling = Spelling.of(load(DEFAULT).tokenizer)
+    assert spelling is not None
+    quantities = [f"{sign}{number}{unit}" for number in range(600) for sign in ("", "$") for unit in UNITS]
+    names = [f"{name}{number}" for name in ("ps", "win", "top", "area", "season", "k", "co") for number in range(200)]
+    assert [] == [word for word in (*quantities, *names) if spelling.correct(word) != word]
+
+
+def test_long_words_are_not_kept() -> None:
+    """A producer could fill the memory of a worker with them."""
+    spelling = Spelling(VOCABULARY)
+    spelling.correct("x" * 2_000 + " " + "\U0001d4ea" * 40)
+    assert 0 == spelling.words_kept

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import math
 import os
 import signal
 import sys
@@ -215,7 +216,7 @@ def model_info(
                 "name": trained.name,
                 "version": trained.version,
                 "thresholds": trained.thresholds_version,
-                "parameters": sum(values.size for values in trained.weights.values()),
+                "parameters": sum(map(math.prod, trained.config.shapes().values())),
                 "max_tokens": trained.config.max_tokens,
                 "labels": list(trained.config.labels),
                 "languages": list(trained.languages),

@@ -193,8 +193,10 @@ def _encode_text_result(answer: TextResult) -> bytes:
     ]
     return b'"emotions":[%b],%b,"scores":%b,"truncated":%b,"cached":%b,%b' % (
         b",".join(emotions),
-        # Most texts have one label, whose groups do not depend on its score.
-        _encode_groups_of(answer.emotions[0][0]) if len(emotions) == 1 else _encode_groups(answer.emotions),
+        # Most texts have one label, whose groups do not depend on its score, unless that is 0.
+        _encode_groups_of(answer.emotions[0][0])
+        if len(emotions) == 1 and answer.emotions[0][1] > 0
+        else _encode_groups(answer.emotions),
         b"null" if answer.scores is None else to_json(round_scores(answer.scores)),
         b"true" if answer.truncated else b"false",
         b"true" if answer.cached else b"false",

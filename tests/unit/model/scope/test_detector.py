@@ -32,6 +32,16 @@ def test_a_text_without_letters_has_none(text: str) -> None:
     assert NO_LETTERS == DETECTOR.detect(text)
 
 
+def test_characters_that_no_tokenizer_reads_do_not_hide_a_text() -> None:
+    assert DETECTOR.detect(SPANISH) == DETECTOR.detect("\u200b" * 2 * MOST_CHARACTERS + SPANISH)
+
+
+def test_another_library_of_the_same_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotag_model.scope.detector.fasttext.load_model", lambda path: None)
+    with pytest.raises(ArtifactError, match="the installed module fasttext cannot use it"):
+        Detector()
+
+
 def test_capitals_do_not_change_the_language() -> None:
     assert DETECTOR.detect(SPANISH) == DETECTOR.detect(SPANISH.upper())
 

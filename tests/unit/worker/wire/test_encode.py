@@ -57,7 +57,7 @@ def test_scores_have_four_digits() -> None:
 @pytest.mark.parametrize("labels", [[], ["joy"], ["neutral"], ["own label"], ["fear", "joy", "love"], ["joy", "anger"]])
 def test_emotions_are_encoded_as_the_functions_for_dictionaries_say(labels: list[str]) -> None:
     """The encoder builds these fields from prepared parts."""
-    for units in range(1, 65_536, 97):
+    for units in range(0, 65_536, 97):
         emotions = tuple((label, units / 65_535 / (number + 1)) for number, label in enumerate(labels))
         answer = TextResult(emotions, None, truncated=False, cached=False)
         value = ENCODER.encode_result(RECORD, Decoded("text", "id"), answer, NOW).value or b""
