@@ -30,14 +30,17 @@ def distill(
 ) -> None:
     """Store predictions of models, for another model to train on."""
     check_teachers(teachers)
-    check_data_set(data)
-    from emotag_training.data import sources
-    from emotag_training.distillation.teacher import collect_predictions
-    from emotag_training.loop.fit import compute_epoch_figures
     from emotag_training.presets import resolve
     from emotag_training.recipe import FILE, Recipe
 
-    recipe = resolve(None, teachers[0] / FILE, {}) if (teachers[0] / FILE).is_file() else Recipe()
+    # Teachers that are files have no recipe; the others were trained on the same texts.
+    path = next((found for teacher in teachers if (found := teacher / FILE).is_file()), None)
+    recipe = Recipe() if path is None else resolve(None, path, {})
+    check_data_set(data, recipe.data.columns)
+    from emotag_training.data import sources
+    from emotag_training.distillation.teacher import collect_predictions
+    from emotag_training.loop.fit import compute_epoch_figures
+
     train, dev = sources.read_train_and_dev(sources.find_data_set(data, recipe.data.columns))
     teacher = collect_predictions(teachers, train, dev, device=prepare_device(device))
     teacher.save(out)
