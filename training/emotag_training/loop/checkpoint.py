@@ -33,7 +33,6 @@ FREE_TO_CHANGE = frozenset(
     {
         "preset",
         "data.source",
-        "data.text_column",
         "data.label_columns",
         "distillation.teacher",
         "run.name",
@@ -44,7 +43,8 @@ FREE_TO_CHANGE = frozenset(
 )
 """Keys that may change when a run is resumed, because they do not affect the weights.
 
-Texts, and a teacher's probabilities, are compared by content, not by path.
+Texts, targets and a teacher's probabilities are compared by content, not by path. The column of the texts is not free:
+the content of a file is the same, whichever column is read.
 """
 
 

@@ -38,6 +38,12 @@ def test_what_does_not_affect_the_weights_may_change() -> None:
     assert find_first_change(identify(Recipe(), TEXTS, TEXTS), now) is None
 
 
+def test_another_column_of_the_texts_is_a_change() -> None:
+    """The hash of a file does not show which of its columns is read."""
+    now = identify(apply_changes(Recipe(), {"data.text_column": "title"}), TEXTS, TEXTS)
+    assert "data.text_column 'text', not 'title'" == find_first_change(identify(Recipe(), TEXTS, TEXTS), now)
+
+
 def test_other_targets_of_the_same_texts_are_a_change() -> None:
     """For example, with a teacher."""
     soft = replace(TEXTS, targets_NK=TEXTS.targets_NK * np.float32(0.5))
