@@ -109,7 +109,8 @@ def _predict_unseen(source: "OneFile", trained: "Artifact | None", predictions: 
         found_NK[~source.is_dev_N], found_NK[source.is_dev_N] = of_train_NK, of_dev_MK
         return teacher.labels, found_NK
     assert trained is not None
-    rows = np.flatnonzero(source.is_dev_N) if source.trained(trained.training) else np.arange(len(whole.texts))
+    source.refuse_change_since(trained.training)
+    rows = np.flatnonzero(source.is_dev_N) if source.is_source_of(trained.training) else np.arange(len(whole.texts))
     found_NK = np.full((len(whole.texts), len(trained.config.labels)), np.nan, np.float32)
     texts = tokenize(trained, whole.take(rows.tolist()).split(trained.config.labels))
     found_NK[rows] = predict(trained, texts, device=prepare_device(device))

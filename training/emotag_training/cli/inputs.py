@@ -20,8 +20,9 @@ def load_model(model: Path | None) -> "Artifact":
 def find_columns(trained: "Artifact") -> "Columns":
     """Return the columns that the model was trained on: other files of the same kind have them, too."""
     from emotag_training.data.columns import TEXT, Columns
+    from emotag_training.record import read_section
 
-    recipe = trained.training.get("recipe", {}).get("data", {})
+    recipe = read_section(trained.training, "recipe", "data")
     return Columns.parse(recipe.get("text_column", TEXT), recipe.get("label_columns", ""))
 
 
@@ -29,16 +30,28 @@ def read_labelled_texts(data: str, split: str, trained: "Artifact") -> "tuple[Sp
     """Return the texts to measure on, and the training texts, or None if these are the same or not available.
 
     One file is measured as a whole, unless the model was trained on a part of it.
+
+    Raises:
+        DataError: the texts cannot be read, the data set has no such split, or the file has changed since the model
+            was trained on it.
     """
     from emotag_training.data import sources
     from emotag_training.data.table import FORMATS, load_split
+    from emotag_training.errors import DataError
 
     labels, columns = trained.config.labels, find_columns(trained)
     found = sources.find_data_set(data, columns)
-    if isinstance(found, sources.OneFile) and not found.trained(trained.training):
-        return found.whole.split(labels), None
+    foreign = isinstance(found, sources.OneFile) and not found.is_source_of(trained.training)
     if Path(split).suffix[1:] in FORMATS or (Path(split).suffix and Path(split).is_file()):
-        return load_split(Path(split), labels, columns), read_train_split(found)
+        return load_split(Path(split), labels, columns), None if foreign else read_train_split(found)
+    if isinstance(found, sources.OneFile) and foreign:
+        found.refuse_change_since(trained.training)
+        if split not in ("dev", "validation"):
+            raise DataError(
+                f"--split {split}: the model was not trained on {data}, so the file has no splits; remove --split to"
+                " measure on all its texts, or name a file of texts: --split FILE"
+            )
+        return found.whole.split(labels), None
     return found.read(split).split(labels), None if split == "train" else read_train_split(found)
 
 

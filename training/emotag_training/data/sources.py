@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from emotag_model.files import find_cache_folder
 from emotag_training.errors import DataError, Unreachable
+from emotag_training.record import read_section
 
 from .columns import Columns
 from .goemotions import SHA256
@@ -154,10 +155,23 @@ class OneFile:
         share = choose_dev_share(len(table.texts))
         return choose_dev(table.texts, table.split().targets_NK, share=share, seed=SPLIT_SEED)
 
-    def trained(self, record: Mapping[str, Any]) -> bool:
+    def is_source_of(self, record: Mapping[str, Any]) -> bool:
         """Return True if the record of a model (training.json) names this file's train."""
-        learned = record.get("data", {}).get("train_sha256")
+        learned = read_section(record, "data").get("train_sha256")
         return learned is not None and len(self.whole.texts) >= FEWEST_TEXTS and self.read("train").sha256 == learned
+
+    def refuse_change_since(self, record: Mapping[str, Any]) -> None:
+        """Raise `DataError` if a model was trained on this file, and texts or labels in it have changed since.
+
+        Most texts of such a file are training texts of the model, and nothing shows which.
+        """
+        source = read_section(record, "recipe", "data").get("source")
+        if isinstance(source, str) and Path(source).resolve() == self._path.resolve() and not self.is_source_of(record):
+            raise DataError(
+                f"{self._path}: a model was trained on this file, and its texts or labels have changed since, or are"
+                " read from other columns: nothing shows which texts are new to the model. Restore the file and the"
+                " columns, train a new model, or put the new texts into a file of their own"
+            )
 
     def has(self, split: str) -> bool:
         return split == "train" or "dev" in _list_names(split)

@@ -16,8 +16,8 @@ class Trained:
     class config:  # noqa: N801
         labels = ("joy", "anger")
 
-    def __init__(self, sha256: str = "") -> None:
-        recipe = {"data": {"text_column": "body", "label_columns": "mood"}}
+    def __init__(self, sha256: str = "", source: str = "goemotions") -> None:
+        recipe = {"data": {"source": source, "text_column": "body", "label_columns": "mood"}}
         self.training = {"data": {"train_sha256": sha256}, "recipe": recipe}
 
 
@@ -40,6 +40,28 @@ def test_the_file_that_a_model_was_trained_on_is_measured_by_its_dev(own: Path) 
 def test_another_file_is_measured_as_a_whole(own: Path) -> None:
     rows, shared_with = read_labelled_texts(str(own), "dev", Trained("0" * 64))  # type: ignore[arg-type]
     assert (40, None) == (len(rows), shared_with)
+
+
+def test_a_split_that_is_a_file_is_measured_whatever_the_data_is(own: Path) -> None:
+    (own.parent / "test.csv").write_text("body,mood\nHello,joy\n")
+    rows, shared_with = read_labelled_texts(str(own), str(own.parent / "test.csv"), Trained("0" * 64))  # type: ignore[arg-type]
+    assert (("Hello",), None) == (rows.texts, shared_with)
+    sha256 = OneFile(own, Columns("body", ("mood",))).read("train").sha256
+    rows, shared_with = read_labelled_texts(str(own), str(own.parent / "test.csv"), Trained(sha256))  # type: ignore[arg-type]
+    assert ("Hello",) == rows.texts
+    assert shared_with is not None
+    assert sha256 == shared_with.sha256
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_another_file_has_no_splits(own: Path, split: str) -> None:
+    with pytest.raises(DataError, match=rf"--split {split}: the model was not trained on .*own\.csv"):
+        read_labelled_texts(str(own), split, Trained("0" * 64))  # type: ignore[arg-type]
+
+
+def test_a_file_that_has_changed_since_the_training_is_refused(own: Path) -> None:
+    with pytest.raises(DataError, match=r"own\.csv: a model was trained on this file"):
+        read_labelled_texts(str(own), "dev", Trained("0" * 64, source=str(own)))  # type: ignore[arg-type]
 
 
 def test_columns_are_those_that_the_model_was_trained_on(own: Path) -> None:

@@ -45,11 +45,29 @@ def test_a_file_is_recognised_by_the_record_of_a_model_that_was_trained_on_it(tm
     write(tmp_path / "lists.csv")
     one = OneFile(tmp_path / "lists.csv", Columns())
     record = {"data": {"train_sha256": one.read("train").sha256}}
-    assert one.trained(record)
-    assert not one.trained({"data": {"train_sha256": one.whole.sha256}})
-    assert not one.trained({})
+    assert one.is_source_of(record)
+    assert not one.is_source_of({"data": {"train_sha256": one.whole.sha256}})
+    assert not one.is_source_of({})
+    assert not one.is_source_of({"data": []})
     (tmp_path / "lists.csv").write_text("text,labels\nfew,joy\n")
-    assert not OneFile(tmp_path / "lists.csv", Columns()).trained(record)
+    assert not OneFile(tmp_path / "lists.csv", Columns()).is_source_of(record)
+
+
+def test_a_file_that_has_changed_since_a_model_was_trained_on_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "lists.csv")
+    monkeypatch.chdir(tmp_path)
+    sha256 = OneFile(Path("lists.csv"), Columns()).read("train").sha256
+    record = {"data": {"train_sha256": sha256}, "recipe": {"data": {"source": "lists.csv"}}}
+    OneFile(tmp_path / "lists.csv", Columns()).refuse_change_since(record)
+    with (tmp_path / "lists.csv").open("a") as file:
+        file.write("one text more,joy\n")
+    changed = OneFile(tmp_path / "lists.csv", Columns())
+    changed.refuse_change_since({**record, "recipe": {"data": {"source": "other.csv"}}})
+    changed.refuse_change_since({**record, "recipe": []})
+    with pytest.raises(DataError, match=r"lists\.csv: a model was trained on this file, .* have changed since"):
+        changed.refuse_change_since(record)
 
 
 def test_one_file_has_no_test_split(tmp_path: Path) -> None:
