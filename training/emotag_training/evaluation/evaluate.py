@@ -11,6 +11,8 @@ from emotag_model.engines.protocol import ENGINE_KINDS
 from emotag_model.thresholds import Thresholds
 from emotag_model.tokens import Tokens
 from emotag_training.data.split import Split, TokenizedSplit, find_shared_rows
+from emotag_training.errors import PolicyError
+from emotag_training.record import read_section
 
 from . import failures, slices
 from .calibration import measure_calibration
@@ -18,7 +20,7 @@ from .intervals import compute_differences, compute_intervals
 from .metrics import Floats, compute_metrics, cross_validate_macro_f1
 from .prediction import compute_exact, compute_in, predict
 from .rare_labels import find_rare_labels
-from .thresholds import AtPrecision, cross_validate_precision, parse_policy
+from .thresholds import AtPrecision, Policy, cross_validate_precision, parse_policy
 
 
 def evaluate(
@@ -76,7 +78,7 @@ def find_train_split(trained: Artifact, split: Split | None) -> Split | None:
     """Return *split* if the artifact can have been trained on it; None if its record or its labels rule that out."""
     if split is None or set(split.labels) != set(trained.config.labels):
         return None
-    return split if trained.training.get("data", {}).get("train_sha256") in (None, split.sha256) else None
+    return split if read_section(trained.training, "data").get("train_sha256") in (None, split.sha256) else None
 
 
 def compare_models(
@@ -140,7 +142,7 @@ def compute_figures(
     found["slices"] = slices.measure_kinds(
         split.texts, probabilities_NK, split.targets_NK, thresholds.values, split.labels
     )
-    policy = parse_policy(thresholds.policy)
+    policy = _find_policy(thresholds)
     if isinstance(policy, AtPrecision):
         found["precision_cross_validated"] = cross_validate_precision(
             probabilities_NK, split.targets_NK, split.labels, least=policy.least
@@ -182,6 +184,14 @@ def list_headline(found: Mapping[str, Any]) -> list[tuple[str, float | None, Seq
         ),
         *([("macro F1 lost in int8", found["int8"]["macro_f1_loss"], None)] if "int8" in found else []),
     ]
+
+
+def _find_policy(thresholds: Thresholds) -> Policy | None:
+    """Return the policy on record; None if this emotag does not choose by it: its thresholds can still be measured."""
+    try:
+        return parse_policy(thresholds.policy)
+    except PolicyError:
+        return None
 
 
 def _build_tokens(trained: Artifact) -> Tokens:
