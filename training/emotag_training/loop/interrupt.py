@@ -1,9 +1,11 @@
 """Handle Ctrl-C, `kill` and a closing terminal: the run writes its checkpoint after the current batch and ends.
 
-A second signal ends the run at once.
+A second signal ends the run at once. A run outside the main thread handles no signals, because Python allows handlers
+only in that thread.
 """
 
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -20,6 +22,8 @@ class Interrupt:
         return self._asked
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():
+            return self
         hears_hangup = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
         for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hears_hangup else [])):
             self._before[number] = signal.signal(number, self._note_signal)
