@@ -26,6 +26,7 @@ def fit(
         tagger = EmotionTagger.load("runs/tickets")
 
     The progress is printed to stderr. Ctrl-C writes a checkpoint, which `emotag-train fit --resume` continues.
+    Outside the main thread, Ctrl-C does not stop the run: there, Python handles no signals.
 
     Args:
         data: what `--data` takes: one file, a folder with train and dev, `datasets:NAME` or `goemotions`.
@@ -55,5 +56,6 @@ def fit(
         raise RecipeError(f"data.fold = {complete.data.fold!r}: such a run writes no model; use `emotag-train fit`")
     folder = Path(out)
     command = ("fit", "--config", str(folder / "recipe.toml"), "--out", str(folder))
-    run.train(complete, folder, command=command, resume=False, trackers=(), console=Console(stderr=True))
+    console = Console(stderr=True)
+    run.train(complete, folder, command=command, resume=False, trackers=(), console=console, needs_artifact=True)
     return artifact.load(folder)

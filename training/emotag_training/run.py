@@ -83,7 +83,14 @@ class Job:
 
 
 def train(
-    recipe: Recipe, out: Path, *, command: Sequence[str], resume: bool, trackers: Sequence[str], console: Console
+    recipe: Recipe,
+    out: Path,
+    *,
+    command: Sequence[str],
+    resume: bool,
+    trackers: Sequence[str],
+    console: Console,
+    needs_artifact: bool = False,
 ) -> dict[str, Any] | None:
     """Train a model by *recipe* and write it to *out*: an artifact, or predictions to distill from.
 
@@ -91,6 +98,7 @@ def train(
         command: the arguments of `emotag-train` that repeat the run, for its record.
         resume: continue the unfinished run in *out*.
         trackers: as for `open_watchers`.
+        needs_artifact: refuse a run that would write predictions.
 
     Returns:
         The figures on dev; None in all processes but the first.
@@ -102,8 +110,18 @@ def train(
     require_trackers(trackers)
     recipe = apply_changes(recipe, {"run.device": choose_device(recipe.run.device)})
     with join_processes(recipe.run.device) as (ranks, device):
-        report = partial((console if ranks.leads else Console(quiet=True)).print, soft_wrap=True)
-        job = prepare(recipe, out, command=command, resume=resume, ranks=ranks, device=device, report=report)
+        # Names of labels and files can contain brackets, which are no markup.
+        report = partial((console if ranks.leads else Console(quiet=True)).print, soft_wrap=True, markup=False)
+        job = prepare(
+            recipe,
+            out,
+            command=command,
+            resume=resume,
+            ranks=ranks,
+            device=device,
+            report=report,
+            needs_artifact=needs_artifact,
+        )
         if ranks.leads and (warning := describe_foreign_texts(job.dev.split.texts, recipe.data.language_codes)):
             report(f"warning: {warning}")
         run = _fit(job, resume=resume, trackers=trackers, console=console)
@@ -122,6 +140,7 @@ def prepare(
     ranks: Ranks,
     device: torch.device,
     report: Callable[[str], None],
+    needs_artifact: bool = False,
 ) -> Job:
     """Read the texts, build the model, resolve `auto`, and begin a checkpoint.
 
@@ -135,7 +154,7 @@ def prepare(
         Checkpoints(out, recipe, texts.train, texts.dev).refuse_unfinished()
     report(f"loading the encoder {recipe.encoder.name}")
     encoder, model = build_model(recipe, texts.train.labels)
-    _check_output(recipe, encoder, out)
+    _check_output(recipe, encoder, out, needs_artifact=needs_artifact)
     out.mkdir(parents=True, exist_ok=True)  # a wrong path must fail now, not after an hour of training
     model.to(device)
     # Measured before `fit` sets its seed: the measurement draws dropout, which must not change the run.
@@ -154,10 +173,13 @@ def _writes_teacher(encoder: PretrainedEncoder, recipe: Recipe) -> bool:
     return encoder.only_teaches or bool(recipe.data.fold)
 
 
-def _check_output(recipe: Recipe, encoder: PretrainedEncoder, out: Path) -> None:
-    """Raise `RecipeError` if the run writes no artifact, but has to calibrate or replace one."""
+def _check_output(recipe: Recipe, encoder: PretrainedEncoder, out: Path, *, needs_artifact: bool) -> None:
+    """Raise `RecipeError` if the run writes no artifact, but has to write, calibrate or replace one."""
     if not _writes_teacher(encoder, recipe):
         return
+    if needs_artifact:
+        reason = f"data.fold = {recipe.data.fold!r}" if recipe.data.fold else f"encoder.name = {recipe.encoder.name!r}"
+        raise RecipeError(f"{reason}: such a run writes no model; use `emotag-train fit`")
     if recipe.run.calibrate:
         raise RecipeError("run.calibrate = true: this run writes no artifact to calibrate; remove the key")
     if (out / CONFIG).exists():

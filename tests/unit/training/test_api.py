@@ -38,6 +38,7 @@ def test_the_recipe_is_the_given_one_on_the_given_data(
     assert expected.model_copy(update={"data": expected.data.model_copy(update={"source": "mine.csv"})}) == found
     assert Path("runs/mine") == out
     assert ("fit", "--config", "runs/mine/recipe.toml", "--out", "runs/mine") == settings["command"]
+    assert settings["needs_artifact"]
 
 
 def test_a_run_that_writes_no_model_is_refused(runs: list[tuple[Recipe, Path, dict[str, Any]]]) -> None:

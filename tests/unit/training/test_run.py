@@ -1,8 +1,11 @@
 """The preparation of a run from its recipe, before training."""
 
+import io
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from emotag_training import run
 from emotag_training.errors import RecipeError
@@ -53,3 +56,24 @@ def test_a_recipe_that_the_encoder_cannot_follow_is_refused(
     with pytest.raises(RecipeError, match=message):
         run.build_model(apply_changes(Recipe(), changes), ("joy",))
     assert {} == encoder.others
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Recipe:
+    """The recipe of a run on one file, whose labels look like rich's markup."""
+    rows = "".join(f"text {row},{'so [/joy]' if row % 2 else 'calm'}\n" for row in range(40))
+    (tmp_path / "mine.csv").write_text(f"text,labels\n{rows}")
+    return apply_changes(Recipe(), {"data.source": str(tmp_path / "mine.csv"), "run.device": "cpu"})
+
+
+def test_a_run_that_writes_no_model_is_refused_before_training_if_the_caller_needs_one(
+    encoder: FakeEncoder, mine: Recipe, tmp_path: Path
+) -> None:
+    """For example, a run with mpnet; the report before shows the names of labels as they are."""
+    encoder.only_teaches = True
+    console, out = Console(file=io.StringIO(), width=200), tmp_path / "out"
+    with pytest.raises(RecipeError, match=r"encoder\.name = 'minilm': such a run writes no model"):
+        run.train(mine, out, command=(), resume=False, trackers=(), console=console, needs_artifact=True)
+    assert not out.exists()
+    assert isinstance(console.file, io.StringIO)
+    assert "so [/joy] (" in console.file.getvalue()
