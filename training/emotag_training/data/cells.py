@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 QUOTING = "end a cell that begins with a double quote with one, and double the quotes within it"
+TOO_LARGE = "not JSON that emotag reads: it has too many brackets within brackets, or a number with too many digits"
 NAMED = {",": "a comma", "\t": "a tab"}
 
 
@@ -84,6 +85,8 @@ def read_json_lines(path: Path, content: str) -> Cells:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise DataError(f"{path}, line {number}: not JSON: {error.msg} at character {error.pos + 1}") from error
+        except (RecursionError, ValueError) as error:  # valid JSON that Python's parser refuses
+            raise DataError(f"{path}, line {number}: {TOO_LARGE}") from error
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: not a JSON object; write one object with its braces per line")
         places.append(f"line {number}")

@@ -24,6 +24,11 @@ def test_lines_of_json_have_the_keys_of_all_lines_as_header() -> None:
     [
         ('{"text": "Hello"}\n{"text": "Hello', r"line 2: not JSON: Unterminated string starting at at character 10"),
         ('["Hello", "joy"]\n', "line 1: not a JSON object"),
+        ('{"text": "Hello"}\n' + "[" * 200_000, "line 2: not JSON that emotag reads: it has too many brackets"),
+        (
+            '{"text": "Hello"}\n{"labels": ' + "1" * 5_000 + "}",
+            "line 2: not JSON that emotag reads: .* too many digits",
+        ),
     ],
 )
 def test_a_line_that_is_no_object_is_named_without_its_text(content: str, message: str) -> None:
