@@ -216,7 +216,7 @@ def test_ids_mean_what_their_own_split_calls_them(tmp_path: Path) -> None:
     assert equal(read_train_and_dev(find_data_set(str(tmp_path)))[1], DEV)
     as_dataset([("a", ["billing"])], ("billing",)).to_parquet(str(tmp_path / "dev.parquet"))
     with pytest.raises(
-        DataError, match=r"dev\.parquet has the labels billing, but .*train\.parquet has billing, delivery"
+        DataError, match=r"dev\.parquet has the labels 'billing', but .*train\.parquet has 'billing', 'delivery'"
     ):
         read_train_and_dev(find_data_set(str(tmp_path)))
 

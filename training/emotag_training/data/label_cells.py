@@ -13,6 +13,7 @@ Messages show no cell of more than one word: if the wrong column is named, a cel
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ from .cells import Cells
 
 SEPARATORS = (",", ";", "|")
 LONGEST_NAME = 80
+FEWEST_ROWS = 20
+OWN_SHARE = 0.9
+"""A column in which at least this share of the texts has a label that no other text has is not one of labels."""
 TAKES = "use a list of names or ids, one id, or names with one separator between them"
 JSON_LIST = 'a JSON list such as ["joy", "anger"]'
 
@@ -80,6 +84,8 @@ def read_lists(table: Cells, column: str, declared: Names | None) -> list[Names]
         except ValueError as error:
             raise DataError(f"{table.source}, {table.places[row]}: {error}") from error
         given.append(names)
+    if declared is None:
+        _refuse_own_labels(table, column, given)
     return given
 
 
@@ -101,6 +107,17 @@ def shorten(cell: object) -> str:
     if isinstance(cell, str) and (len(cell) > 20 or len(cell.split()) > 1):
         return f"a text of {len(cell)} characters"
     return f"{cell!r:.20}"
+
+
+def _refuse_own_labels(table: Cells, column: str, given: Sequence[Names]) -> None:
+    """Raise `DataError` if nearly every text has a label of its own: the column has texts or ids, not labels."""
+    counts = Counter(name for names in given for name in set(names))
+    own = sum(any(counts[name] == 1 for name in names) for names in given)
+    if len(given) >= FEWEST_ROWS and own >= OWN_SHARE * len(given):
+        raise DataError(
+            f"{table.source}: in column {column}, {own} of {len(given)} texts have a label that no other text has: is"
+            f" {column} the column of the labels? Name it: --label-columns NAME"
+        )
 
 
 def _read_indicator(cell: object) -> bool | None:
@@ -139,7 +156,7 @@ def _read_names(cell: Any, form: str, declared: Names | None) -> Names:
 def _parse_json_list(cell: str) -> list[Any]:
     try:
         found = json.loads(cell)
-    except json.JSONDecodeError:
+    except (RecursionError, ValueError):  # not JSON, or nested too deeply, or a number with too many digits
         found = None
     if not isinstance(found, list):
         raise ValueError(f"the labels are not {JSON_LIST}; with pandas, write them by rows.labels.map(json.dumps)")

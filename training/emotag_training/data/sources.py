@@ -35,6 +35,7 @@ from emotag_training.record import read_section
 
 from .columns import Columns
 from .goemotions import SHA256
+from .label_cells import shorten
 from .split import Split
 from .stratify import choose_dev, choose_dev_share
 from .table import DEFAULT, FORMATS, Labelled, read_arrow, read_labelled
@@ -129,7 +130,7 @@ def read_train_and_dev(data: DataSet) -> tuple[Split, Split]:
 
 
 def _list_labels(labels: Sequence[str]) -> str:
-    return ", ".join(labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
+    return ", ".join(map(shorten, labels[:5])) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
 
 
 class OneFile:

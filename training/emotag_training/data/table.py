@@ -26,7 +26,7 @@ from emotag_training.errors import DataError
 
 from .cells import NAMED, Cells, list_arrow_cells, read_delimited, read_json_lines, read_parquet
 from .columns import LIST_COLUMNS, TEXT, Columns
-from .label_cells import find_name, is_indicator, read_indicators, read_lists
+from .label_cells import find_name, is_indicator, read_indicators, read_lists, shorten
 from .split import Split
 
 if TYPE_CHECKING:
@@ -93,8 +93,10 @@ class Labelled:
         for row, given in enumerate(self.given):
             for name in given:
                 if name not in column_of:
-                    known = f"{', '.join(map(repr, names[:30]))}{', ...' if len(names) > 30 else ''}"
-                    raise DataError(f"{self.source}, {self.places[row]}: {name!r} is not one of the labels {known}")
+                    known = f"{', '.join(map(shorten, names[:30]))}{', ...' if len(names) > 30 else ''}"
+                    raise DataError(
+                        f"{self.source}, {self.places[row]}: {shorten(name)} is not one of the labels {known}"
+                    )
                 targets_NK[row, column_of[name]] = 1.0
         return Split(self.texts, targets_NK, names, self.sha256)
 

@@ -39,14 +39,29 @@ def test_one_column_has_names_lists_or_ids(cells: list[Any], given: list[tuple[s
         (['["joy"]', "joy;sad"], r"has \[ in line 2 and ; in line 3"),
         (['["joy"]', "joy"], r'line 3: the labels are not a JSON list such as \["joy", "anger"\]'),
         (["['joy']"], r"line 2: the labels are not a JSON list .* with pandas, write them by .*json\.dumps"),
+        (["[0]", "[" * 200_000], "line 3: the labels are not a JSON list"),
+        (["[0]", f"[{'1' * 5_000}]"], "line 3: the labels are not a JSON list"),
         ([f"Hello {'x' * 80}"], "line 2: a label has over 80 characters; is labels the column of the labels"),
         ([{"Hello": 1}], "line 2: labels is "),
     ],
 )
 def test_a_column_of_several_forms_is_refused_by_place_and_without_texts(cells: list[Any], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        read_lists(table(labels=cells), "labels", None)
+        read_lists(table(labels=cells), "labels", ("sad", "joy"))
     assert "Hello x" not in str(caught.value)
+
+
+def test_a_column_in_which_nearly_every_text_has_its_own_label_is_refused() -> None:
+    """Otherwise each text of a wrong column would be a label, and each message would show some."""
+    texts = [f"Hello {row}" for row in range(18)]
+    with pytest.raises(
+        DataError, match=r"in column title, 18 of 20 texts have a label .* is title the column"
+    ) as caught:
+        read_lists(table(title=[*texts, "", ""]), "title", None)
+    assert "Hello" not in str(caught.value)
+    assert 20 == len(read_lists(table(title=[*texts[:17], "", "", ""]), "title", None))
+    assert 18 == len(read_lists(table(title=texts), "title", None))
+    assert 20 == len(read_lists(table(title=[*texts, "", ""]), "title", tuple(texts)))
 
 
 def test_columns_of_0_and_1_name_the_labels() -> None:

@@ -70,6 +70,15 @@ def test_a_file_that_has_changed_since_a_model_was_trained_on_it_is_refused(
         changed.refuse_change_since(record)
 
 
+def test_messages_show_no_label_of_several_words(tmp_path: Path) -> None:
+    """If the wrong column is named, such a label is somebody's text."""
+    (tmp_path / "train.csv").write_text("text,labels\na,joy\nb,Hello you\n")
+    (tmp_path / "dev.csv").write_text("text,labels\na,joy\nb,Hello me\n")
+    with pytest.raises(DataError, match=r"a text of 8 characters is not one of .* a text of 9 characters") as caught:
+        read_train_and_dev(find_data_set(str(tmp_path)))
+    assert "Hello" not in str(caught.value)
+
+
 def test_one_file_has_no_test_split(tmp_path: Path) -> None:
     write(tmp_path / "lists.csv")
     found = find_data_set(str(tmp_path / "lists.csv"))
