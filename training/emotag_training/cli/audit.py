@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .app import LABEL_COLUMNS, TEXT_COLUMN, AsJson, Device, app, format_examples
-from .inputs import load_model, prepare_device
+from .inputs import find_columns, load_model, prepare_device
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from emotag_training.data.sources import OneFile
 
 MOST_SHOWN = 20
+OF_MODEL = "With --model, the default is what the model was trained on."
 
 
 @app.command(
@@ -29,8 +30,8 @@ MOST_SHOWN = 20
 )
 def audit(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Labelled texts: .csv, .tsv, .jsonl or .parquet.")],
-    text_column: Annotated[str, typer.Option(metavar="NAME", help=TEXT_COLUMN)] = "text",
-    label_columns: Annotated[str, typer.Option(metavar="NAME,NAME", help=LABEL_COLUMNS)] = "",
+    text_column: Annotated[str | None, typer.Option(metavar="NAME", help=f"{TEXT_COLUMN} {OF_MODEL}")] = None,
+    label_columns: Annotated[str | None, typer.Option(metavar="NAME,NAME", help=f"{LABEL_COLUMNS} {OF_MODEL}")] = None,
     model: Annotated[
         Path | None,
         typer.Option("--model", metavar="DIR", help="Find probable mistakes among texts that this model never saw."),
@@ -53,10 +54,17 @@ def audit(
     from emotag_training.data import audit as auditing
     from emotag_training.data.columns import Columns
     from emotag_training.data.table import read_rows
+    from emotag_training.errors import TeacherError
 
-    columns = Columns.parse(text_column, label_columns)
-    table = read_rows(file, columns)
+    if model is not None and predictions is not None:
+        raise TeacherError(f"--predictions {predictions}: --model finds mistakes among other texts; use one of the two")
     trained = load_model(model)
+    own = Columns() if model is None else find_columns(trained)
+    columns = Columns.parse(
+        own.text if text_column is None else text_column,
+        ",".join(own.labels) if label_columns is None else label_columns,
+    )
+    table = read_rows(file, columns)
     tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
     found = auditing.audit(table, is_too_long=[ids.truncated for ids in tokens(table.texts)])
     if model is not None or predictions is not None:
@@ -68,7 +76,7 @@ def audit(
 
     from rich.console import Console
 
-    _print(Console(), str(file), found, longest=trained.config.max_tokens)
+    _print(Console(markup=False), str(file), found, longest=trained.config.max_tokens)
 
 
 def _add_suspects(

@@ -102,7 +102,7 @@ def _resolve(
 def _train(recipe: "Recipe", out: Path, *, resume: bool, trackers: list[str] | tuple[str, ...]) -> None:
     from rich.console import Console
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)  # names of files can contain brackets
     console.print(f"reading {recipe.data.source}", soft_wrap=True)
 
     from emotag_model import artifact
