@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from emotag_training.errors import DataError
+
 TEXT, LIST_COLUMNS = "text", ("labels", "label")
 
 
@@ -22,8 +24,20 @@ class Columns:
 
     @classmethod
     def parse(cls, text: str, labels: str) -> Self:
-        """Return the columns that the keys `data.text_column` and `data.label_columns` name."""
-        return cls(text, tuple(name for part in labels.split(",") if (name := part.strip())))
+        """Return the columns that the keys `data.text_column` and `data.label_columns` name.
+
+        Raises:
+            DataError: a column is named twice.
+        """
+        names = tuple(name for part in labels.split(",") if (name := part.strip()))
+        for name in names:
+            if name == text:
+                raise DataError(
+                    f"--label-columns {labels}: {name} is the column of the texts; name only columns of labels"
+                )
+            if names.count(name) > 1:
+                raise DataError(f"--label-columns {labels}: {name} is named twice; name each column once")
+        return cls(text, names)
 
     @property
     def are_default(self) -> bool:
