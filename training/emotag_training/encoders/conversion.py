@@ -55,12 +55,13 @@ def convert(name: str, encoder: Any) -> tuple[type[DistilBertCNN], dict[str, Any
         encoder: a model of transformers.
 
     Raises:
-        EncoderError: no model computes what this encoder does.
+        EncoderError: no model computes what this encoder does, or it has a parameter that no model has.
     """
     from transformers import BertModel, DistilBertModel, ElectraModel, MPNetModel, RobertaModel, XLMRobertaModel
 
     config, weights = encoder.config, dict(encoder.state_dict())
     model = DistilBertCNN
+    _require_absolute_positions(name, config)
     match encoder:
         case DistilBertModel():
             return model, _describe_distilbert(name, config), weights
@@ -124,6 +125,14 @@ def _require_equal_sizes(name: str, config: Any) -> None:
         )
 
 
+def _require_absolute_positions(name: str, config: Any) -> None:
+    kind = getattr(config, "position_embedding_type", "absolute")
+    if kind != "absolute":
+        raise EncoderError(
+            f"encoder {name!r} has the position_embedding_type {kind} (config.json); use one with absolute positions"
+        )
+
+
 def _require_published_mpnet(name: str, config: Any) -> None:
     published = {"relative_attention_num_buckets": RANGES, "pad_token_id": PADDING_ID}
     if unlike := ", ".join(key for key, value in published.items() if getattr(config, key) != value):
@@ -150,12 +159,21 @@ def convert_mpnet(weights: Mapping[str, Tensor]) -> Weights:
 
 
 def _rename_weights(weights: Mapping[str, Tensor], modules: Mapping[str, str]) -> Weights:
-    """Return layers and embeddings under DistilBERT's names, without the others; *modules* renames parts of a layer."""
+    """Return layers and embeddings under DistilBERT's names, without the others; *modules* renames parts of a layer.
+
+    Raises:
+        EncoderError: a layer has a part that *modules* does not name.
+    """
     renamed: Weights = {}
     for name, tensor in weights.items():
         if name.startswith("encoder.layer."):
             _, _, layer, *rest = name.split(".")
             module, parameter = ".".join(rest[:-1]), rest[-1]
+            if module not in modules:
+                raise EncoderError(
+                    f"the encoder has the parameter {name}, and emotag cannot compute it; use an encoder as it was"
+                    " published"
+                )
             renamed[f"transformer.layer.{layer}.{modules[module]}.{parameter}"] = tensor
         elif name.startswith("embeddings.") and "token_type" not in name and "position_ids" not in name:
             renamed[name] = tensor

@@ -87,6 +87,20 @@ def test_another_activation_is_refused(name: str) -> None:
         convert("mine", build(name, hidden_act="relu"))
 
 
+def test_an_encoder_with_a_parameter_more_is_refused_by_its_name() -> None:
+    """For example, with an adapter in each layer."""
+    encoder = build("BERT")
+    encoder.encoder.layer[1].adapter = torch.nn.Linear(32, 32)
+    with pytest.raises(EncoderError, match=r"has the parameter encoder\.layer\.1\.adapter\.weight, and emotag cannot"):
+        convert("mine", encoder)
+
+
+@pytest.mark.parametrize("name", ["BERT", "RoBERTa", "ELECTRA"])
+def test_relative_positions_are_refused(name: str) -> None:
+    with pytest.raises(EncoderError, match="'mine' has the position_embedding_type relative_key"):
+        convert("mine", build(name, position_embedding_type="relative_key"))
+
+
 @pytest.mark.parametrize("changes", [{"activation": "relu"}, {"sinusoidal_pos_embds": True}])
 def test_another_distilbert_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(EncoderError, match="use one with gelu and learned positions"):
