@@ -144,8 +144,10 @@ def _count_labels(table: Labelled) -> tuple[LabelCount, ...]:
 
 def _group_equal(table: Labelled, rows: Sequence[int]) -> list[list[int]]:
     """Return the groups of at least two rows with exactly the same text."""
-    groups = [[row for row in rows if table.texts[row] == text] for text in {table.texts[row]: row for row in rows}]
-    return [group for group in groups if len(group) > 1]
+    groups: dict[str, list[int]] = {}
+    for row in rows:
+        groups.setdefault(table.texts[row], []).append(row)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _place(table: Labelled, groups: Sequence[Sequence[int]]) -> tuple[tuple[str, ...], ...]:

@@ -1,7 +1,8 @@
 """What is wrong in labelled texts, by rows and labels."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,22 @@ def test_labels_duplicates_and_lengths_are_counted() -> None:
     assert (("line 2", "line 3", "line 4"),) == found.near_duplicates
     conflict = Conflict(("line 2", "line 3", "line 4"), (("joy",), ("joy",), ("joy", "calm")))
     assert (conflict,) == found.conflicts
+
+
+def test_the_texts_of_a_large_group_of_duplicates_are_read_once_each() -> None:
+    """Comparing each row with each other one took minutes."""
+
+    class CountedTexts(tuple[str, ...]):
+        reads = 0
+
+        def __getitem__(self, row: Any) -> Any:
+            CountedTexts.reads += 1
+            return super().__getitem__(row)
+
+    table = build([(f"good{' ' * (1 + row // 2)}day", ("joy",)) for row in range(200)])
+    found = audit(replace(table, texts=CountedTexts(table.texts)), is_too_long=[False] * 200)
+    assert (100, 1) == (len(found.exact_duplicates), len(found.near_duplicates))
+    assert CountedTexts.reads <= 3 * 200
 
 
 def test_the_most_improbable_decisions_are_suspected_first() -> None:
