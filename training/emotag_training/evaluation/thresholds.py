@@ -171,8 +171,8 @@ def cross_validate_precision(
     """Return the precision of `precision@P` on rows that chose no threshold, by repeated 2-fold cross-validation.
 
     Returns:
-        `mean`: over the labels that were given, and then over the repetitions. `of_all_decisions`: the share of hits
-        among all labels given. `per_label`: the same for each label; None if it was never given.
+        `mean`: over all pairs of a repetition and a label that the repetition gave at least once. `of_all_decisions`:
+        the share of hits among all labels given. `per_label`: the same for each label; None if it was never given.
     """
     truth_NK = targets_NK.astype(bool)
     choose = partial(find_precise_thresholds, least=least)
