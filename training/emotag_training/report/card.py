@@ -1,6 +1,7 @@
 """The model card: a description of a trained model, its figures and its training, from the artifact alone."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from emotag_training.evaluation.failures import MOST_CHARACTERS, OF_EACH_KIND
 from emotag_training.evaluation.metrics import CROSS_VALIDATION_REPEATS
 from emotag_training.evaluation.rare_labels import RARE_SHARE, find_rare_labels
 from emotag_training.evaluation.slices import SAID_IN_BOTH, SENTENCES
+from emotag_training.record import read_section
 
 from . import tables
 from .tables import escape_markdown, format_figure, format_interval, render_markdown
@@ -58,13 +60,13 @@ def render_card(made: Artifact) -> str:
 def explain_selection(record: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     """Explain which choices were made on the texts of *figures*, as far as they are on record; empty if none were."""
     measured, limit = figures["data_sha256"], _find_limit(record)
-    if record.get("data", {}).get("train_sha256") == measured:
+    if read_section(record, "data").get("train_sha256") == measured:
         return "The model was trained on these texts, so the figures do not hold for new texts."
     whole = limit is None or figures["texts"] <= limit  # a run with a limit saw only the first texts
     reasons = []
-    chosen_here = record.get("data", {}).get("dev_sha256") == measured
+    chosen_here = read_section(record, "data").get("dev_sha256") == measured
     best = f"with the best mean average precision on {'them' if whole else 'some of them'}"
-    epochs, seeds = len(record.get("epochs") or ()), _read_section(record, "run").get("best_of_seeds", 1)
+    epochs, seeds = len(record.get("epochs") or ()), read_section(record, "recipe", "run").get("best_of_seeds", 1)
     if epochs > 1 and "best_epoch" in record and chosen_here:  # with a single epoch there was no choice
         reasons.append(f"the weights are those of the epoch ({record['best_epoch']} of {epochs}) {best}")
     if seeds > 1 and chosen_here:
@@ -96,14 +98,14 @@ def _render_front_matter(made: Artifact) -> str:
 
 def _choose_licence(made: Artifact) -> str:
     """Return the licence in the recipe; without one, apache-2.0 if data and encoder are known to allow that."""
-    named: str = _read_section(made.training, "run").get("license", "")
+    named: str = read_section(made.training, "recipe", "run").get("license", "")
     known = _is_trained_on_goemotions(made) and made.training.get("encoder") in LICENSED
     return named or ("apache-2.0" if known else "")
 
 
 def _describe_model(made: Artifact) -> str:
     config, record = made.config, made.training
-    parameters = sum(values.size for values in made.weights.values()) / 1e6
+    parameters = sum(map(math.prod, config.shapes().values())) / 1e6
     labels = f"any of {len(config.labels)} {'emotions' if config.labels == LABELS else 'labels'}"
     gives = f"{'an English text' if _is_trained_on_goemotions(made) else 'a text'} {labels}"
     encoder = f", from `{record['encoder']}`" if "encoder" in record else ""
@@ -281,7 +283,7 @@ def _explain_reservations(made: Artifact) -> str:
     seed = f"One seed ({made.training['seed']}). " if "seed" in made.training else ""
     after = f"\n{explain_selection(made.training, figures)}".rstrip()
     if made.thresholds.data_sha256 != figures["data_sha256"]:
-        of_train = made.thresholds.data_sha256 == made.training.get("data", {}).get("train_sha256")
+        of_train = made.thresholds.data_sha256 == read_section(made.training, "data").get("train_sha256")
         only = ", which only calibrate them: they were tuned on out-of-fold predictions" if of_train else ""
         return f"{seed}The thresholds below (`{made.thresholds.policy}`) were not tuned on these texts{only}.{after}"
     honest = "The first row of the table above does not have this bias."
@@ -305,7 +307,7 @@ def _render_origin(made: Artifact) -> str:
     """Render the command and the data, as far as they are on record."""
     record = made.training
     command = f"```\n{record['command']}\n```\n\n" if "command" in record else ""
-    train_sha256 = record.get("data", {}).get("train_sha256")
+    train_sha256 = read_section(record, "data").get("train_sha256")
     source = "GoEmotions train (Demszky et al. 2020, CC BY 4.0), " if _is_trained_on_goemotions(made) else ""
     train = f"{source}sha256 `{train_sha256}`" if train_sha256 else "not on record"
     recipe = "Recipe, epochs and versions: `training.json`. " if record else ""
@@ -332,7 +334,7 @@ def _has_figures(made: Artifact) -> bool:
 
 
 def _is_trained_on_goemotions(made: Artifact) -> bool:
-    return goemotions.is_train(made.training.get("data", {}).get("train_sha256"), made.config.labels)
+    return goemotions.is_train(read_section(made.training, "data").get("train_sha256"), made.config.labels)
 
 
 def _is_measured_on_goemotions(made: Artifact) -> bool:
@@ -341,10 +343,5 @@ def _is_measured_on_goemotions(made: Artifact) -> bool:
 
 def _find_limit(record: Mapping[str, Any]) -> int | None:
     """Return the number of first texts that a run was limited to; None if it was not."""
-    limit: int | None = _read_section(record, "data").get("limit")
+    limit: int | None = read_section(record, "recipe", "data").get("limit")
     return limit
-
-
-def _read_section(record: Mapping[str, Any], section: str) -> Mapping[str, Any]:
-    """Return a section of the recipe on record; empty without a recipe."""
-    return (record.get("recipe") or {}).get(section) or {}

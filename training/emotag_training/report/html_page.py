@@ -12,6 +12,7 @@ from typing import Any
 from emotag_model.artifact import Artifact
 from emotag_training.evaluation.evaluate import list_headline
 from emotag_training.evaluation.metrics import CALIBRATION_BINS, Floats
+from emotag_training.record import read_section
 
 from . import plots, tables
 from .card import explain_selection
@@ -179,7 +180,7 @@ def _render_origin(trained: Artifact, figures: Mapping[str, Any], split: str) ->
         "Model": trained.version,
         "Thresholds": f"{trained.thresholds_version} ({trained.thresholds.policy})",
         "Measured on": f"{split}, {figures['texts']:,} texts, sha256 {figures['data_sha256']}",
-        "Trained on": _render_hash(record.get("data", {}).get("train_sha256")),
+        "Trained on": _render_hash(read_section(record, "data").get("train_sha256")),
         "Trained by": record.get("command"),
     }
     lines = (f"<dt>{escape(term)}</dt><dd>{escape(str(value))}</dd>" for term, value in entries.items() if value)

@@ -44,6 +44,16 @@ def test_a_label_with_a_bar_has_one_cell(shipped: Artifact) -> None:
     assert "late|lost" not in written
 
 
+def test_the_card_counts_parameters_without_reading_weights(shipped: Artifact) -> None:
+    """Each read converts an array to float32."""
+    assert "22.8 M parameters" in render_card(replace(shipped, weights={}))
+
+
+def test_a_record_from_elsewhere_gives_a_card_without_its_origin(shipped: Artifact) -> None:
+    written = render_card(replace(shipped, training={"data": [], "recipe": "mine"}))
+    assert "Training data: not on record" in written
+
+
 def test_varieties_of_english_stand_in_card_and_page_where_they_were_measured(shipped: Artifact) -> None:
     """Older figures are shown without them."""
     rates = {"dialect_negative_false_positive_rate": {"general": 0.125, "another": 0.25}}
