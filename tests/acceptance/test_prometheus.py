@@ -63,6 +63,7 @@ EXPECTED = {
     ("EmotagScoreDrift", "emotag"),
     ("EmotagLengthDrift", "emotag"),
     ("EmotagUnknownTokens", "emotag"),
+    ("EmotagOutOfScope", "emotag"),
     ("EmotagNoProgress", "stuck"),
     ("EmotagLagGrowing", "stuck"),
     ("EmotagLagStays", "stuck"),
