@@ -16,7 +16,6 @@ from benchmarks import report, results
 from benchmarks.results import Results, Row
 
 from . import goals, parts
-from .sources import FOLDERS
 
 if TYPE_CHECKING:
     from .subject import Subject
@@ -26,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write the results after each part. Return the exit status: 1 if nothing was measured."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    sys.path[:0] = map(str, FOLDERS)  # the packages of this checkout, installed or not
+    sys.path[:0] = map(str, parts.FOLDERS)  # the packages of this checkout, installed or not
     from .subject import NoDevice, Subject
 
     names = options.only.split(",") if options.only else parts.PARTS

@@ -5,12 +5,17 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.results import Row
 
 if TYPE_CHECKING:
     from .subject import Subject
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = tuple(ROOT / folder for folder in ("model", "schemas", "training", "worker", "benchmarks/gpu/stand_ins"))
+"""The packages of this checkout, which need not be installed, and modules in place of missing libraries."""
 
 PARTS = ("kernels", "plans", "host", "processes", "bits", "candidates", "engine")
 """The module of each part. Each has `measure(subject) -> rows`. The longest part, which compiles, is the last one."""

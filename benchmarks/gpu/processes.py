@@ -16,7 +16,7 @@ from threading import Timer
 from benchmarks.measurements import Measurements
 from benchmarks.results import Row
 
-from .sources import FOLDERS, ROOT
+from .parts import FOLDERS, ROOT
 from .subject import Subject
 
 TABLE = "processes"

@@ -118,11 +118,6 @@ class Spelling:
         is_lower_case = tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("A") == "a"
         return cls(tokenizer.get_vocab()) if is_wordpiece and is_lower_case else None
 
-    @property
-    def words_kept(self) -> int:
-        """Return the number of words whose correction is kept."""
-        return self._correct_word.cache_info().currsize
-
     def find_suspects(self, rows: Sequence[Sequence[int]]) -> list[int]:
         """Return the texts that may have something to correct.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import results
-from benchmarks.gpu.sources import FOLDERS
+from benchmarks.gpu.parts import FOLDERS
 
 ROOT = Path(__file__).parents[2]
 
