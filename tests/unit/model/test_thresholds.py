@@ -21,3 +21,9 @@ def test_a_fixed_threshold_is_the_same_for_all_labels_and_says_so() -> None:
 def test_impossible_thresholds_are_refused(values: tuple[float, ...], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Thresholds(("a", "b"), values, "f1")
+
+
+def test_a_threshold_of_1_means_never() -> None:
+    """`precision@P` gives it to labels that never reach P. Rounded for the cache, a probability can be 1."""
+    thresholds = Thresholds(("a", "b"), (1.0, 0.5), "precision@0.9")
+    assert [[False, True]] == thresholds.decide(np.ones((1, 2), np.float32)).tolist()
