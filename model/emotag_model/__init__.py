@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ArtifactError, DeviceFailed, DeviceUnknown, ModelError
 
 if TYPE_CHECKING:
-    from .tagger import EmotionTagger, ScoredLabel, Tagging
+    from .tagger import EmotionTagger, ScoredLabel, TaggedPart, Tagging
 
 __all__ = [
     "ArtifactError",
@@ -29,10 +29,11 @@ __all__ = [
     "EmotionTagger",
     "ModelError",
     "ScoredLabel",
+    "TaggedPart",
     "Tagging",
 ]
 
-_FROM_TAGGER = ("EmotionTagger", "ScoredLabel", "Tagging")
+_FROM_TAGGER = ("EmotionTagger", "ScoredLabel", "TaggedPart", "Tagging")
 
 if not TYPE_CHECKING:  # so that mypy reports unknown names
 

@@ -9,6 +9,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -25,7 +26,8 @@ from .engines.protocol import Engine, open_engine
 from .scope.detector import Detector
 from .scope.rules import Scope, TextScope, judge
 from .thresholds import Thresholds
-from .tokens import TokenIds, Tokens
+from .tokens import TokenIds, Tokens, original_positions
+from .windows import LongTexts, join_windows, read_windows
 
 TYPICAL_TOKENS, CALIBRATION_TEXTS = 24, 32
 """The batch that `seconds_per_text` measures; a GoEmotions comment has 19 tokens on average."""
@@ -41,6 +43,14 @@ class ScoredLabel(NamedTuple):
     score: float
 
 
+class TaggedPart(NamedTuple):
+    """A part of a long text: its characters in the text, and its labels at or over their thresholds, best first."""
+
+    start: int
+    end: int
+    emotions: tuple[ScoredLabel, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Tagging:
     """The result for one text.
@@ -48,9 +58,10 @@ class Tagging:
     Attributes:
         emotions: the labels at or over their own threshold, best first; can be empty.
         scores: the probability of every label, in the model's order.
-        truncated: the text was longer than the model's window, and only its beginning was read.
+        truncated: only the beginning of the text was read.
         scope: `ok`, or why the emotions cannot be trusted: `other_language`, `unreadable`, `too_short`.
         language: the code of the text's language (`en`); None if it is not certain.
+        parts: the parts of a text that is longer than the model's window; None for every other text.
     """
 
     emotions: tuple[ScoredLabel, ...]
@@ -58,6 +69,7 @@ class Tagging:
     truncated: bool
     scope: Scope = "ok"
     language: str | None = None
+    parts: tuple[TaggedPart, ...] | None = None
 
     def top(self, k: int) -> tuple[ScoredLabel, ...]:
         """Return the *k* strongest labels, regardless of thresholds."""
@@ -75,9 +87,10 @@ class EmotionTagger:
         languages: the codes of the languages that the model was trained on.
         reference_stats: statistics of scores and lengths on held-out texts; None if the artifact has none.
         engine, device, precision: the names of those that run the model; `choice` records how they were chosen.
+        long_texts: as in `load`.
     """
 
-    def __init__(self, trained: Artifact, engine: Engine, choice: Choice) -> None:
+    def __init__(self, trained: Artifact, engine: Engine, choice: Choice, *, long_texts: LongTexts = "windows") -> None:
         self.name = trained.name
         self.version = trained.version
         self.thresholds_version = trained.thresholds_version
@@ -90,6 +103,7 @@ class EmotionTagger:
         self.precision = engine.precision
         self.concurrency = engine.concurrency
         self.choice = choice
+        self.long_texts = long_texts
         self._engine = engine
         self._tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
         self._detector = Detector()
@@ -102,6 +116,7 @@ class EmotionTagger:
         on: str = "auto",
         engine: str = "auto",
         precision: str = "auto",
+        long_texts: LongTexts = "windows",
         before_measuring: Callable[[], None] = ignore_measurement,
     ) -> Self:
         """Load an artifact, check it, open it on its device, and tag one text as a test.
@@ -111,6 +126,8 @@ class EmotionTagger:
             on: `auto` (a CUDA GPU if there is one), `cpu`, `cuda`, `cuda:N`.
             engine: `auto` (on a CPU measured once, and remembered), or one of `engines.precision.ENGINES`.
             precision: `auto` (chosen with the engine), or one of `engines.precision.PRECISIONS`.
+            long_texts: `windows` (a text that is longer than the model's window is read in overlapping parts), or
+                `first` (only its beginning is read).
             before_measuring: called before the measurement that chooses engine and precision, which takes up to 8 s and
                 happens once per machine and model.
 
@@ -123,7 +140,7 @@ class EmotionTagger:
         device = choose_device(on)
         choice = choose(trained, device=device, engine=engine, precision=precision, before_measuring=before_measuring)
         opened = open_engine(trained, engine=choice.engine, device=device, precision=choice.precision)
-        tagger = cls(trained, opened, choice)
+        tagger = cls(trained, opened, choice, long_texts=long_texts)
         tagger.check_device()
         return tagger
 
@@ -148,14 +165,39 @@ class EmotionTagger:
                     " missing texts first"
                 )
         tokens = self.tokenize(given)
-        probabilities_BK = self.probabilities(tokens)
+        windows_NK = self.probabilities([row for text in tokens for row in text.rows])
+        ends = list(accumulate(len(text.rows) for text in tokens))
+        parts = [windows_NK[end - len(text.rows) : end] for text, end in zip(tokens, ends, strict=True)]
+        joined = [self.join_windows(part_WK) for part_WK in parts]
+        probabilities_BK = np.array(joined, np.float32).reshape(-1, len(self.labels))
         scores = [dict(zip(self.labels, row_K, strict=True)) for row_K in probabilities_BK.tolist()]
-        rows = zip(self.emotions(probabilities_BK), scores, tokens, self.find_scopes(given, tokens), strict=True)
-        return [Tagging(emotions, row, text.truncated, *scope) for emotions, row, text, scope in rows]
+        found = zip(self.emotions(probabilities_BK), scores, self.find_scopes(given, tokens), strict=True)
+        return [
+            Tagging(emotions, row, ids.truncated, *scope, self._tag_parts(text, ids, part_WK))
+            for (emotions, row, scope), text, ids, part_WK in zip(found, given, tokens, parts, strict=True)
+        ]
+
+    def _tag_parts(
+        self, text: str, tokens: TokenIds, probabilities_WK: npt.NDArray[np.float32]
+    ) -> tuple[TaggedPart, ...] | None:
+        if not tokens.windows:
+            return None
+        positions = original_positions(text)
+        found = zip(tokens.windows, self.emotions(probabilities_WK), strict=True)
+        return tuple(TaggedPart(positions[each.start], positions[each.end], emotions) for each, emotions in found)
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text, in order; needs no device."""
-        return self._tokens(texts) if texts else []
+        found = self._tokens(texts) if texts else []
+        if self.long_texts == "windows":
+            for row, tokens in enumerate(found):
+                if tokens.truncated:
+                    found[row] = read_windows(self._tokens, texts[row])
+        return found
+
+    def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the probabilities of a text, [K], from those of its windows."""
+        return join_windows(probabilities_WK, self.labels)
 
     def find_scopes(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[TextScope]:
         """Return the scope and the language of each text, in order; needs no device.
@@ -167,7 +209,7 @@ class EmotionTagger:
             judge(
                 self._detector.detect(text),
                 unknown=ids.unknown,
-                pieces=len(ids.ids) - 2,  # without the special tokens
+                pieces=ids.length - 2 * len(ids.rows),  # without the special tokens
                 languages=self.languages,
             )
             for text, ids in zip(texts, tokens, strict=True)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ MAX_CHARACTERS = 16_384
 """
 
 _SPACES = re.compile(r"[ \t\r\n]+")
+_WORDS = re.compile(r"[^ \t\r\n]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -28,13 +30,39 @@ class TokenIds(NamedTuple):
 
     Attributes:
         ids: token ids with the special tokens, 2 to `max_tokens` of them.
-        truncated: the text was longer than the model's window; ids covers its beginning.
+        truncated: the text was longer than the model's window; ids covers its beginning. With windows: they do not
+            cover all of the text.
         unknown: the number of ids that are the vocabulary's unknown token.
+        windows: the parts of a long text, which the model reads in place of *ids*; empty for every other text.
     """
 
     ids: tuple[int, ...]
     truncated: bool
     unknown: int = 0
+    windows: "tuple[Window, ...]" = ()
+
+    @property
+    def rows(self) -> "Sequence[TokenIds]":
+        """The token ids of each forward pass for this text: its windows, or itself."""
+        return [window.tokens for window in self.windows] if self.windows else (self,)
+
+    @property
+    def length(self) -> int:
+        """The number of tokens that the model reads, with the special tokens of each window."""
+        return sum(len(row.ids) for row in self.rows) if self.windows else len(self.ids)
+
+
+class Window(NamedTuple):
+    """A part of a long text that fits into the model's window.
+
+    Attributes:
+        start, end: its characters in the normalized text.
+        tokens: the tokens of these characters alone.
+    """
+
+    start: int
+    end: int
+    tokens: TokenIds
 
 
 def normalize(text: str) -> str:
@@ -51,6 +79,22 @@ def normalize(text: str) -> str:
     if "  " in text or "\n" in text or "\t" in text or "\r" in text:
         text = _SPACES.sub(" ", text)
     return text.strip(" ")
+
+
+def original_positions(text: str) -> Sequence[int]:
+    """Return the place in *text* of each character of `normalize(text)`, and last the place after the last one.
+
+    A space that replaces several blanks has the place of the first one. So the characters `start` to `end` of the
+    normalized text are the characters `positions[start]` to `positions[end]` of *text*.
+    """
+    positions: list[int] = []
+    end = 0
+    for word in _WORDS.finditer(text):
+        if positions:
+            positions.append(end)
+        end = word.end()
+        positions.extend(range(word.start(), end))
+    return [*positions, end]
 
 
 class Tokens:
@@ -120,6 +164,16 @@ class Tokens:
                 ids = [*ids[: self._max_tokens - 1], ids[-1]]
             result.append(TokenIds(tuple(ids), too_long or len(text) > MAX_CHARACTERS, ids.count(self._unknown_id)))
         return result
+
+    def find_starts(self, text: str) -> Sequence[int]:
+        """Return the first character of each token of a normalized text, without special tokens, in rising order."""
+        starts = [start for start, _ in self._tokenizer.encode(text, add_special_tokens=False).offsets]
+        return list(accumulate(starts, max))
+
+    @property
+    def max_tokens(self) -> int:
+        """The model's window, special tokens included."""
+        return self._max_tokens
 
     def _find_unknown_id(self) -> int:
         """Return the id of the unknown token; -1, which no text has, if there is none: byte-level tokenizers."""

@@ -68,6 +68,20 @@ class Emotion(_Wire):
     score: Score = Field(description="The calibrated probability that the text has the label.", examples=[0.9766])
 
 
+class Part(_Wire):
+    """A part of a long text, and the labels that it has."""
+
+    start: Annotated[int, Field(ge=0)] = Field(
+        description="The first character of the part: its place in the text as it was sent, in Unicode code points "
+        "from 0.",
+        examples=[498],
+    )
+    end: Annotated[int, Field(ge=0)] = Field(description="The place after the last character.", examples=[960])
+    emotions: tuple[Emotion, ...] = Field(
+        description="The labels whose score in this part reaches their own threshold, best first; can be empty."
+    )
+
+
 class ModelVersion(_Wire):
     """The model that tagged the text."""
 
@@ -110,8 +124,14 @@ class EmotionResult(_Wire):
         default=None,
         description="The score of every label; null unless the worker runs with EMOTAG_OUTPUT__ALL_SCORES=true.",
     )
+    parts: tuple[Part, ...] | None = Field(
+        default=None,
+        description="The parts of a text that is longer than the model's window, in order. Two parts may overlap. "
+        "Null for every other text, and with EMOTAG_INPUT__LONG_TEXTS=first.",
+    )
     truncated: bool = Field(
-        description="True if the text is longer than the model's window, so that only its beginning was tagged."
+        description="True if only the beginning of the text was tagged, because the text is longer than the largest "
+        "number of parts; with EMOTAG_INPUT__LONG_TEXTS=first, longer than the model's window."
     )
     cached: bool = Field(description="True if the emotions come from the cache. They are the same as computed ones.")
     scope: Scope = Field(

@@ -73,7 +73,8 @@ class Batch:
         texts: for each record, its text or the reason why it has none.
         keys: for each record, its cache key; empty if it has no text.
         known: the entries of the cache, by key.
-        new, tokens: the number of texts for the device, and the number of their tokens.
+        new, windows, tokens: the number of texts for the device, of their windows, and of their tokens. A text that is
+            not split counts as one window.
         computing: resolves to the device's results for the new texts.
         polled, polled_at: when the records had been read, by the monotonic clock and in seconds since 1970.
         times: the stages so far.
@@ -86,6 +87,7 @@ class Batch:
     keys: Sequence[str]
     known: Mapping[str, Entry]
     new: int
+    windows: int
     tokens: int
     computing: Future[Computation]
     polled: float

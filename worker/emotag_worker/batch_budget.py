@@ -6,6 +6,12 @@ are sorted by length for the device and put back in order afterwards. A batch is
 others, so no record is overtaken for longer than one batch takes.
 """
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+
+from emotag_model.windows import estimate_windows
+
 BATCHES_IN_FLIGHT = 2
 """A record that is polled now waits for the batch that the device computes, then for its own."""
 
@@ -40,7 +46,7 @@ class BatchBudget:
 
     @property
     def max_new_texts(self) -> int:
-        """The most texts of one batch that the cache does not know; records beyond are left to the next batch.
+        """The most texts of one batch that the cache does not know. Each window of a long text counts as a text.
 
         Twice what the objective allows, so that this limit matters only if repeats turn into new texts from one batch
         to the next: the cache is gone, or the input has changed.
@@ -48,11 +54,18 @@ class BatchBudget:
         batch_s = self._objective_s / BATCHES_IN_FLIGHT - self._write_s
         return max(LEAST_RECORDS, int(2 * batch_s / self._new_s))
 
+    def count_fitting(self, new: Sequence[str]) -> int:
+        """Return how many of these new texts a batch may contain, at least one. The others are left to the next batch.
+
+        Windows are estimated from lengths: to tokenize texts that do not fit would take longer than the batch.
+        """
+        return max(1, bisect_right(list(accumulate(map(estimate_windows, new))), self.max_new_texts))
+
     def learn(self, *, records: int, new: int, device_s: float, host_s: float, write_s: float) -> None:
         """Update the estimates with a committed batch.
 
         Args:
-            records, new: its records, and its texts that the device computed.
+            records, new: its records, and the texts that the device computed, where each window counts as a text.
             device_s, host_s: its time on the device and in the pipeline's own thread. Both work at the same time, so
                 the slower one decides.
             write_s: the time of its transaction, which hardly depends on its size.

@@ -1,25 +1,27 @@
 """Turn the probabilities of a batch into the records that it writes. Pure: no clock, no client, only the tagger.
 
-tokens → entries (probabilities, as the cache keeps them) → text results (labels and scores) → results and dead letters
+tokens → entries (probabilities of each window, as the cache keeps them) → text results (labels and scores) → results
+and dead letters
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from emotag_model.scope.rules import TextScope
-from emotag_model.tokens import TokenIds
+from emotag_model.tokens import TokenIds, original_positions
 
 from .batch import Batch, BatchOutput, Tagged
-from .cache.entry import Entry, quantize
+from .cache.entry import NO_PROBABILITIES, Entry, WindowEntry, quantize
 from .errors import BadRecord, DeviceRejected, OutOfScope, Tombstone
 from .protocols import Tagger
 from .settings.stream import OutputSettings
-from .wire.encode import RecordEncoder, TextResult
+from .wire.encode import RecordEncoder, ResultPart, TextResult
 from .wire.record import Answer, Record
 
 
@@ -36,14 +38,25 @@ def compute_entries(
     """
     if not tokens:
         return {}
-    probabilities_BK, errors = tagger.probabilities_or_errors(list(tokens.values()))
+    probabilities_BK, errors = tagger.probabilities_or_errors([row for text in tokens.values() for row in text.rows])
     rows_BK = quantize(probabilities_BK)
-    return {
-        key: DeviceRejected(errors[row])
-        if row in errors
-        else Entry(row_K, text.truncated, len(text.ids), text.unknown, *scope)
-        for row, ((key, text), row_K, scope) in enumerate(zip(tokens.items(), rows_BK, scopes, strict=True))
-    }
+    entries: dict[str, Entry | BadRecord] = {}
+    row = 0
+    for (key, text), scope in zip(tokens.items(), scopes, strict=True):
+        end = row + len(text.rows)
+        failed = [errors[each] for each in range(row, end) if each in errors] if errors else ()
+        entries[key] = DeviceRejected(failed[0]) if failed else _build_entry(text, rows_BK[row:end], scope)
+        row = end
+    return entries
+
+
+def _build_entry(text: TokenIds, rows_WK: npt.NDArray[np.float32], scope: TextScope) -> Entry:
+    if not text.windows:
+        return Entry(rows_WK[0], text.truncated, len(text.ids), text.unknown, *scope)
+    windows = tuple(
+        WindowEntry(window.start, window.end, row_K) for window, row_K in zip(text.windows, rows_WK, strict=True)
+    )
+    return Entry(NO_PROBABILITIES, text.truncated, text.length, text.unknown, *scope, windows)
 
 
 def encode_batch(
@@ -64,7 +77,7 @@ def encode_batch(
     if settings.out_of_scope == "dead_letter":
         rejected |= {key: OutOfScope(entry.scope, entry.language) for key, entry in out_of_scope.items()}
     hidden_B = np.array([settings.out_of_scope == "empty" and key in out_of_scope for key in entries], np.bool_)
-    probabilities_BK = _stack(entries.values())
+    probabilities_BK = _stack(entries.values(), tagger)
     # 2. Apply the thresholds, to all distinct texts at once.
     results = _build_text_results(
         entries, probabilities_BK, hidden_B, batch.known, tagger, all_scores=settings.all_scores
@@ -85,7 +98,8 @@ def encode_batch(
             continue
         row = rows[key]
         result = results[row]
-        encoded = encoder.encode_result(batch.trace.continue_trace(record), text, result, now)
+        located = replace(result, parts=_locate(result.parts, text.text)) if result.parts else result
+        encoded = encoder.encode_result(batch.trace.continue_trace(record), text, located, now)
         source = "cache" if result.cached else "repeat" if key in seen else "computed"
         output.answers.append(Answer(record, encoded, source, truncated=result.truncated))
         rows_N.append(row)
@@ -111,10 +125,31 @@ def _choose_outcome(record: Record, encoder: RecordEncoder) -> Literal["forwarde
     assert_never(encoder.tombstones)
 
 
-def _stack(entries: Collection[Entry]) -> npt.NDArray[np.float32]:
+def _stack(entries: Collection[Entry], tagger: Tagger) -> npt.NDArray[np.float32]:
+    """Return the probabilities of each text, those of windows joined."""
     if not entries:
         return np.empty((0, 0), np.float32)
-    return np.stack([entry.probabilities_K for entry in entries])
+    return np.stack(
+        [tagger.join_windows(_stack_windows(entry)) if entry.windows else entry.probabilities_K for entry in entries]
+    )
+
+
+def _stack_windows(entry: Entry) -> npt.NDArray[np.float32]:
+    return np.stack([window.probabilities_K for window in entry.windows])
+
+
+def _build_parts(entry: Entry, tagger: Tagger, *, hidden: bool) -> tuple[ResultPart, ...]:
+    """Return the parts of a long text, with spans in the normalized text."""
+    emotions = [()] * len(entry.windows) if hidden else tagger.emotions(_stack_windows(entry))
+    return tuple(
+        ResultPart(window.start, window.end, found) for window, found in zip(entry.windows, emotions, strict=True)
+    )
+
+
+def _locate(parts: Iterable[ResultPart], text: str) -> tuple[ResultPart, ...]:
+    """Return the parts with spans in the text as its producer wrote it: texts with one cache key differ in blanks."""
+    positions = original_positions(text)
+    return tuple(replace(part, start=positions[part.start], end=positions[part.end]) for part in parts)
 
 
 def _build_text_results(
@@ -139,7 +174,13 @@ def _build_text_results(
         scores = [dict(zip(tagger.labels, row, strict=True)) for row in probabilities_BK.tolist()]
     return [
         TextResult(
-            () if hidden else emotions[row], scores[row], entry.truncated, key in known, entry.scope, entry.language
+            () if hidden else emotions[row],
+            scores[row],
+            entry.truncated,
+            key in known,
+            entry.scope,
+            entry.language,
+            _build_parts(entry, tagger, hidden=hidden) if entry.windows else None,
         )
         for row, ((key, entry), hidden) in enumerate(zip(entries.items(), hidden_B.tolist(), strict=True))
     ]

@@ -99,7 +99,9 @@ class Pipeline:
         self._traces = traces or NoTraces()
         self._fingerprint = Fingerprint(
             # Eight bytes of the version identify the model; engine and precision change the bits of its probabilities.
-            model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.engine}-{tagger.precision}-{VERSION}",
+            # So does the way in which long texts are read. One letter: with more, a key needs 16 bytes more in Redis.
+            model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.engine}-{tagger.precision}-{VERSION}"
+            + settings.input.long_texts[0],
             secret=settings.cache.hash_secret.get_secret_value() if settings.cache.hash_secret else "",
         )
         self._refusals = RefusalLimit(most=settings.dlq.stop_after, can_read=can_read)
@@ -193,7 +195,7 @@ class Pipeline:
         new = [key for key in distinct if key not in known]
         times.mark("lookup", time.monotonic())
         # 3. If there are too many new texts, leave records to the next batch, from the first one beyond the limit.
-        if len(new) > (most := self._budget.max_new_texts):
+        if len(new) > (most := self._budget.count_fitting([distinct[key] for key in new])):
             kept = keys.index(new[most])
             self._source.rewind(first_offsets(records[kept:]))
             records, texts, keys, new = records[:kept], texts[:kept], keys[:kept], new[:most]
@@ -209,7 +211,8 @@ class Pipeline:
             keys,
             known,
             new=len(tokens),
-            tokens=sum(len(text.ids) for text in tokens.values()),
+            windows=sum(len(text.rows) for text in tokens.values()),
+            tokens=sum(text.length for text in tokens.values()),
             computing=computing,
             polled=polled,
             polled_at=polled_at,
@@ -269,7 +272,7 @@ class Pipeline:
             times.mark("write", now)
             self._budget.learn(
                 records=len(batch.records),
-                new=batch.new,
+                new=batch.windows,
                 device_s=each.device_s,
                 host_s=times.host_s,
                 write_s=times.seconds["write"],

@@ -129,6 +129,9 @@ class Tagger(Protocol):
             DeviceFailed: the device fails on every text.
         """
 
+    def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the probabilities of a long text, [K], from those of its windows, [W, K]."""
+
     def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> Sequence[tuple[tuple[str, float], ...]]:
         """Return the labels of each text at or over their threshold, with their scores, best first."""
 

@@ -187,6 +187,7 @@ def _load_tagger(settings: Settings, telemetry: Telemetry) -> EmotionTagger:
             on=chosen.device,
             engine=chosen.engine,
             precision=chosen.precision,
+            long_texts=settings.input.long_texts,
             before_measuring=telemetry.report_engine_measurement,
         )
     _report_engine(settings, tagger, telemetry)

@@ -168,3 +168,23 @@ def test_a_model_with_attention_is_served_by_the_reference(with_attention: Path)
     with torch.inference_mode():
         logits_BK = DistilBertCNN.of(trained.config, trained.weights)(ids, torch.ones_like(ids, dtype=torch.bool))
     assert np.allclose(torch.sigmoid(logits_BK)[0].numpy(), list(tagging.scores.values()), atol=1e-6)
+
+
+def test_a_long_text_is_read_in_windows_unless_only_its_beginning_is_wanted() -> None:
+    """Spans are those of the text as it was given."""
+    neutral = "The meeting was moved from Monday to Tuesday afternoon, at the same place. " * 10
+    text = f"  {neutral}\n\nThank you so much, I am really grateful!  "
+    long, short = EmotionTagger.load(on="cpu").tag([text, "Thank you!"])
+    assert short.parts is None
+    assert not long.truncated
+    assert "gratitude" in [emotion.label for emotion in long.emotions]
+    assert long.parts is not None
+    assert 2 == len(long.parts)
+    first, last = (text[part.start : part.end] for part in long.parts)
+    assert first.startswith("The meeting")
+    assert last.endswith("grateful!")
+    assert ["neutral"] == [emotion.label for emotion in long.parts[0].emotions]
+    assert "gratitude" in [emotion.label for emotion in long.parts[1].emotions]
+    (beginning,) = EmotionTagger.load(on="cpu", long_texts="first").tag([text])
+    assert (True, None) == (beginning.truncated, beginning.parts)
+    assert "gratitude" not in [emotion.label for emotion in beginning.emotions]

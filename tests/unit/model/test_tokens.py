@@ -1,5 +1,6 @@
 """From texts to token ids."""
 
+import random
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +9,7 @@ from tokenizers import Tokenizer
 
 from emotag_model.artifact import Artifact
 from emotag_model.engines.native import library
-from emotag_model.tokens import MAX_CHARACTERS, Tokens, normalize, pad, round_width
+from emotag_model.tokens import MAX_CHARACTERS, Tokens, normalize, original_positions, pad, round_width
 from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
 
 
@@ -19,6 +20,21 @@ from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigra
 def test_blanks_become_one_space_and_surrogates_are_replaced(text: str, expected: str) -> None:
     assert expected == normalize(text)
     assert expected == normalize(expected)
+
+
+def test_each_character_of_the_normalized_text_has_its_place_in_the_original() -> None:
+    assert [1, 2, 4, 5] == original_positions(" a \tb\n")
+    draw = random.Random(0)
+    for _ in range(500):
+        text = "".join(draw.choices("ab \t\r\n中é😀\ud800\u00a0", k=draw.randint(0, 30)))
+        normalized, positions = normalize(text), original_positions(text)
+        assert len(normalized) + 1 == len(positions)
+        for number, character in enumerate(normalized):
+            original = text[positions[number]]
+            assert original == character or (character == " " and original in "\t\r\n") or character == "\ufffd"
+        for start, end in ((0, len(normalized)), (len(normalized) // 3, len(normalized) // 2)):
+            span = text[positions[start] : positions[end]]
+            assert normalize(span) == normalized[start:end].strip(" ")
 
 
 def test_a_long_text_keeps_its_first_tokens_and_its_last() -> None:

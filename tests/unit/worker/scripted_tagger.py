@@ -33,5 +33,9 @@ class OneLabel:
         found = np.ones((len(texts), 1), dtype=np.float32)
         return found, {row: RuntimeError() for row, text in enumerate(texts) if text.ids == (len(POISON),)}
 
+    def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        joined_K: npt.NDArray[np.float32] = probabilities_WK.max(axis=0)
+        return joined_K
+
     def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
         return [()] * len(probabilities_BK)

@@ -96,6 +96,7 @@ def test_the_figures_of_a_batch_are_those_of_its_parts() -> None:
         ["x", "y", ""],
         {"y": ENTRY},
         new=1,
+        windows=1,
         tokens=5,
         computing=Future(),
         polled=11.0,

@@ -12,11 +12,11 @@ import pytest
 
 from emotag_model.scope.rules import TextScope
 from emotag_model.thresholds import Thresholds
-from emotag_model.tokens import TokenIds
+from emotag_model.tokens import TokenIds, Window
 from emotag_schemas import DeadLetterHeaders
 from emotag_worker.batch import Batch, BatchOutput, StageTimes
 from emotag_worker.batch_results import compute_entries, encode_batch
-from emotag_worker.cache.entry import Entry, quantize
+from emotag_worker.cache.entry import NO_PROBABILITIES, Codec, Entry, WindowEntry, quantize
 from emotag_worker.errors import BadRecord, DeviceRejected, NoText, Tombstone
 from emotag_worker.observability.traces import NoTraces
 from emotag_worker.settings.stream import OutOfScopeAction, OutputSettings
@@ -54,6 +54,10 @@ class TwoLabels:
         found = np.array([text.ids for text in texts], np.float32) / np.float32(100)
         return found, {row: RuntimeError("broken") for row, text in enumerate(texts) if text.ids[0] == 13}
 
+    def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        joined_K: npt.NDArray[np.float32] = probabilities_WK.max(axis=0)
+        return joined_K
+
     def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
         rows = probabilities_BK.tolist()
         return [tuple((label, p) for label, p in zip(self.labels, row, strict=True) if p >= 0.5) for row in rows]
@@ -71,6 +75,7 @@ def batch(texts: Sequence[str | BadRecord], known: Mapping[str, Entry] | None = 
         ["" if isinstance(text, BadRecord) else text for text in texts],
         known or {},
         new=0,
+        windows=0,
         tokens=0,
         computing=Future(),
         polled=0.0,
@@ -248,3 +253,53 @@ def test_a_result_continues_the_trace_of_its_record_and_a_dead_letter_keeps_its_
     result, dead_letter = records_of(encode(given, {"a": entry(JOY)}))
     assert ("traceparent", b"new") in list(result.headers)
     assert ("traceparent", b"old") in list(dead_letter.headers)
+
+
+def test_a_long_text_has_one_result_with_its_parts_also_from_the_cache() -> None:
+    """Texts with one cache key can differ in blanks: spans are those of each record's own text."""
+    windows = (Window(0, 3, TokenIds((90, 10), False)), Window(4, 7, TokenIds((20, 80), False)))
+    tokens = {"key": TokenIds((90, 10), truncated=False, unknown=1, windows=windows)}
+    computed = compute_entries(TwoLabels(), tokens, [TextScope("ok", "en")])
+    entry = computed["key"]
+    assert isinstance(entry, Entry)
+    assert (4, 1) == (entry.tokens, entry.unknown)
+    two = batch(["one two", " one\t  two"])
+    two.keys = ["key", "key"]
+    (cached,) = Codec(2).decode(Codec(2).encode([entry]))
+    results = [[json.loads(record.value or b"") for record in records_of(encode(two, computed))]]
+    two.known = {"key": cached}
+    results.append([json.loads(record.value or b"") for record in records_of(encode(two, {}))])
+    joy, anger = ([{"label": label, "score": score}] for label, score in (("joy", 0.9), ("anger", 0.8)))
+    for first, second in results:
+        assert joy + anger == first["emotions"] == second["emotions"]
+        assert [(0, 3, joy), (4, 7, anger)] == [tuple(part.values()) for part in first["parts"]]
+        assert [(1, 4, joy), (7, 10, anger)] == [tuple(part.values()) for part in second["parts"]]
+    computed_results, cached_results = (list(map(without_source, each)) for each in results)
+    assert computed_results == cached_results
+
+
+def without_source(result: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in result.items() if name not in ("cached", "source")}
+
+
+def test_a_text_of_which_one_window_fails_is_dead_lettered_alone() -> None:
+    windows = (Window(0, 3, TokenIds((90, 10), False)), Window(4, 7, TokenIds((13, 0), False)))
+    tokens = {
+        "a": TokenIds((90, 10), False),
+        "b": TokenIds((90, 10), False, windows=windows),
+        "c": TokenIds((20, 80), False),
+    }
+    entries = compute_entries(TwoLabels(), tokens, [TextScope("ok", "en")] * 3)
+    assert [Entry, DeviceRejected, Entry] == [type(entries[key]) for key in "abc"]
+    last = entries["c"]
+    assert isinstance(last, Entry)
+    np.testing.assert_array_equal(quantize(np.array(ANGER, np.float32)), last.probabilities_K)
+
+
+def test_a_text_out_of_scope_has_no_emotions_in_its_parts_either() -> None:
+    parts = tuple(WindowEntry(4 * n, 4 * n + 3, np.array(JOY, np.float32)) for n in range(2))
+    entry = Entry(NO_PROBABILITIES, False, scope="other_language", language="de", windows=parts)
+    (record,) = records_of(encode(batch(["one two"], {"one two": entry}), {}, out_of_scope="empty"))
+    result = json.loads(record.value or b"")
+    assert [] == result["emotions"]
+    assert [[], []] == [part["emotions"] for part in result["parts"]]

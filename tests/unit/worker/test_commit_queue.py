@@ -28,6 +28,7 @@ def completed(*offsets: int) -> CompletedBatch:
         [],
         {},
         new=0,
+        windows=0,
         tokens=0,
         computing=Future(),
         polled=0.0,

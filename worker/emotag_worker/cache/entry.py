@@ -2,11 +2,15 @@
 
 version (1) · flags (1) · scope (1) · language (1) · tokens (2) · unknown tokens (2) · one 16-bit fraction per label
 (2 K) · BLAKE2b over the key and the bytes before (8)
+
+The entry of a text that was read in windows has one block per window in place of the fractions:
+
+start (2) · end (2) · one 16-bit fraction per label (2 K)
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import get_args
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -14,11 +18,13 @@ import numpy.typing as npt
 
 from emotag_model.scope.languages import LANGUAGES
 from emotag_model.scope.rules import Scope
+from emotag_model.windows import MOST_WINDOWS
 
-VERSION = 4
-TRUNCATED = 1
+VERSION = 5
+TRUNCATED, WINDOWS = 1, 2
+"""The bits of the flags."""
 MAX_COUNT = 65_535
-"""Largest token count that an entry can store; every model's window is far smaller."""
+"""Largest count, of tokens or characters, that an entry can store; every text that is read is far smaller."""
 
 LEVELS = 65_535
 """Probabilities are stored as multiples of 1 / 65,535: an error of 8e-6 at most, far below that of rounded weights."""
@@ -27,22 +33,40 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 CODES = (None, *LANGUAGES)
 """An entry stores the place of its scope and of its language in these tuples."""
 _PLACES = {code: place for place, code in enumerate(CODES)}
-SCOPE_BYTE, LANGUAGE_BYTE = 2, 3
-"""The places of these two in an entry."""
+FLAGS_BYTE, SCOPE_BYTE, LANGUAGE_BYTE = 1, 2, 3
+"""The places of these three in an entry."""
 
 MAC_BYTES = 8
 """Somebody who guesses succeeds once in 2^64 entries, each of which must be written to Redis and read by a worker. An
 entry with a MAC of 16 bytes would need 96 bytes of memory in Redis instead of 80."""
 
 
+NO_PROBABILITIES = np.empty(0, np.float32)
+"""Of the entry of a text with windows."""
+
+
+class WindowEntry(msgspec.Struct, frozen=True):
+    """The model's output for one window of a long text.
+
+    Attributes:
+        start, end: its characters in the normalized text.
+    """
+
+    start: int
+    end: int
+    probabilities_K: npt.NDArray[np.float32]
+
+
 class Entry(msgspec.Struct, frozen=True):
     """The model's output for one text, before thresholds.
 
     Attributes:
-        truncated: the text was longer than the model's window.
+        probabilities_K: empty for a text with windows, whose probabilities are joined after the cache.
+        truncated: the text was longer than what the model read.
         tokens, unknown: number of tokens that the model read, and how many of them are not in its vocabulary. Entries
             contain both because drift is measured over all results, including those from the cache.
         scope, language: as in a result.
+        windows: of a long text, in order; empty for every other text.
     """
 
     probabilities_K: npt.NDArray[np.float32]
@@ -51,6 +75,7 @@ class Entry(msgspec.Struct, frozen=True):
     unknown: int = 0
     scope: Scope = "ok"
     language: str | None = None
+    windows: tuple[WindowEntry, ...] = ()
 
 
 class Codec:
@@ -61,43 +86,97 @@ class Codec:
     """
 
     def __init__(self, labels: int) -> None:
-        self._layout = np.dtype(
-            [
-                ("version", "u1"),
-                ("flags", "u1"),
-                ("scope", "u1"),
-                ("language", "u1"),
-                ("tokens", "<u2"),
-                ("unknown", "<u2"),
-                ("fractions_K", "<u2", (labels,)),
-            ]
-        )
+        header = [
+            ("version", "u1"),
+            ("flags", "u1"),
+            ("scope", "u1"),
+            ("language", "u1"),
+            ("tokens", "<u2"),
+            ("unknown", "<u2"),
+        ]
+        fractions = ("fractions_K", "<u2", (labels,))
+        self._header = np.dtype(header)
+        self._layout = np.dtype([*header, fractions])
+        self._window = np.dtype([("start", "<u2"), ("end", "<u2"), fractions])
         self._labels = labels
         self.size = self._layout.itemsize
-        """Bytes of an encoded entry."""
+        """Bytes of an encoded entry without windows."""
 
     def encode(self, entries: Sequence[Entry]) -> list[bytes]:
-        """Return each entry in `size` bytes."""
-        joined = b"".join([entry.probabilities_K.data for entry in entries])
-        rows = np.empty(len(entries), self._layout)
+        """Return each entry as bytes: `size` of them for a text without windows."""
+        plain = [entry for entry in entries if not entry.windows]
+        rows = self._fill(plain, self._layout)
+        rows["fractions_K"] = self._to_fractions(entry.probabilities_K for entry in plain)
+        raw = rows.tobytes()
+        bodies = [raw[begin : begin + self.size] for begin in range(0, len(raw), self.size)]
+        if len(plain) == len(entries):
+            return bodies
+        rest = iter(bodies)
+        return [self._encode_windows(entry) if entry.windows else next(rest) for entry in entries]
+
+    def decode(self, bodies: Sequence[bytes]) -> list[Entry]:
+        """Return the entries of bytes from `encode`."""
+        size = self.size
+        plain = [body for body in bodies if len(body) == size]
+        rows = np.frombuffer(b"".join(plain), self._layout)
+        entries = list(map(Entry, _to_probabilities(rows["fractions_K"]), *_read_header(rows)))
+        if len(plain) == len(bodies):
+            return entries
+        rest = iter(entries)
+        return [next(rest) if len(body) == size else self._decode_windows(body) for body in bodies]
+
+    def is_whole(self, body: bytes) -> bool:
+        """Return True if an encoded entry has the size that its flags and its version require."""
+        if len(body) < self.size or body[0] != VERSION:
+            return False
+        if not body[FLAGS_BYTE] & WINDOWS:
+            return len(body) == self.size
+        windows, rest = divmod(len(body) - self._header.itemsize, self._window.itemsize)
+        return rest == 0 and 2 <= windows <= MOST_WINDOWS
+
+    def _fill(self, entries: Sequence[Entry], layout: np.dtype[np.void]) -> npt.NDArray[np.void]:
+        """Return a row per entry whose header is complete."""
+        rows = np.empty(len(entries), layout)
         rows["version"] = VERSION
         rows["flags"] = [entry.truncated for entry in entries]  # True is the bit TRUNCATED
         rows["scope"] = [SCOPES.index(entry.scope) for entry in entries]
         rows["language"] = [_PLACES[entry.language] for entry in entries]
         rows["tokens"] = np.minimum([entry.tokens for entry in entries], MAX_COUNT)
         rows["unknown"] = np.minimum([entry.unknown for entry in entries], MAX_COUNT)
-        rows["fractions_K"] = np.rint(np.frombuffer(joined, np.float32).reshape(-1, self._labels) * LEVELS)
-        raw = rows.tobytes()
-        return [raw[begin : begin + self.size] for begin in range(0, len(raw), self.size)]
+        return rows
 
-    def decode(self, bodies: Sequence[bytes]) -> list[Entry]:
-        """Return the entries of bytes from `encode`."""
-        rows = np.frombuffer(b"".join(bodies), self._layout)
-        rows_BK = rows["fractions_K"].astype(np.float32) / np.float32(LEVELS)
-        flags, tokens, unknown = (rows[name].tolist() for name in ("flags", "tokens", "unknown"))
-        scopes = [SCOPES[place] for place in rows["scope"].tolist()]
-        languages = [CODES[place] for place in rows["language"].tolist()]
-        return list(map(Entry, rows_BK, (bool(each & TRUNCATED) for each in flags), tokens, unknown, scopes, languages))
+    def _to_fractions(self, rows_BK: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        joined = b"".join([row_K.data for row_K in rows_BK])
+        return np.rint(np.frombuffer(joined, np.float32).reshape(-1, self._labels) * LEVELS)
+
+    def _encode_windows(self, entry: Entry) -> bytes:
+        header = self._fill([entry], self._header)
+        header["flags"] |= WINDOWS
+        blocks = np.empty(len(entry.windows), self._window)
+        blocks["start"] = [window.start for window in entry.windows]
+        blocks["end"] = [window.end for window in entry.windows]
+        blocks["fractions_K"] = self._to_fractions(window.probabilities_K for window in entry.windows)
+        return header.tobytes() + blocks.tobytes()
+
+    def _decode_windows(self, body: bytes) -> Entry:
+        header = np.frombuffer(body, self._header, count=1)
+        blocks = np.frombuffer(body, self._window, offset=self._header.itemsize)
+        rows_WK = _to_probabilities(blocks["fractions_K"])
+        windows = map(WindowEntry, blocks["start"].tolist(), blocks["end"].tolist(), rows_WK)
+        ((*fields,),) = zip(*_read_header(header), strict=True)
+        return Entry(NO_PROBABILITIES, *fields, windows=tuple(windows))
+
+
+def _to_probabilities(fractions_BK: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
+    return fractions_BK.astype(np.float32) / np.float32(LEVELS)
+
+
+def _read_header(rows: npt.NDArray[np.void]) -> tuple[Iterable[Any], ...]:
+    """Return the fields of entries that follow their probabilities, each as a column."""
+    flags, tokens, unknown = (rows[name].tolist() for name in ("flags", "tokens", "unknown"))
+    scopes = [SCOPES[place] for place in rows["scope"].tolist()]
+    languages = [CODES[place] for place in rows["language"].tolist()]
+    return (bool(each & TRUNCATED) for each in flags), tokens, unknown, scopes, languages
 
 
 class Seal:
@@ -116,10 +195,10 @@ class Seal:
         """Return the bytes that Redis stores for each key."""
         return [body + self._compute(key, body) for key, body in zip(keys, bodies, strict=True)]
 
-    def open(self, key: str, raw: bytes, *, size: int) -> bytes | None:
+    def open(self, key: str, raw: bytes, *, codec: Codec) -> bytes | None:
         """Return the encoded entry; None if the bytes are damaged, forged, or of another version or size."""
         body = raw[:-MAC_BYTES]
-        if len(body) != size or body[0] != VERSION or raw[size:] != self._compute(key, body):
+        if not codec.is_whole(body) or raw[-MAC_BYTES:] != self._compute(key, body):
             return None
         # Without a secret, anybody can compute the MAC of any bytes.
         if body[SCOPE_BYTE] >= len(SCOPES) or body[LANGUAGE_BYTE] >= len(CODES):
@@ -128,7 +207,7 @@ class Seal:
 
     def _compute(self, key: str, body: bytes) -> bytes:
         mac = self._start.copy()  # saves the hash of the secret, which is the same for all entries
-        mac.update(key.encode() + body)  # all bodies have one length, so the two cannot be confused
+        mac.update(key.encode() + body)  # no key contains the first byte of a body, so the two cannot be confused
         return mac.digest()
 
 
@@ -142,6 +221,6 @@ def quantize(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def unpack(raw: Mapping[str, bytes], *, seal: Seal, codec: Codec) -> dict[str, Entry]:
     """Return the valid entries of the values in Redis, by cache key."""
-    opened = {key: seal.open(key, value, size=codec.size) for key, value in raw.items()}
+    opened = {key: seal.open(key, value, codec=codec) for key, value in raw.items()}
     bodies = {key: body for key, body in opened.items() if body is not None}
     return dict(zip(bodies, codec.decode(list(bodies.values())), strict=True))

@@ -13,6 +13,7 @@ class MemoryCache:
     """The entries that were used last. Its calls are made from one thread.
 
     An entry is stored as in Redis, in 64 bytes: with its key and its place in the table it takes about 300 bytes.
+    The entry of a long text takes the place of several: all entries together have at most `most` x 64 bytes.
 
     Args:
         behind: the cache that is asked for the other entries; None if there is none.
@@ -27,6 +28,7 @@ class MemoryCache:
         self._telemetry = telemetry
         self._bodies: dict[str, bytes] = {}
         """By cache key, the one used last at the end."""
+        self._bytes = 0
 
     def lookup(self, keys: Sequence[str]) -> dict[str, Entry]:
         """Return the entries that exist, here or behind."""
@@ -67,7 +69,13 @@ class MemoryCache:
         return found
 
     def _keep(self, entries: Mapping[str, Entry]) -> None:
-        self._bodies.update(zip(entries, self._codec.encode(list(entries.values())), strict=True))
-        surplus = len(self._bodies) - self._most
-        for key in list(islice(self._bodies, max(0, surplus))):
-            del self._bodies[key]
+        bodies = self._bodies
+        encoded = self._codec.encode(list(entries.values()))
+        self._bytes += sum(map(len, encoded)) - sum([len(bodies[key]) for key in entries if key in bodies])
+        bodies.update(zip(entries, encoded, strict=True))
+        # Every entry has at least `size` bytes, so this many are enough, and fewer if some have windows.
+        size, limit = self._codec.size, self._most * self._codec.size
+        for key in list(islice(bodies, max(0, -(-(self._bytes - limit) // size)))):
+            if self._bytes <= limit:
+                break
+            self._bytes -= len(bodies.pop(key))

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from emotag_model.windows import LongTexts
+
 from .fields import Allowed, Brokers, DottedPath, OptionalPath, SettingsSection, StartPosition, Topic
 
 OutOfScopeAction = Literal["tag", "empty", "dead_letter"]
@@ -116,6 +118,15 @@ class InputSettings(SettingsSection):
             "emotag_data_loss_total.",
         ),
     ] = "continue"
+    long_texts: Annotated[
+        LongTexts,
+        Field(
+            description="Handling of a text that is longer than the model's window. windows: the text is read in "
+            "overlapping parts; the result joins them, and has the emotions of each part in the field parts. first: "
+            "only its beginning is tagged.",
+        ),
+    ] = "windows"
+    """Decision 35 has the measurements. The time for a text grows with its length, so `first` is cheaper."""
     max_value_bytes: Annotated[
         int, Field(ge=1, description="A record with a larger value becomes a dead letter without being parsed.")
     ] = 1_048_576

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 
 if TYPE_CHECKING:  # at run time this would import torch into commands that do not need it
-    from emotag_model.tagger import Tagging
+    from emotag_model.tagger import ScoredLabel, Tagging
     from emotag_schemas.result import Scope
 
 COLOURS = {"positive": "green", "negative": "red", "ambiguous": "yellow", "neutral": "bright_black"}
@@ -76,6 +76,9 @@ def render_tagging_object(text: str, tagging: "Tagging", *, top: int | None, eve
         "emotions": list_emotions((emotion.label, emotion.score) for emotion in shown),
         "sentiment": derive_sentiment(over),
         "ekman": derive_ekman(over),
+        "parts": None
+        if tagging.parts is None
+        else [{**part._asdict(), "emotions": list_emotions(part.emotions)} for part in tagging.parts],
         "truncated": tagging.truncated,
         "scope": tagging.scope,
         "language": tagging.language,
@@ -86,12 +89,23 @@ def render_tagging_object(text: str, tagging: "Tagging", *, top: int | None, eve
 
 
 def render_tagging_lines(text: str, tagging: "Tagging", *, top: int | None) -> str:
-    """Return the lines of one text in `emotag tag`: the text, a note if it is out of scope, a line for each emotion."""
+    """Return the lines of one text in `emotag tag`: the text, a note if it is out of scope, a line for each emotion.
+
+    A line for each part of a long text follows.
+    """
     shown = tagging.top(top) if top else tagging.emotions
     lines = [f"  {emotion.label:<16}{format_percent(emotion.score):>8}" for emotion in shown]
     note = describe_scope(tagging.scope, tagging.language)
     notes = [f"  do not trust these emotions: {note}"] if note else []
-    return "\n".join([shorten(text, 100), *notes, *(lines or ["  no emotion over its threshold"])])
+    parts = [
+        f"  part {number}, characters {part.start} to {part.end}: {render_emotions(map(_to_mapping, part.emotions))}"
+        for number, part in enumerate(tagging.parts or (), 1)
+    ]
+    return "\n".join([shorten(text, 100), *notes, *(lines or ["  no emotion over its threshold"]), *parts])
+
+
+def _to_mapping(emotion: "ScoredLabel") -> Mapping[str, Any]:
+    return emotion._asdict()
 
 
 def describe_scope(scope: "Scope", language: str | None) -> str:

@@ -40,6 +40,14 @@ TombstoneAction = Literal["forward", "skip", "dead_letter"]
 """The handling of a record without a value: the values of `input.tombstones` without `auto`."""
 
 
+class ResultPart(msgspec.Struct, frozen=True):
+    """The emotions of one part of a long text, and its characters."""
+
+    start: int
+    end: int
+    emotions: tuple[tuple[str, float], ...]
+
+
 class TextResult(msgspec.Struct, frozen=True):
     """The emotions of one text.
 
@@ -48,6 +56,7 @@ class TextResult(msgspec.Struct, frozen=True):
         scores: of all labels, if the settings ask for them.
         cached: the answer was read from the cache.
         scope, language: as in a result.
+        parts: of a long text that was read in windows; None for every other text.
     """
 
     emotions: tuple[tuple[str, float], ...]
@@ -56,6 +65,7 @@ class TextResult(msgspec.Struct, frozen=True):
     cached: bool
     scope: Scope = "ok"
     language: str | None = None
+    parts: tuple[ResultPart, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ class RecordEncoder:
         value = b'{"id":%b,%b,"model":%b,"source":{%b,"offset":%d,"timestamp":%b},"tagged_at":"%b","metadata":%b}' % (
             to_json(decoded.id),
             _encode_emotions(answer.emotions, answer.truncated, answer.cached, answer.scope, answer.language)
-            if answer.scores is None
+            if answer.scores is None and answer.parts is None
             else _encode_text_result(answer),
             self._model_json,
             _encode_partition(record.topic, record.partition),
@@ -187,21 +197,31 @@ def _encode_text_result(answer: TextResult) -> bytes:
 
     `to_json` of the whole object would take twice as long.
     """
-    emotions = [
-        b'{"label":%b,"score":%b}' % (_encode_label(label), _encode_score(round(score * SCORE_UNITS)))
-        for label, score in answer.emotions
-    ]
-    return b'"emotions":[%b],%b,"scores":%b,"truncated":%b,"cached":%b,%b' % (
-        b",".join(emotions),
+    return b'"emotions":%b,%b,"scores":%b,"parts":%b,"truncated":%b,"cached":%b,%b' % (
+        _encode_list(answer.emotions),
         # Most texts have one label, whose groups do not depend on its score, unless that is 0.
         _encode_groups_of(answer.emotions[0][0])
-        if len(emotions) == 1 and answer.emotions[0][1] > 0
+        if len(answer.emotions) == 1 and answer.emotions[0][1] > 0
         else _encode_groups(answer.emotions),
         b"null" if answer.scores is None else to_json(round_scores(answer.scores)),
+        b"null" if answer.parts is None else b"[%b]" % b",".join(map(_encode_part, answer.parts)),
         b"true" if answer.truncated else b"false",
         b"true" if answer.cached else b"false",
         _encode_scope(answer.scope, answer.language),
     )
+
+
+def _encode_list(emotions: Iterable[tuple[str, float]]) -> bytes:
+    return b"[%b]" % b",".join(
+        [
+            b'{"label":%b,"score":%b}' % (_encode_label(label), _encode_score(round(score * SCORE_UNITS)))
+            for label, score in emotions
+        ]
+    )
+
+
+def _encode_part(part: ResultPart) -> bytes:
+    return b'{"start":%d,"end":%d,"emotions":%b}' % (part.start, part.end, _encode_list(part.emotions))
 
 
 @lru_cache(maxsize=SCORE_UNITS + 1)

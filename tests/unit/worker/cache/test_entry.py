@@ -6,15 +6,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from emotag_model.scope.rules import Scope
+from emotag_model.tokens import MAX_CHARACTERS
+from emotag_model.windows import MOST_WINDOWS
 from emotag_worker.cache.entry import (
     CODES,
+    FLAGS_BYTE,
     LANGUAGE_BYTE,
     MAC_BYTES,
+    MAX_COUNT,
+    NO_PROBABILITIES,
     SCOPE_BYTE,
     SCOPES,
+    WINDOWS,
     Codec,
     Entry,
     Seal,
+    WindowEntry,
     quantize,
     unpack,
 )
@@ -47,6 +54,63 @@ def test_a_decoded_entry_equals_the_encoded_one(
     assert (truncated, 9, 1) == (found.truncated, found.tokens, found.unknown)
     assert (scope, language) == (found.scope, found.language)
     assert np.array_equal(entry.probabilities_K, found.probabilities_K)
+
+
+def long_entry(windows: int) -> Entry:
+    """The entry of a text that was read in windows, with another probability in each."""
+    parts = [WindowEntry(500 * n, 500 * n + 520, quantize(np.full(28, n / 40, np.float32))) for n in range(windows)]
+    return Entry(
+        NO_PROBABILITIES, truncated=False, tokens=250, unknown=2, scope="ok", language="en", windows=tuple(parts)
+    )
+
+
+def assert_equal(expected: Entry, found: Entry) -> None:
+    for name in ("truncated", "tokens", "unknown", "scope", "language"):
+        assert getattr(expected, name) == getattr(found, name)
+    assert np.array_equal(expected.probabilities_K, found.probabilities_K)
+    for one, other in zip(expected.windows, found.windows, strict=True):
+        assert (one.start, one.end) == (other.start, other.end)
+        assert np.array_equal(one.probabilities_K, other.probabilities_K)
+
+
+def test_entries_with_windows_are_decoded_among_others_in_order() -> None:
+    entries = [entry_of(0.25), long_entry(2), entry_of(0.75), long_entry(MOST_WINDOWS)]
+    keys = [f"emotag:m:{n}" for n in range(len(entries))]
+    raw = dict(zip(keys, SEAL.seal(keys, CODEC.encode(entries)), strict=True))
+    found = unpack(raw, seal=SEAL, codec=CODEC)
+    assert keys == list(found)
+    for key, entry in zip(keys, entries, strict=True):
+        assert_equal(entry, found[key])
+
+
+@pytest.mark.parametrize("position", range(8 + 2 * 60 + MAC_BYTES))
+def test_an_entry_with_windows_and_a_flipped_bit_is_corrupt(position: int) -> None:
+    raw = bytearray(pack(long_entry(2)))
+    raw[position] ^= 0x10
+    assert {} == unpack({KEY: bytes(raw)}, seal=SEAL, codec=CODEC)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        CODEC.encode([long_entry(2)])[0][:-1],
+        CODEC.encode([long_entry(2)])[0] + bytes(30),
+        CODEC.encode([long_entry(3)])[0][: 8 + 60],
+        CODEC.encode([long_entry(MOST_WINDOWS)])[0] + bytes(60),
+        CODEC.encode([entry_of(0.5)])[0] + bytes(60),
+        bytes([*PACKED[:FLAGS_BYTE], WINDOWS, *PACKED[FLAGS_BYTE + 1 : -MAC_BYTES]]),
+        b"",
+    ],
+    ids=["a byte less", "half a window more", "one window", "too many windows", "no flag", "a flag alone", "empty"],
+)
+def test_an_entry_of_another_size_than_its_windows_is_corrupt(body: bytes) -> None:
+    """Without a secret, anybody can compute a valid MAC."""
+    (raw,) = SEAL.seal([KEY], [body])
+    assert {} == unpack({KEY: raw}, seal=SEAL, codec=CODEC)
+
+
+def test_every_place_in_a_text_that_is_read_fits_into_an_entry() -> None:
+    assert MAX_CHARACTERS <= MAX_COUNT
 
 
 @given(PROBABILITIES)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from emotag_worker.cache.entry import Entry, quantize
+from emotag_worker.cache.entry import NO_PROBABILITIES, Entry, WindowEntry, quantize
 from emotag_worker.cache.memory import MemoryCache
 from emotag_worker.observability.telemetry import Telemetry
 
@@ -14,6 +14,12 @@ LABELS = 3
 
 def entry(value: float = 0.5) -> Entry:
     return Entry(quantize(np.full(LABELS, value, np.float32)), truncated=True, tokens=9, unknown=1)
+
+
+def long_entry(windows: int) -> Entry:
+    """An entry of 8 + 10 bytes per window; one without windows has 14 bytes, and the cache 42."""
+    parts = tuple(WindowEntry(n, n + 9, quantize(np.full(LABELS, 0.5, np.float32))) for n in range(windows))
+    return Entry(NO_PROBABILITIES, truncated=False, tokens=9, unknown=1, windows=parts)
 
 
 class Behind:
@@ -93,6 +99,20 @@ def test_the_entry_that_was_not_used_for_the_longest_time_is_dropped(cache: Memo
     assert {"a", "c", "d"} == set(cache.lookup(["a", "c", "d"])), "b was the oldest"
     cache.remember({key: entry() for key in "efghij"})
     assert {"h", "i", "j"} == set(cache._bodies), "a batch that is larger than the cache leaves its last entries"
+
+
+def test_the_entry_of_a_long_text_takes_the_place_of_several(cache: MemoryCache) -> None:
+    """So a stream of long texts does not fill the memory."""
+    cache.remember({key: entry() for key in "abc"})
+    cache.remember({"long": long_entry(3)})
+    assert {"long"} == set(cache._bodies), "38 of 42 bytes"
+    cache.remember({"long": long_entry(3), "d": entry()})
+    assert {"d"} == set(cache._bodies)
+    cache.remember({key: entry() for key in "efg"})
+    cache.remember({key: entry() for key in "efg"})
+    assert {"e", "f", "g"} == set(cache._bodies), "an entry that is written again is counted once"
+    cache.remember({"huge": long_entry(4)})
+    assert {} == cache._bodies
 
 
 def test_without_a_cache_behind_misses_are_counted(telemetry: Telemetry) -> None:

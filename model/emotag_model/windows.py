@@ -1,0 +1,142 @@
+"""Split texts that are longer than the model's window into overlapping windows, and join the windows' probabilities."""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .tokens import MAX_CHARACTERS, TokenIds, Tokens, Window, normalize
+
+LongTexts = Literal["windows", "first"]
+"""Read texts that are longer than the model's window in windows, or only their beginning."""
+
+MOST_WINDOWS = 32
+"""Windows of one text. The rest of a longer text is not read, so that one text cannot hold up the stream."""
+
+WINDOW_CHARACTERS, DENSE_WINDOW_CHARACTERS = 512, 128
+"""Characters of a typical window: of English, and of a script with a token for each character."""
+
+OVERLAP = 16
+"""Tokens of a window that the next one repeats if a sentence continues there."""
+
+_SENTENCE_END = re.compile(r"[.!?…][.!?…\"'”’)\]]*(?= )|[。！？]+[」』”’]*")
+
+
+def read_windows(tokens: Tokens, text: str) -> TokenIds:
+    """Return the windows of a text that is longer than the model's window.
+
+    Args:
+        tokens: the tokenizer.
+        text: as the user wrote it.
+    """
+    normalized = normalize(text)
+    read = normalized[:MAX_CHARACTERS]
+    cut = split(read, tokens.find_starts(read), lambda part: tokens([part])[0], most_tokens=tokens.max_tokens - 2)
+    windows = tuple(islice(cut, MOST_WINDOWS))
+    first, end = windows[0].tokens, windows[-1].end
+    truncated = end < len(normalized) or any(window.tokens.truncated for window in windows)
+    if len(windows) == 1:  # a huge text of few tokens
+        return TokenIds(first.ids, truncated, first.unknown)
+    return TokenIds(first.ids, truncated, sum(window.tokens.unknown for window in windows), windows)
+
+
+def estimate_windows(text: str) -> int:
+    """Return about how many windows a text has, at least one, without tokenizing the text."""
+    characters = WINDOW_CHARACTERS if text.isascii() else DENSE_WINDOW_CHARACTERS
+    return min(1 + len(text) // characters, MOST_WINDOWS)
+
+
+def split(
+    text: str,
+    starts: Sequence[int],
+    read: Callable[[str], TokenIds],
+    *,
+    most_tokens: int,
+    overlap: int = OVERLAP,
+) -> Iterator[Window]:
+    """Yield the windows of a text, in order, without gaps except for a blank.
+
+    The windows have similar lengths. A window ends at the end of a sentence if one is near, otherwise at the end of a
+    word, or, without blanks, at the end of a token. If a sentence continues after a window, the next window repeats its
+    last tokens.
+
+    Args:
+        text: a normalized text.
+        starts: the first character of each of its tokens, in rising order.
+        read: returns the tokens of a part of the text.
+        most_tokens: of one window, without special tokens.
+        overlap: as `OVERLAP`.
+    """
+    cuts = _Cuts(text, starts, most_tokens=most_tokens, overlap=min(overlap, most_tokens // 4))
+    start = reached = 0
+    while reached < len(text):
+        end = cuts.find_end(start)
+        tokens = read(text[start:end])
+        # Alone, a part can have more tokens than within its text, for example after a correction of its spelling.
+        while tokens.truncated and end - start > 1:
+            end = cuts.halve(start, end)
+            tokens = read(text[start:end])
+        if end <= reached:  # nothing but the end of the window before is left
+            start = cuts.skip_blank(reached)
+            continue
+        yield Window(start, end, tokens)
+        start, reached = cuts.find_next_start(start, end), end
+
+
+def join_windows(probabilities_WK: npt.NDArray[np.float32], labels: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return the probabilities of a text, [K], from those of its windows, [W, K].
+
+    A text has a label if a part of it has the label: the maximum. Decision 35 compares other rules.
+    """
+    return probabilities_WK.max(axis=0)
+
+
+class _Cuts:
+    """The places at which a text can be cut; see `split`."""
+
+    def __init__(self, text: str, starts: Sequence[int], *, most_tokens: int, overlap: int) -> None:
+        self._text = text
+        self._starts = starts
+        self._ends = [found.end() for found in _SENTENCE_END.finditer(text)]
+        self._most_tokens = most_tokens
+        self._overlap = overlap
+
+    def find_end(self, start: int) -> int:
+        """Return the end of the window that begins at *start*."""
+        text, first, overlap = self._text, bisect_left(self._starts, start), self._overlap
+        if (remaining := len(self._starts) - first) <= self._most_tokens:
+            return len(text)
+        windows = -(-(remaining - overlap) // (self._most_tokens - overlap))
+        wanted = -(-(remaining + (windows - 1) * overlap) // windows)
+        # Several tokens can begin at one character, and a window must not be empty.
+        least, target, most = (
+            max(self._starts[first + count], start + 1) for count in (wanted // 2, wanted, self._most_tokens)
+        )
+        if near := self._ends[bisect_right(self._ends, least) : bisect_right(self._ends, most)]:
+            return min(near, key=lambda end: abs(end - target))
+        if (blank := text.rfind(" ", least, target + 1)) >= 0 or (blank := text.find(" ", target, most + 1)) >= 0:
+            return blank
+        return target
+
+    def find_next_start(self, start: int, end: int) -> int:
+        """Return the start of the window after the one from *start* to *end*: its end, or some tokens before."""
+        place = bisect_left(self._ends, end)
+        if not self._overlap or self._ends[place : place + 1] == [end]:
+            return self.skip_blank(end)
+        earliest = max(self._starts[max(0, bisect_left(self._starts, end) - self._overlap)], start + 1)
+        blank = self._text.find(" ", earliest - 1, end)
+        return earliest if blank < 0 else blank + 1
+
+    def halve(self, start: int, end: int) -> int:
+        """Return an end in the middle of a window, after a word if there is a blank in the second half."""
+        middle = (start + end) // 2
+        blank = self._text.find(" ", middle, end)
+        return max(middle, start + 1) if blank <= start else blank
+
+    def skip_blank(self, at: int) -> int:
+        """Return the place of the next character that is not a blank."""
+        return at + 1 if self._text.startswith(" ", at) else at

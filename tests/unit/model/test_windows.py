@@ -1,0 +1,142 @@
+"""Long texts are split into windows that cover them, and that fit into the model's window."""
+
+import random
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from emotag_model.artifact import Artifact
+from emotag_model.tokens import MAX_CHARACTERS, TokenIds, Tokens, normalize
+from emotag_model.windows import MOST_WINDOWS, estimate_windows, join_windows, read_windows, split
+from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
+
+PIECES = [
+    *("word", "dont", "h4te", "a b c d", "sooooo", "x" * 150, "thank you!", "No. ", "“Why?” ", "…", "中文字。", "하다"),
+    *("😀", "👩‍👩‍👧", "é" * 9, "e\u0301", "\u200d", "\x00", "\x1b[31m", "\ufdfa", "\ud800", " ", "\n\n", "\t", "."),
+]
+"""Parts of fuzzed texts: spelling that is corrected, long words, other scripts, emoji, and control characters."""
+
+
+def draw_texts(seed: int) -> list[str]:
+    """Return texts of many pieces, each of a few kinds, some without blanks."""
+    draw = random.Random(seed)
+    return [
+        draw.choice([" ", ""]).join(draw.choices(draw.sample(PIECES, draw.randint(1, 6)), k=draw.randint(1, 400)))
+        for _ in range(30)
+    ]
+
+
+def assert_covers(text: str, found: TokenIds) -> None:
+    """Assert that the windows are in order, and that nothing but blanks is between them."""
+    spans = [(window.start, window.end) for window in found.windows]
+    assert spans[0][0] == 0
+    assert all(start < end for start, end in spans)
+    for (start, end), (next_start, next_end) in pairwise(spans):
+        assert start < next_start
+        assert end < next_end
+        assert text[end:next_start] in ("", " ")
+    if not found.truncated:
+        assert spans[-1][1] == len(text)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("make", ["shipped", tiny_tokenizer, byte_level_tokenizer, unigram_tokenizer])
+def test_the_windows_of_any_text_cover_it_in_order_and_fit(
+    make: str | Callable[[], Tokenizer], seed: int, shipped: Artifact
+) -> None:
+    tokenizer = shipped.tokenizer if isinstance(make, str) else make()
+    tokens = Tokens(tokenizer, max_tokens=32)
+    long = 0
+    for text in draw_texts(seed):
+        if not tokens([text])[0].truncated:
+            continue
+        normalized = normalize(text)
+        found = read_windows(tokens, text)
+        if not found.windows:  # a huge text of few tokens
+            continue
+        long += 1
+        assert_covers(normalized, found)
+        assert len(found.windows) == MOST_WINDOWS or not found.truncated or len(normalized) > MAX_CHARACTERS
+        for window in found.windows:
+            assert not window.tokens.truncated
+            assert tokens([normalized[window.start : window.end]]) == [window.tokens]
+        assert found.unknown == sum(window.tokens.unknown for window in found.windows)
+        assert found.length == sum(len(window.tokens.ids) for window in found.windows)
+    assert long > 5
+
+
+def cut(text: str, starts: Sequence[int], *, most_tokens: int, overlap: int = 16) -> list[str]:
+    """Return the windows of a text whose parts have no more tokens alone than within it."""
+    fits = TokenIds((0,), truncated=False)
+    found = split(text, starts, lambda part: fits, most_tokens=most_tokens, overlap=overlap)
+    return [text[window.start : window.end] for window in found]
+
+
+def test_a_window_ends_with_a_sentence_and_the_next_one_begins_there() -> None:
+    text = "one two three. four five six. seven eight nine. ten"
+    starts = [at for at in range(len(text)) if at == 0 or text[at - 1] == " "]
+    assert ["one two three. four five six.", "seven eight nine. ten"] == cut(text, starts, most_tokens=6)
+
+
+def test_windows_that_cut_a_sentence_overlap() -> None:
+    assert ["a b c d e f", "e f g h i j"] == cut("a b c d e f g h i j", range(0, 20, 2), most_tokens=8, overlap=2)
+
+
+def test_a_text_without_blanks_is_cut_between_tokens() -> None:
+    assert ["中文字中", "中文字中"] == cut("中文字中文字中", range(7), most_tokens=4)
+
+
+def test_a_text_that_fits_is_one_window() -> None:
+    assert ["a b"] == cut("a b", [0, 2], most_tokens=2)
+
+
+def test_windows_have_similar_lengths() -> None:
+    """A last window of few tokens would be judged without its context."""
+    words = [len(part.split()) for part in cut(" ".join("a" * 130), range(0, 260, 2), most_tokens=126)]
+    assert [73, 73] == words
+
+
+def test_a_part_that_has_too_many_tokens_alone_is_shortened() -> None:
+    """A correction of the spelling can add tokens."""
+    text = "aa bb cc dd ee ff gg hh"
+
+    def read(part: str) -> TokenIds:
+        return TokenIds((0,), truncated=len(part) > 6)
+
+    found = list(split(text, range(0, 24, 3), read, most_tokens=5, overlap=1))
+    assert ["aa bb", "bb cc", "cc dd", "dd ee", "ee ff", "ff gg", "gg hh"] == [text[w.start : w.end] for w in found]
+    assert not any(window.tokens.truncated for window in found)
+
+
+def test_the_number_of_windows_is_limited() -> None:
+    tokens = Tokens(tiny_tokenizer(), max_tokens=8)
+    found = read_windows(tokens, "a " * 1000)
+    assert found.truncated
+    assert MOST_WINDOWS == len(found.windows)
+
+
+def test_a_text_of_more_characters_than_are_read_is_truncated() -> None:
+    tokens = Tokens(tiny_tokenizer(), max_tokens=8)
+    found = read_windows(tokens, "z" * 1000 + " " + "☃" * MAX_CHARACTERS)
+    assert found.truncated
+    assert () == found.windows, "two unknown words are one window"
+
+
+def test_one_character_of_too_many_tokens_is_read_in_part() -> None:
+    """Otherwise it would be halved forever."""
+    tokens = Tokens(byte_level_tokenizer(), max_tokens=4)
+    found = read_windows(tokens, "😀😀")
+    assert [True, True] == [window.tokens.truncated for window in found.windows]
+    assert found.truncated
+
+
+def test_the_estimate_grows_with_the_text_up_to_the_limit() -> None:
+    assert [1, 2, 2, MOST_WINDOWS] == [estimate_windows(text) for text in ("a", "a" * 600, "한" * 200, "a" * 99_999)]
+
+
+def test_a_text_has_the_label_of_any_window() -> None:
+    found_K = join_windows(np.array([[0.1, 0.9, 0.2], [0.8, 0.3, 0.1]], np.float32), ("joy", "anger", "fear"))
+    np.testing.assert_array_equal(np.array([0.8, 0.9, 0.2], np.float32), found_K)
