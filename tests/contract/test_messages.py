@@ -16,7 +16,7 @@ from emotag_schemas.documents import build_documents
 from emotag_schemas.result import CE_HEADERS, build_cloudevents_headers
 from emotag_worker.errors import NoText
 from emotag_worker.wire.decode import Decoded
-from emotag_worker.wire.encode import RecordEncoder, TextResult
+from emotag_worker.wire.encode import RecordEncoder, ResultPart, TextResult
 from emotag_worker.wire.record import Record
 
 from .test_documents import RESULT, schema
@@ -47,6 +47,19 @@ def test_the_worker_writes_what_the_contract_says() -> None:
     assert (written.topic, written.key, written.timestamp_ms) == ("emotions", b"k", 1_795_417_199_000)
     names = ["a", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"]
     assert [name for name, _ in written.headers] == names
+
+
+def test_the_parts_of_a_long_text_are_written_as_the_schema_says() -> None:
+    parts = (ResultPart(0, 9, (("joy", 0.91204), ("love", 0.5))), ResultPart(7, 20, ()))
+    answer = TextResult((("joy", 0.91204),), None, False, False, parts=parts)
+    written = ENCODER.encode_result(Record("t", 0, 0, None, b""), Decoded("a", "m"), answer, NOW)
+    value = json.loads(written.value or b"")
+    schema("emotion-result").validate(value)
+    joy, love = ({"label": label, "score": score} for label, score in (("joy", 0.912), ("love", 0.5)))
+    expected = [{"start": 0, "end": 9, "emotions": [joy, love]}, {"start": 7, "end": 20, "emotions": []}]
+    assert expected == value["parts"]
+    assert [joy] == value["emotions"]
+    assert json.loads(EmotionResult.from_json(written.value or b"").to_json()) == value
 
 
 def test_metadata_is_repeated_as_it_came() -> None:

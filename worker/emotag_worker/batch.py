@@ -175,7 +175,7 @@ class BatchCounts:
         dead_letters: the number of dead letters by reason.
         tombstones: the number of other tombstones by outcome: `forwarded`, `skipped`.
         scopes: the number of records whose text the model read, by scope and language of the text.
-        truncated: the number of results whose text was longer than the model's window.
+        truncated: the number of results of which only the beginning of the text was tagged.
         texts, tokens: the number of texts that the device computed, and the number of their tokens.
         computed_tokens: the tokens that the device computed, padding included.
         seconds: from the end of the poll to the end of the commit.

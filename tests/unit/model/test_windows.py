@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from emotag_model.artifact import Artifact
 from emotag_model.tokens import MAX_CHARACTERS, TokenIds, Tokens, normalize
-from emotag_model.windows import MOST_WINDOWS, estimate_windows, join_windows, read_windows, split
+from emotag_model.windows import MOST_WINDOWS, WINDOW_TOKENS, estimate_windows, join_windows, read_windows, split
 from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
 
 PIECES = [
@@ -134,9 +134,20 @@ def test_one_character_of_too_many_tokens_is_read_in_part() -> None:
 
 
 def test_the_estimate_grows_with_the_text_up_to_the_limit() -> None:
-    assert [1, 2, 2, MOST_WINDOWS] == [estimate_windows(text) for text in ("a", "a" * 600, "한" * 200, "a" * 99_999)]
+    assert [1, 2, 2, MOST_WINDOWS] == [estimate_windows(text) for text in ("a", "a" * 300, "한" * 100, "a" * 99_999)]
 
 
-def test_a_text_has_the_label_of_any_window() -> None:
-    found_K = join_windows(np.array([[0.1, 0.9, 0.2], [0.8, 0.3, 0.1]], np.float32), ("joy", "anger", "fear"))
-    np.testing.assert_array_equal(np.array([0.8, 0.9, 0.2], np.float32), found_K)
+@pytest.mark.parametrize(("last", "expected"), [("fear", [0.8, 0.9, 0.2]), ("neutral", [0.8, 0.9, 0.1])])
+def test_a_text_has_the_label_of_any_window_and_is_neutral_if_all_are(last: str, expected: list[float]) -> None:
+    windows_WK = np.array([[0.1, 0.9, 0.2], [0.8, 0.3, 0.1]], np.float32)
+    found_K = join_windows(windows_WK, ("joy", "anger", last))
+    np.testing.assert_array_equal(np.array(expected, np.float32), found_K)
+
+
+def test_windows_are_shorter_than_the_models_window(shipped: Artifact) -> None:
+    """The model finds more emotions in short texts. A text that fits into the model's window is not split."""
+    tokens = Tokens(shipped.tokenizer, max_tokens=128)
+    assert not tokens(["word " * 126])[0].truncated
+    lengths = [len(window.tokens.ids) for window in read_windows(tokens, "word " * 155).windows]
+    assert WINDOW_TOKENS == max(lengths)
+    assert 3 == len(lengths)

@@ -51,7 +51,7 @@ def test_fields_that_can_be_null_may_be_missing_and_are_always_written() -> None
     assert (None, None, None) == (result.scores, result.metadata, result.source.timestamp)
     written = json.loads(result.to_json())
     assert ("ok", None) == (result.scope, result.language)  # of a worker without scopes
-    assert RESULT.keys() | {"scores", "metadata", "scope", "language"} == written.keys()
+    assert RESULT.keys() | {"scores", "parts", "metadata", "scope", "language"} == written.keys()
     assert {**RESULT["source"], "timestamp": None} == written["source"]
 
 

@@ -163,8 +163,7 @@ class Codec:
         blocks = np.frombuffer(body, self._window, offset=self._header.itemsize)
         rows_WK = _to_probabilities(blocks["fractions_K"])
         windows = map(WindowEntry, blocks["start"].tolist(), blocks["end"].tolist(), rows_WK)
-        ((*fields,),) = zip(*_read_header(header), strict=True)
-        return Entry(NO_PROBABILITIES, *fields, windows=tuple(windows))
+        return next(map(Entry, [NO_PROBABILITIES], *_read_header(header), [tuple(windows)]))
 
 
 def _to_probabilities(fractions_BK: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:

@@ -157,7 +157,7 @@ class Metrics:
         """Metrics of the model and its device."""
         self.tokens = self._counter("tokens", "Tokens that the model computed, without padding.")
         self.computed_tokens = self._counter("computed_tokens", "Tokens that the model computed, with padding.")
-        self.truncated = self._counter("truncated", "Results for texts that are longer than the model's window.")
+        self.truncated = self._counter("truncated", "Results of which only the beginning of the text was tagged.")
         self.busy_s = self._counter("device_busy_seconds", "Seconds that the device spent on batches.")
 
     def _add_cache(self) -> None:

@@ -76,7 +76,7 @@ class Answer(msgspec.Struct):
         outgoing: None if the worker writes nothing.
         source: the origin of a result, as in `BatchCounts.sources`; empty without a result.
         reason: the reason of a dead letter; empty without a dead letter.
-        truncated: a result whose text was longer than the model's window.
+        truncated: a result of which only the beginning of the text was tagged.
     """
 
     record: Record

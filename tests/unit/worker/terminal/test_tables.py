@@ -19,7 +19,7 @@ from emotag_worker.terminal.tables import (
 )
 
 if TYPE_CHECKING:
-    from emotag_model.tagger import Tagging
+    from emotag_model.tagger import TaggedPart, Tagging
 
 
 class Emotion:
@@ -34,6 +34,7 @@ class Scored:
     scores: Mapping[str, float] = {"joy": 0.7, "fear": 0.61234, "love": 0.00004}
     truncated = False
     scope, language = "ok", "en"
+    parts: tuple["TaggedPart", ...] | None = None
 
     def top(self, number: int) -> list[Emotion]:
         return [Emotion(label, score) for label, score in list(self.scores.items())[:number]]
@@ -141,3 +142,18 @@ def test_lines_are_the_text_and_its_emotions() -> None:
         " ".join(li.split()) for li in render_tagging_lines("t", TAGGING, top=0).split("\n")
     ]
     assert 3 == len(render_tagging_lines("t", TAGGING, top=2).split("\n"))
+
+
+def test_each_part_of_a_long_text_has_a_line_and_an_object() -> None:
+    from emotag_model.tagger import ScoredLabel, TaggedPart
+
+    class Long(Scored):
+        parts = (TaggedPart(0, 9, (ScoredLabel("fear", 0.61234),)), TaggedPart(7, 20, ()))
+
+    long = cast("Tagging", Long())
+    lines = render_tagging_lines("t", long, top=None).split("\n")
+    assert "  part 1, characters 0 to 9: fear 61.2 %" == lines[-2]
+    assert "  part 2, characters 7 to 20: no emotion over its threshold" == lines[-1]
+    found = render_tagging_object("t", long, top=None, every=False)
+    assert {"start": 0, "end": 9, "emotions": [{"label": "fear", "score": 0.6123}]} == found["parts"][0]
+    assert render_tagging_object("t", TAGGING, top=None, every=False)["parts"] is None
