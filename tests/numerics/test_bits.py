@@ -11,11 +11,15 @@ import pytest
 
 from emotag_model.artifact import Artifact
 from emotag_model.engines import openvino_engine, reference_engine, torch_engine
+from emotag_model.engines.choice import Choice
 from emotag_model.engines.device import list_instructions
 from emotag_model.engines.native import engine as native_engine
 from emotag_model.engines.precision import ENGINES, PRECISIONS, EngineName, PrecisionName
 from emotag_model.engines.protocol import Engine, is_possible, open_engine
+from emotag_model.tagger import EmotionTagger
 from emotag_model.tokens import Tokens
+from emotag_worker.batch_results import compute_entries
+from emotag_worker.cache.entry import Codec, Entry
 from emotag_worker.local.demo_records import read_sample_texts
 
 from .regroupings import SIZES, Rows
@@ -88,6 +92,27 @@ def test_a_text_has_the_same_bits_in_any_batch_and_order(shipped: Artifact, rows
     assert is_same(together_NK, np.concatenate([engine.probabilities([row]) for row in few]), engine.name)
     for seed in range(2):
         assert is_same(together_NK, compute_regrouped(engine, few, seed=seed), engine.name)
+
+
+def test_a_long_text_has_the_same_bits_in_any_batch_and_from_the_cache(shipped: Artifact, candidate: Candidate) -> None:
+    """Its windows are computed among other texts, alone, or not at all."""
+    tagger = EmotionTagger(shipped, open_(shipped, candidate), Choice(*candidate, {}, "named"))
+    others = read_sample_texts()[:3]
+    long = "I was so happy when it came. Then it broke, and nobody helped me. " * 8 + "Thank you so much " * 9
+    found = []
+    for texts in ([*others, long], [long], [long, "yes"]):
+        tokens = dict(zip(texts, tagger.tokenize(texts), strict=True))
+        scopes = tagger.find_scopes(texts, list(tokens.values()))
+        entry = compute_entries(tagger, tokens, scopes)[long]
+        assert isinstance(entry, Entry)
+        codec = Codec(len(tagger.labels))
+        found += [entry, *codec.decode(codec.encode([entry]))]
+    assert len(found[0].windows) > 2
+    rows_WK = [np.stack([window.probabilities_K for window in entry.windows]) for entry in found]
+    for entry, each_WK in zip(found, rows_WK, strict=True):
+        assert is_same(rows_WK[0], each_WK, candidate[0])
+        assert is_same(tagger.join_windows(rows_WK[0]), tagger.join_windows(each_WK), candidate[0])
+        assert [(one.start, one.end) for one in found[0].windows] == [(one.start, one.end) for one in entry.windows]
 
 
 def test_a_text_has_the_same_bits_with_any_number_of_threads(

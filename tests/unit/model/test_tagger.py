@@ -179,7 +179,7 @@ def test_a_long_text_is_read_in_windows_unless_only_its_beginning_is_wanted() ->
     assert not long.truncated
     assert "gratitude" in [emotion.label for emotion in long.emotions]
     assert long.parts is not None
-    assert 4 == len(long.parts)
+    assert 3 == len(long.parts)
     first, *_, last = (text[part.start : part.end] for part in long.parts)
     assert first.startswith("The meeting")
     assert last.endswith("grateful!")

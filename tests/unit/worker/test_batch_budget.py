@@ -68,3 +68,14 @@ def test_what_repeats_cost_says_nothing_of_new_texts() -> None:
     before = budget.max_new_texts
     assert budget.max_records < 1_000 < settle(budget, record_s=0.05 * MS, write_s=0.0, device=False)
     assert before == budget.max_new_texts == 250
+
+
+def test_long_texts_count_as_their_windows() -> None:
+    """Otherwise a batch of long texts could take a minute. One text always fits."""
+    budget = BatchBudget(objective_s=1.0, most=1000, record_s=0.01)
+    assert 100 == budget.max_new_texts
+    assert 100 == budget.count_fitting(["short"] * 300)
+    long = "a" * 256 * 9
+    assert 10 == budget.count_fitting([long] * 300)
+    assert 40 == budget.count_fitting(["short"] * 30 + [long] * 7 + ["short"] * 300) + 3
+    assert 1 == BatchBudget(objective_s=1.0, most=1000, record_s=1.0).count_fitting(["a" * 99_999] * 3)
