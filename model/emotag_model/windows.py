@@ -19,7 +19,7 @@ NEUTRAL = "neutral"
 
 WINDOW_TOKENS = 64
 """Tokens of a window, special tokens included, or the model's window if that is smaller. The model was trained on short
-texts: two windows of this length show more emotions than one of 128 tokens, at the same cost. Decision 35 measures it."""
+texts: two windows of this length show more emotions than one of 128 tokens, at the same cost (decision 35)."""
 
 MOST_WINDOWS = 64
 """Windows of one text. The rest of a longer text is not read, so that one text cannot hold up the stream."""

@@ -67,11 +67,11 @@ def maximum(rows_WK: Floats, tokens: Sequence[int], labels: Sequence[str]) -> Fl
 
 
 def mean(rows_WK: Floats, tokens: Sequence[int], labels: Sequence[str]) -> Floats:
-    return rows_WK.mean(axis=0)
+    return rows_WK.mean(axis=0)  # type: ignore[no-any-return]
 
 
 def mean_by_tokens(rows_WK: Floats, tokens: Sequence[int], labels: Sequence[str]) -> Floats:
-    return np.average(rows_WK, axis=0, weights=tokens).astype(np.float32)  # type: ignore[no-any-return]
+    return np.average(rows_WK, axis=0, weights=tokens).astype(np.float32)
 
 
 def noisy_or(rows_WK: Floats, tokens: Sequence[int], labels: Sequence[str]) -> Floats:
