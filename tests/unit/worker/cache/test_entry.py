@@ -58,7 +58,7 @@ def test_a_decoded_entry_equals_the_encoded_one(
 
 def long_entry(windows: int) -> Entry:
     """The entry of a text that was read in windows, with another probability in each."""
-    parts = [WindowEntry(500 * n, 500 * n + 520, quantize(np.full(28, n / 40, np.float32))) for n in range(windows)]
+    parts = [WindowEntry(500 * n, 500 * n + 520, quantize(np.full(28, n / 100, np.float32))) for n in range(windows)]
     return Entry(
         NO_PROBABILITIES, truncated=False, tokens=250, unknown=2, scope="ok", language="en", windows=tuple(parts)
     )
