@@ -184,9 +184,21 @@ class DistilBertCNN(nn.Module):
 
     def pooled(self, hidden_BLC: Tensor, mask_BL: Tensor) -> Tensor:
         """Return the classifier's input for each text, [B, F]: the maximum of every feature over the tokens."""
+        return self.features(hidden_BLC, mask_BL).amax(dim=1)
+
+    def features(self, hidden_BLC: Tensor, mask_BL: Tensor) -> Tensor:
+        """Return the output of the convolution for each token after ReLU, [B, L, F]; zeros on padding."""
         if self.head_attention is not None:
             hidden_BLC = self.head_attention(hidden_BLC, mask_BL)
         hidden_BLC = hidden_BLC * mask_BL.unsqueeze(-1)
         features_BFL = torch.relu(self.conv(hidden_BLC.transpose(1, 2)))
         # After the ReLU no value is below zero, so zero is the neutral element of the maximum.
-        return (features_BFL * mask_BL.unsqueeze(1)).amax(dim=2)
+        return (features_BFL * mask_BL.unsqueeze(1)).transpose(1, 2)
+
+
+def find_first(features_BLF: Tensor, pooled_BF: Tensor) -> Tensor:
+    """Return the first token that has the largest value of each feature, [B, F], int32."""
+    length = features_BLF.shape[1]
+    tokens_L1 = torch.arange(length, dtype=torch.int32, device=features_BLF.device).unsqueeze(1)
+    # Of equal values, `max` returns any on a GPU.
+    return torch.where(features_BLF == pooled_BF.unsqueeze(1), tokens_L1, length - 1).amin(dim=1)

@@ -12,8 +12,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from .config import ModelConfig
-from .distilbert_cnn import DistilBertCNN
+from .distilbert_cnn import DistilBertCNN, find_first
 from .engines.packing import ROUND_TO, round_up
+from .reasons.spans import Maxima
 from .tokens import TokenIds, pad, round_width
 
 TRAINING_ROUND_TO = 8
@@ -29,16 +30,40 @@ def compute_probabilities(
     """Return the probabilities [N, K] of N texts in their order, float32."""
     model.eval()
     result_NK = np.empty((len(texts), len(model.config.labels)), dtype=np.float32)
+    for rows, probabilities_BK, _, _ in _compute_batches(model, texts, device=device):
+        result_NK[rows] = probabilities_BK.cpu().numpy()
+    return result_NK
+
+
+@torch.inference_mode()
+def explain(
+    model: DistilBertCNN, texts: Sequence[TokenIds], *, device: torch.device
+) -> tuple[npt.NDArray[np.float32], Maxima]:
+    """Return the probabilities [N, K] of N texts as `compute_probabilities` does, and the maxima behind them."""
+    model.eval()
+    result_NK = np.empty((len(texts), len(model.config.labels)), dtype=np.float32)
+    maxima = Maxima.allocate(len(texts), model.config.channels)
+    for rows, probabilities_BK, features_BLF, pooled_BF in _compute_batches(model, texts, device=device):
+        result_NK[rows] = probabilities_BK.cpu().numpy()
+        maxima.values_BF[rows] = pooled_BF.cpu().numpy()
+        maxima.positions_BF[rows] = find_first(features_BLF, pooled_BF).cpu().numpy()
+    return result_NK, maxima
+
+
+def _compute_batches(
+    model: DistilBertCNN, texts: Sequence[TokenIds], *, device: torch.device
+) -> Iterator[tuple[list[int], Tensor, Tensor, Tensor]]:
+    """Yield the indices of some texts, their probabilities, the features of their tokens, and the pooled features."""
     for rows in group_by_length(texts):
         ids_BL, mask_BL = pad_on_device([texts[row] for row in rows], model.config, device=device, round_to=ROUND_TO)
         hidden_BLC = model.encoder(ids_BL, mask_BL)
         if len(rows) == 1:  # torch has another kernel for the convolution of one text than for that of several
             hidden_BLC, mask_BL = hidden_BLC.expand(2, -1, -1), mask_BL.expand(2, -1)
-        pooled_BF = model.pooled(hidden_BLC, mask_BL)[: len(rows)]
+        features_BLF = model.features(hidden_BLC, mask_BL)[: len(rows)]
+        pooled_BF = features_BLF.amax(dim=1)
         # For other numbers of rows, the classifier's product and the sigmoid round some rows differently.
         filled_BF = F.pad(pooled_BF, (0, 0, 0, round_up(len(rows)) - len(rows)))
-        result_NK[rows] = torch.sigmoid(model.classifier(filled_BF).float())[: len(rows)].cpu().numpy()
-    return result_NK
+        yield rows, torch.sigmoid(model.classifier(filled_BF).float())[: len(rows)], features_BLF, pooled_BF
 
 
 def group_by_length(texts: Sequence[TokenIds]) -> Iterator[list[int]]:

@@ -6,7 +6,7 @@ it is. Any other word is replaced only if undoing one kind of noise gives a word
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain, product
 from typing import Self
@@ -143,17 +143,32 @@ class Spelling:
         Args:
             text: with single spaces, as `tokens.normalize` returns it.
         """
-        end = len(text) if len(text) <= MOST_CHARACTERS else max(0, text.rfind(" ", 0, MOST_CHARACTERS))
-        beginning, rest = _SPACED.sub(self._join, text[:end]), text[end:]
-        unknown = {
-            word
-            for word in _WORD.findall(beginning.lower())
-            if SHORTEST <= len(word) <= LONGEST and word not in self._words and word.isascii()
-        }
-        corrections = {word: corrected for word in unknown if (corrected := self._correct_word(word)) != word}
-        if corrections:
+        beginning, rest = _divide(text)
+        beginning = _SPACED.sub(self._join, beginning)
+        if corrections := self._find_corrections(beginning):
             beginning = _WORD.sub(lambda found: corrections.get(found[0].lower(), found[0]), beginning)
         return beginning + rest
+
+    def trace(self, text: str) -> tuple[str, list[int], list[int]]:
+        """Return the corrected text, and for each of its characters the characters of *text* that it stands for.
+
+        Returns:
+            `correct(text)`, and for each character the first one in *text*, and the one after the last.
+        """
+        beginning, rest = _divide(text)
+        traced = _replace(_SPACED, self._join, beginning, list(range(len(text))), list(range(1, len(text) + 1)))
+        corrections = self._find_corrections(traced[0])
+        beginning, starts, ends = _replace(_WORD, lambda found: corrections.get(found[0].lower(), found[0]), *traced)
+        return beginning + rest, starts, ends
+
+    def _find_corrections(self, text: str) -> dict[str, str]:
+        """Return the correction of each word in lower case that has one."""
+        unknown = {
+            word
+            for word in _WORD.findall(text.lower())
+            if SHORTEST <= len(word) <= LONGEST and word not in self._words and word.isascii()
+        }
+        return {word: corrected for word in unknown if (corrected := self._correct_word(word)) != word}
 
     def _join(self, found: re.Match[str]) -> str:
         joined = found[0].replace(" ", "")
@@ -199,6 +214,33 @@ class Spelling:
         if not word[0].isalpha() or (letters < 2 and len(word) <= SHORTEST):
             return None
         return next((each for each in self._masked if len(each) == len(word) and _is_mask(word, each)), None)
+
+
+def _divide(text: str) -> tuple[str, str]:
+    """Return the words that are corrected, and the rest."""
+    end = len(text) if len(text) <= MOST_CHARACTERS else max(0, text.rfind(" ", 0, MOST_CHARACTERS))
+    return text[:end], text[end:]
+
+
+def _replace(
+    pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str, starts: list[int], ends: list[int]
+) -> tuple[str, list[int], list[int]]:
+    """Return `pattern.sub(replace, text)`; each character of a replacement stands for all that it replaces.
+
+    Args:
+        starts, ends: what the characters of *text* stand for, as in `Spelling.trace`; more may follow.
+    """
+    pieces, at = [], 0
+    new_starts, new_ends = [], []
+    for found in pattern.finditer(text):
+        first, last = found.span()
+        if (replacement := replace(found)) == found[0]:
+            continue
+        pieces += [text[at:first], replacement]
+        new_starts += starts[at:first] + [starts[first]] * len(replacement)
+        new_ends += ends[at:first] + [ends[last - 1]] * len(replacement)
+        at = last
+    return "".join([*pieces, text[at:]]), new_starts + starts[at:], new_ends + ends[at:]
 
 
 def _is_mask(word: str, masked: str) -> bool:

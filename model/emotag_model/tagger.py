@@ -8,7 +8,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -22,7 +22,10 @@ from . import artifact
 from .artifact import Artifact
 from .engines.choice import Choice, choose, ignore_measurement
 from .engines.device import choose_device, memory_bytes
+from .engines.halving import compute_or_halve
 from .engines.protocol import Engine, open_engine
+from .reasons.explainer import Explainer, Reasons
+from .reasons.spans import Offsets, Reason, Spans
 from .scope.detector import Detector
 from .scope.rules import Scope, TextScope, judge
 from .thresholds import Thresholds
@@ -62,6 +65,8 @@ class Tagging:
         scope: `ok`, or why the emotions cannot be trusted: `other_language`, `unreadable`, `too_short`.
         language: the code of the text's language (`en`); None if it is not certain.
         parts: the parts of a text that is longer than the model's window; None for every other text.
+        reasons: for every label the parts of the text that carry its score, the largest share first; at most three, and
+            none if nothing speaks for the label. Empty if the tagger was loaded without reasons.
     """
 
     emotions: tuple[ScoredLabel, ...]
@@ -70,6 +75,7 @@ class Tagging:
     scope: Scope = "ok"
     language: str | None = None
     parts: tuple[TaggedPart, ...] | None = None
+    reasons: Reasons = field(default_factory=dict)
 
     def top(self, k: int) -> tuple[ScoredLabel, ...]:
         """Return the *k* strongest labels, regardless of thresholds."""
@@ -90,7 +96,15 @@ class EmotionTagger:
         long_texts: as in `load`.
     """
 
-    def __init__(self, trained: Artifact, engine: Engine, choice: Choice, *, long_texts: LongTexts = "windows") -> None:
+    def __init__(
+        self,
+        trained: Artifact,
+        engine: Engine,
+        choice: Choice,
+        *,
+        long_texts: LongTexts = "windows",
+        reasons: bool = False,
+    ) -> None:
         self.name = trained.name
         self.version = trained.version
         self.thresholds_version = trained.thresholds_version
@@ -107,6 +121,7 @@ class EmotionTagger:
         self._engine = engine
         self._tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
         self._detector = Detector()
+        self._explainer = Explainer(trained, self._tokens) if reasons else None
 
     @classmethod
     def load(
@@ -117,6 +132,7 @@ class EmotionTagger:
         engine: str = "auto",
         precision: str = "auto",
         long_texts: LongTexts = "windows",
+        reasons: bool = False,
         before_measuring: Callable[[], None] = ignore_measurement,
     ) -> Self:
         """Load an artifact, check it, open it on its device, and tag one text as a test.
@@ -128,6 +144,7 @@ class EmotionTagger:
             precision: `auto` (chosen with the engine), or one of `engines.precision.PRECISIONS`.
             long_texts: `windows` (a text that is longer than the model's window is read in overlapping parts), or
                 `first` (only its beginning is read).
+            reasons: find the parts of each text that carry the scores: `Tagging.reasons`.
             before_measuring: called before the measurement that chooses engine and precision, which takes up to 8 s and
                 happens once per machine and model.
 
@@ -139,8 +156,10 @@ class EmotionTagger:
         trained = artifact.load(Path(path) if path is not None else artifact.DEFAULT)
         device = choose_device(on)
         choice = choose(trained, device=device, engine=engine, precision=precision, before_measuring=before_measuring)
-        opened = open_engine(trained, engine=choice.engine, device=device, precision=choice.precision)
-        tagger = cls(trained, opened, choice, long_texts=long_texts)
+        opened = open_engine(
+            trained, engine=choice.engine, device=device, precision=choice.precision, explained=reasons
+        )
+        tagger = cls(trained, opened, choice, long_texts=long_texts, reasons=reasons)
         tagger.check_device()
         return tagger
 
@@ -165,16 +184,26 @@ class EmotionTagger:
                     " missing texts first"
                 )
         tokens = self.tokenize(given)
-        windows_NK = self.probabilities([row for text in tokens for row in text.rows])
+        rows = [row for text in tokens for row in text.rows]
+        if self._explainer is None:
+            windows_NK, spans_NKS3 = self.probabilities(rows), None
+        else:
+            windows_NK, maxima = self._engine.explain([row.ids for row in rows])
+            spans_NKS3 = self._explainer.find_spans(maxima, self.locate(given, tokens))
         ends = list(accumulate(len(text.rows) for text in tokens))
-        parts = [windows_NK[end - len(text.rows) : end] for text, end in zip(tokens, ends, strict=True)]
+        places = [slice(end - len(text.rows), end) for text, end in zip(tokens, ends, strict=True)]
+        parts = [windows_NK[place] for place in places]
         joined = [self.join_windows(part_WK) for part_WK in parts]
         probabilities_BK = np.array(joined, np.float32).reshape(-1, len(self.labels))
         scores = [dict(zip(self.labels, row_K, strict=True)) for row_K in probabilities_BK.tolist()]
-        found = zip(self.emotions(probabilities_BK), scores, self.find_scopes(given, tokens), strict=True)
+        reasons: list[Reasons] = [{} for _ in given]
+        if self._explainer is not None and spans_NKS3 is not None:
+            spans = [spans_NKS3[place] for place in places]
+            reasons = list(map(self._explainer.read, given, tokens, parts, spans))
+        found = zip(self.emotions(probabilities_BK), scores, self.find_scopes(given, tokens), reasons, strict=True)
         return [
-            Tagging(emotions, row, ids.truncated, *scope, self._tag_parts(text, ids, part_WK))
-            for (emotions, row, scope), text, ids, part_WK in zip(found, given, tokens, parts, strict=True)
+            Tagging(emotions, row, ids.truncated, *scope, self._tag_parts(text, ids, part_WK), why)
+            for (emotions, row, scope, why), text, ids, part_WK in zip(found, given, tokens, parts, strict=True)
         ]
 
     def _tag_parts(
@@ -198,6 +227,14 @@ class EmotionTagger:
     def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the probabilities of a text, [K], from those of its windows."""
         return join_windows(probabilities_WK, self.labels)
+
+    def locate(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[Offsets]:
+        """Return the characters of each token, one array for each of `TokenIds.rows`; needs no device.
+
+        They are places in the normalized text, or in its window.
+        """
+        assert self._explainer is not None
+        return self._explainer.locate(texts, tokens)
 
     def find_scopes(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[TextScope]:
         """Return the scope and the language of each text, in order; needs no device.
@@ -244,24 +281,41 @@ class EmotionTagger:
         Raises:
             DeviceFailed: the device fails on a harmless text too.
         """
-        try:
-            probabilities_BK = self.probabilities(texts)
-        except Exception as error:  # whatever a kernel or a driver raises  # noqa: BLE001
-            failure: Exception = error
-        else:
-            finite_B = np.isfinite(probabilities_BK).all(axis=1)
-            if finite_B.all():
-                return probabilities_BK, {}
-            failure = ArithmeticError("the model's output is not a finite number")
-        self._engine.recover()
-        if len(texts) == 1:
-            self.check_device()
-            return np.zeros((1, len(self.labels)), dtype=np.float32), {0: failure}
-        middle = len(texts) // 2
-        left_BK, left_errors = self.probabilities_or_errors(texts[:middle])
-        right_BK, right_errors = self.probabilities_or_errors(texts[middle:])
-        right_errors = {middle + index: error for index, error in right_errors.items()}
-        return np.concatenate([left_BK, right_BK]), left_errors | right_errors
+        return self._halve(range(len(texts)), lambda part: self.probabilities(texts[part.start : part.stop]))
+
+    def explain_or_errors(
+        self, texts: Sequence[TokenIds], offsets: Sequence[Offsets]
+    ) -> tuple[npt.NDArray[np.float32], Spans, dict[int, Exception]]:
+        """Return what `probabilities_or_errors` returns, and the spans of every label for each text.
+
+        The tagger must have been loaded with reasons.
+
+        Args:
+            offsets: of the same texts, from `locate`.
+
+        Returns:
+            probabilities_BK; the spans, [B, K, SPANS, 3], of which those of a failed text are zero; and the errors.
+
+        Raises:
+            DeviceFailed: the device fails on a harmless text too.
+        """
+        assert self._explainer is not None
+        maxima = self._explainer.allocate(len(texts))
+
+        def compute(part: range) -> npt.NDArray[np.float32]:
+            probabilities_BK, found = self._engine.explain([text.ids for text in texts[part.start : part.stop]])
+            maxima.fill(slice(part.start, part.stop), found)
+            return probabilities_BK
+
+        probabilities_BK, errors = self._halve(range(len(texts)), compute)
+        maxima.values_BF[list(errors)] = 0
+        return probabilities_BK, self._explainer.find_spans(maxima, offsets), errors
+
+    def _halve(
+        self, texts: range, compute: Callable[[range], npt.NDArray[np.float32]]
+    ) -> tuple[npt.NDArray[np.float32], dict[int, Exception]]:
+        labels = len(self.labels)
+        return compute_or_halve(texts, compute, labels=labels, recover=self._engine.recover, check=self.check_device)
 
     @property
     def computed_tokens(self) -> int:

@@ -3,15 +3,16 @@
 import json
 import re
 from collections.abc import Sequence
-from itertools import accumulate
-from typing import NamedTuple
+from itertools import accumulate, chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer, models
+from tokenizers import Encoding, Tokenizer, models
 
 from .engines.native import library
 from .engines.native.wordpiece import WordPiece, WordPieceConfig
+from .reasons.spans import Offsets
 from .spelling import Spelling
 
 MAX_CHARACTERS = 16_384
@@ -136,6 +137,36 @@ class Tokens:
                 found[number] = tokens
         return found
 
+    def locate(self, texts: Sequence[str]) -> list[Offsets]:
+        """Return the characters of the word that each token is a part of, in order, as places in `normalize(text)`.
+
+        Words are those of the tokenizer. A word whose spelling was corrected has the characters that were written.
+        """
+        normalized = [normalize(text)[:MAX_CHARACTERS] for text in texts]
+        encodings = self._tokenizer.encode_batch(normalized)
+        traced: dict[int, tuple[str, list[int], list[int]]] = {}
+        if self._spelling is not None:
+            for number in self._spelling.find_suspects([self._cut(encoding.ids) for encoding in encodings]):
+                found = self._spelling.trace(normalized[number])
+                if found[0] != normalized[number]:
+                    traced[number] = found
+            spelled = [text[:MAX_CHARACTERS] for text, _, _ in traced.values()]
+            for number, encoding in zip(traced, self._tokenizer.encode_batch(spelled), strict=True):
+                encodings[number] = encoding
+        offsets = _find_words(encodings)
+        for number, (_, starts, ends) in traced.items():
+            written = ((starts[start], ends[end - 1]) if start < end else (0, 0) for start, end in offsets[number])
+            offsets[number] = np.array(list(written), np.int32)
+        return [self._cut(each) for each in offsets]
+
+    def _cut(self, tokens: Any) -> Any:
+        """Return the tokens in the model's window: the first ones, and the last."""
+        if len(tokens) <= self._max_tokens:
+            return tokens
+        kept = tokens[: self._max_tokens]
+        kept[-1] = tokens[-1]
+        return kept
+
     def _read(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text. The library reads most texts, and the tokenizer the others, alike."""
         if self._wordpiece is None:
@@ -158,11 +189,9 @@ class Tokens:
         encodings = self._tokenizer.encode_batch_fast([text[:MAX_CHARACTERS] for text in normalized])
         result = []
         for text, encoding in zip(normalized, encodings, strict=True):
-            ids: list[int] = encoding.ids
-            too_long = len(ids) > self._max_tokens
-            if too_long:
-                ids = [*ids[: self._max_tokens - 1], ids[-1]]
-            result.append(TokenIds(tuple(ids), too_long or len(text) > MAX_CHARACTERS, ids.count(self._unknown_id)))
+            ids = self._cut(encoding.ids)
+            truncated = len(ids) < len(encoding.ids) or len(text) > MAX_CHARACTERS
+            result.append(TokenIds(tuple(ids), truncated, ids.count(self._unknown_id)))
         return result
 
     def find_starts(self, text: str) -> Sequence[int]:
@@ -195,6 +224,23 @@ class Tokens:
             if found is not None:
                 return found
         raise ValueError(f"the tokenizer has no token {' or '.join(tokens)}")
+
+
+def _find_words(encodings: Sequence[Encoding]) -> list[Offsets]:
+    """Return the characters of the word of each token; zeros for special tokens."""
+    if not encodings:
+        return []
+    lengths_B = np.fromiter((len(encoding) for encoding in encodings), np.int64, len(encodings))
+    pairs = chain.from_iterable(encoding.offsets for encoding in encodings)
+    offsets_T2 = np.fromiter(chain.from_iterable(pairs), np.int32, 2 * int(lengths_B.sum())).reshape(-1, 2)
+    words = chain.from_iterable(encoding.word_ids for encoding in encodings)
+    words_T = np.fromiter((-1 if word is None else word for word in words), np.int64, len(offsets_T2))
+    # A text begins and ends with a special token, so the words of two texts are never next to each other.
+    is_first_T = np.diff(words_T, prepend=-2) != 0
+    number_T = np.cumsum(is_first_T) - 1
+    firsts_W = np.flatnonzero(is_first_T)
+    words_W2 = np.stack([offsets_T2[firsts_W, 0], offsets_T2[np.append(firsts_W[1:], len(offsets_T2)) - 1, 1]], axis=1)
+    return np.split(words_W2[number_T], np.cumsum(lengths_B)[:-1])
 
 
 def pad(

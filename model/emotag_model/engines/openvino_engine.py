@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import wait
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from emotag_model.artifact import Artifact
 from emotag_model.daemon_threads import Background
 from emotag_model.errors import DeviceUnknown
+from emotag_model.reasons.spans import Maxima
 from emotag_model.weights import read_embeddings
 
 from .device import count_usable_cores, list_instructions
@@ -44,6 +46,9 @@ def is_exact(precision: PrecisionName) -> bool:
 class OpenVinoEngine:
     """A model's weights in OpenVINO's own layout.
 
+    Args:
+        explained: `explain` is possible. The graph then has more outputs, and every call computes them.
+
     Raises:
         DeviceUnknown: OpenVINO cannot compute that precision on this processor.
     """
@@ -52,7 +57,7 @@ class OpenVinoEngine:
     device = "cpu"
     concurrency = 2
 
-    def __init__(self, trained: Artifact, *, precision: PrecisionName) -> None:
+    def __init__(self, trained: Artifact, *, precision: PrecisionName, explained: bool = False) -> None:
         self.precision: str = precision
         self._config = trained.config
         core = ov.Core()
@@ -62,7 +67,7 @@ class OpenVinoEngine:
             )
         cores = count_usable_cores()
         model = core.compile_model(
-            build(trained.config, trained.weights, precision=precision),
+            build(trained.config, trained.weights, precision=precision, explained=explained),
             "CPU",
             {
                 "INFERENCE_NUM_THREADS": cores,
@@ -86,23 +91,34 @@ class OpenVinoEngine:
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """See `Engine.probabilities`."""
         result_BK = np.empty((len(rows), len(self._config.labels)), np.float32)
+        for texts, found in self._compute(rows):
+            result_BK[texts] = found[0]
+        return result_BK
+
+    def explain(self, rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.float32], Maxima]:
+        """See `Engine.explain`."""
+        result_BK = np.empty((len(rows), len(self._config.labels)), np.float32)
+        maxima = Maxima.allocate(len(rows), self._config.channels)
+        for texts, found in self._compute(rows):
+            result_BK[texts], maxima.values_BF[texts], maxima.positions_BF[texts] = found
+        return result_BK, maxima
+
+    def _compute(self, rows: Sequence[Sequence[int]]) -> list[tuple[list[int], list[npt.NDArray[Any]]]]:
+        """Return the indices of the texts of each batch, and the outputs for them."""
         plan = plan_batches([len(row) for row in rows], max_tokens=self._compute_budget(rows))
         batches = [(texts, self._threads.submit(self._infer, [rows[text] for text in texts])) for texts in plan]
         wait([answer for _, answer in batches])  # all of them: none may still run when another one's error is raised
-        for texts, answer in batches:
-            result_BK[texts] = answer.result()
-        return result_BK
+        return [(texts, answer.result()) for texts, answer in batches]
 
-    def _infer(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        """Compute one batch, with this thread's own request."""
+    def _infer(self, rows: Sequence[Sequence[int]]) -> list[npt.NDArray[Any]]:
+        """Compute one batch, with this thread's own request, and return each output of the graph."""
         if not hasattr(self._request, "mine"):
             self._request.mine = self._model.create_infer_request()
         batch = pack(rows, round_to=ROUND_TOKENS, fill_id=self._config.pad_token_id)
         self._request.mine.infer(feed(batch, self._config, self._words_VC))
         with self._counting:
             self.computed_tokens += len(batch.ids_T)
-        found_BK: npt.NDArray[np.float32] = self._request.mine.get_output_tensor(0).data[: len(rows)].copy()
-        return found_BK
+        return [tensor.data[: len(rows)].copy() for tensor in self._request.mine.output_tensors]
 
     def recover(self) -> None:
         """See `Engine.recover`; there is nothing to release."""

@@ -53,15 +53,18 @@ def feed(batch: Packed, config: ModelConfig, words_VC: npt.NDArray[np.floating])
     ]
 
 
-def build(config: ModelConfig, weights: Mapping[str, Array], *, precision: PrecisionName = "fp32") -> ov.Model:
+def build(
+    config: ModelConfig, weights: Mapping[str, Array], *, precision: PrecisionName = "fp32", explained: bool = False
+) -> ov.Model:
     """Build the graph from packed batches of any shape to probabilities [B, K].
 
     Rows after the batch's texts have no meaning.
 
     Args:
         precision: of the encoder's linear layers.
+        explained: add two outputs, the values and the positions [B, F] of `reasons.Maxima`.
     """
-    return _Graph(config, weights, MULTIPLY[precision]).build()
+    return _Graph(config, weights, MULTIPLY[precision]).build(explained=explained)
 
 
 class _Graph:
@@ -70,7 +73,7 @@ class _Graph:
         self._weights = weights
         self._multiply = multiply
 
-    def build(self) -> ov.Model:
+    def build(self, *, explained: bool) -> ov.Model:
         words_TC = ops.parameter([-1, self._config.dim], ov.Type.f32, "words")
         positions_T = ops.parameter([-1], ov.Type.i32, "positions")
         rectangle_BL = ops.parameter([-1, -1], ov.Type.i32, "rectangle")
@@ -99,7 +102,10 @@ class _Graph:
         logits_BK = _multiply(pooled_BF, self._weights["classifier.weight"], self._weights["classifier.bias"])
         probabilities_BK = ops.sigmoid(logits_BK)
         parameters = [words_TC, positions_T, rectangle_BL, back_T, bias_B11L, spaced_S, pooled_BL]
-        return ov.Model([probabilities_BK], parameters, "emotag")
+        outputs = [probabilities_BK]
+        if explained:
+            outputs += [pooled_BF, _find_first(features_BLF, pooled_BF)]
+        return ov.Model(outputs, parameters, "emotag")
 
     def _attention(self, hidden_TC: ov.Node, layer: str, rectangle_BL: ov.Node, back_T: ov.Node, bias: ov.Node) -> Any:
         """Return the attention context of each token, [T, C]."""
@@ -177,6 +183,17 @@ def _multiply_int8(x_TI: ov.Node, weight_OI: Array, bias_O: Array, *, least: flo
     quantized_TI = ops.fake_quantize(ops.divide(x_TI, scale_T1), *bounds, levels)
     weights_OI = ops.multiply(ops.convert(ops.constant(integers_OI), "f32"), _floats(step_O1))
     return ops.add(ops.multiply(ops.matmul(quantized_TI, weights_OI, False, True), scale_T1), _floats(bias_O))
+
+
+def _find_first(features_BLF: ov.Node, pooled_BF: ov.Node) -> Any:
+    """Return the first token that has the largest value of each feature, [B, F].
+
+    Empty places of the rectangle repeat the text's first token, and are never the first.
+    """
+    is_largest_BLF = ops.equal(features_BLF, ops.unsqueeze(pooled_BF, _ints(1)))
+    length = ops.gather(ops.shape_of(features_BLF, "i32"), _int(1), _int(0))
+    tokens_L1 = ops.unsqueeze(ops.range(_int(0), length, _int(1), "i32"), _ints(1))
+    return ops.reduce_min(ops.select(is_largest_BLF, tokens_L1, length), _ints(1), keep_dims=False)
 
 
 MULTIPLY: Mapping[PrecisionName, Callable[..., Any]] = {

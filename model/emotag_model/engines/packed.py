@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from emotag_model.distilbert_cnn import DistilBertCNN, Layer
+from emotag_model.distilbert_cnn import DistilBertCNN, Layer, find_first
 
 from .int8 import LEAST_OF_GELU, LEVELS, TINY, quantize_weights
 from .packed_attention import Attention, Group, Varlen, attend_by_group, attend_by_text, group_equal_lengths
@@ -50,23 +50,35 @@ class PackedForward:
 
         Texts of equal length must be adjacent in *batch*.
         """
+        groups = group_equal_lengths(batch)
+        return self._classify(_pool(self._compute_features(batch, groups), groups))
+
+    def explain(self, batch: Packed) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits_BK as a call does, and of the texts the values and positions [B, F] of `reasons.Maxima`."""
+        groups = group_equal_lengths(batch)
+        features_TF = self._compute_features(batch, groups)
+        pooled_BF = _pool(features_TF, groups)
+        return self._classify(pooled_BF), pooled_BF.float(), _find_positions(features_TF, pooled_BF, groups)
+
+    def _compute_features(self, batch: Packed, groups: list[Group]) -> Tensor:
+        """Return the features of each token of the texts after ReLU, [T, F]."""
         embeddings = self._model.encoder.embeddings
         ids_T, positions_T = self._send(batch.ids_T), self._send(batch.positions_T)
         hidden_TC = embeddings.LayerNorm(
             embeddings.word_embeddings(ids_T) + embeddings.position_embeddings(positions_T)
         )
-        groups = group_equal_lengths(batch)
         attention = attend_by_text(self._varlen, batch, self._send) if self._varlen else attend_by_group(groups)
         for layer in self._layers:
             hidden_TC = layer(hidden_TC, attention, self._heads)
-        return self._head(hidden_TC, batch, groups)
+        return self._slide(hidden_TC, batch)
 
     def _send(self, values: Ints) -> Tensor:
         """Return the values on the device; on a GPU from pinned memory, since any other copy waits for running work."""
         tensor, device = torch.from_numpy(values), self._device
         return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
-    def _head(self, hidden_TC: Tensor, batch: Packed, groups: list[Group]) -> Tensor:
+    def _slide(self, hidden_TC: Tensor, batch: Packed) -> Tensor:
+        """Return the convolution over each text after ReLU, [T, F]."""
         model = self._model
         spaced_S = self._send(batch.spaced_S(self._gap))
         spaced_SC = torch.cat([hidden_TC, hidden_TC.new_zeros(1, hidden_TC.shape[1])])[spaced_S]
@@ -77,13 +89,29 @@ class PackedForward:
             summed_PF = summed_PF + parts_SWF[shift : shift + inner, shift]
         in_row_T = self._send(batch.in_spaced_T(self._gap) - self._gap)
         assert model.conv.bias is not None
-        features_TF = torch.relu(summed_PF[in_row_T] + model.conv.bias)
-        pooled_BF = torch.cat(
-            [features_TF[start : start + n * length].view(n, length, -1).amax(dim=1) for start, n, length in groups]
-        )
+        return torch.relu(summed_PF[in_row_T] + model.conv.bias)
+
+    def _classify(self, pooled_BF: Tensor) -> Tensor:
         filling = round_up(len(pooled_BF)) - len(pooled_BF)
-        logits_BK: Tensor = model.classifier(F.pad(pooled_BF, (0, 0, 0, filling)))
+        logits_BK: Tensor = self._model.classifier(F.pad(pooled_BF, (0, 0, 0, filling)))
         return logits_BK.float()
+
+
+def _pool(features_TF: Tensor, groups: list[Group]) -> Tensor:
+    """Return the largest value of each feature over the tokens of each text, [B, F]."""
+    return torch.cat(
+        [features_TF[start : start + n * length].view(n, length, -1).amax(dim=1) for start, n, length in groups]
+    )
+
+
+def _find_positions(features_TF: Tensor, pooled_BF: Tensor, groups: list[Group]) -> Tensor:
+    """Return the first token of each text that has the largest value of each feature, [B, F]."""
+    found, first = [], 0
+    for start, n, length in groups:
+        features_NLF = features_TF[start : start + n * length].view(n, length, -1)
+        found.append(find_first(features_NLF, pooled_BF[first : first + n]))
+        first += n
+    return torch.cat(found)
 
 
 class _FusedLayer:

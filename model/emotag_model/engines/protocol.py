@@ -15,6 +15,7 @@ import numpy.typing as npt
 from emotag_model.artifact import Artifact
 from emotag_model.config import ModelConfig
 from emotag_model.errors import DeviceUnknown, explain_install
+from emotag_model.reasons.spans import Maxima
 
 from .device import is_installed
 from .native.library import MULTIPLES, is_compiled
@@ -39,6 +40,12 @@ class Engine(Protocol):
         """Return the probabilities [B, K] of texts given as their token ids, in order; any number of texts.
 
         A text's row does not depend on the others. Raises whatever the device raises.
+        """
+
+    def explain(self, rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.float32], Maxima]:
+        """Return the bits of `probabilities`, and the maxima that they were computed from.
+
+        The engine must have been opened for it; see `open_engine`.
         """
 
     def recover(self) -> None:
@@ -143,8 +150,13 @@ def is_possible(engine: EngineName, precision: PrecisionName) -> bool:
     return engine in PRECISIONS[precision].engines
 
 
-def open_engine(trained: Artifact, *, engine: EngineName, device: str, precision: PrecisionName) -> Engine:
+def open_engine(
+    trained: Artifact, *, engine: EngineName, device: str, precision: PrecisionName, explained: bool = False
+) -> Engine:
     """Return the engine of that name, ready.
+
+    Args:
+        explained: `Engine.explain` will be called.
 
     Raises:
         DeviceUnknown: it is not installed, or does not support this model, precision or device.
@@ -161,7 +173,7 @@ def open_engine(trained: Artifact, *, engine: EngineName, device: str, precision
         case "openvino":
             from .openvino_engine import OpenVinoEngine
 
-            return OpenVinoEngine(trained, precision=precision)
+            return OpenVinoEngine(trained, precision=precision, explained=explained)
         case "torch":
             from .torch_engine import TorchEngine
 

@@ -11,11 +11,12 @@ import torch
 from emotag_model.artifact import Artifact
 from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_model.errors import DeviceUnknown
+from emotag_model.reasons.spans import Maxima
 
 from .device import count_usable_cores
 from .packed import PackedForward
 from .packed_attention import find_varlen_kernel
-from .packing import ROUND_TO, pack, plan_batches
+from .packing import ROUND_TO, Packed, pack, plan_batches
 from .precision import PrecisionName
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -61,7 +62,7 @@ class TorchEngine:
         self.concurrency = 1 if device == "cpu" else 2
         torch.set_num_threads(count_usable_cores())
         model = DistilBertCNN.of(trained.config, trained.weights).to(device, DTYPES.get(precision, torch.float32))
-        self._labels = len(trained.config.labels)
+        self._labels, self._channels = len(trained.config.labels), trained.config.channels
         self._fill_id = trained.config.pad_token_id
         self._window = trained.config.max_tokens
         varlen = None
@@ -78,31 +79,54 @@ class TorchEngine:
         if device != "cpu":
             self._warm_up()
 
-    @torch.inference_mode()
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """See `Engine.probabilities`."""
         result_BK = np.empty((len(rows), self._labels), np.float32)
+        for texts, (probabilities_BK,) in self._compute(rows, self._launch):
+            result_BK[texts] = probabilities_BK[: len(texts)].numpy()
+        return result_BK
+
+    def explain(self, rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.float32], Maxima]:
+        """See `Engine.explain`."""
+        result_BK = np.empty((len(rows), self._labels), np.float32)
+        maxima = Maxima.allocate(len(rows), self._channels)
+        for texts, (probabilities_BK, values_BF, positions_BF) in self._compute(rows, self._launch_explanation):
+            result_BK[texts] = probabilities_BK[: len(texts)].numpy()
+            maxima.values_BF[texts], maxima.positions_BF[texts] = values_BF.numpy(), positions_BF.numpy()
+        return result_BK, maxima
+
+    @torch.inference_mode()
+    def _compute(
+        self, rows: Sequence[Sequence[int]], launch: Callable[[Packed], tuple[torch.Tensor, ...]]
+    ) -> list[tuple[list[int], tuple[torch.Tensor, ...]]]:
+        """Return the indices of the texts of each batch, and what *launch* returned for it."""
         plan = plan_batches([len(row) for row in rows], max_tokens=self.batch_tokens)
         try:
             with self._launching:
-                launched = [self._launch([rows[text] for text in texts]) for texts in plan]
+                launched = [launch(self._pack([rows[text] for text in texts])) for texts in plan]
                 wait = self._mark_end()
         except Exception as error:
             # The error refers to the frames that it left, and these to the tensors of the failed batch.
             traceback.clear_frames(error.__traceback__)
             raise
         wait()
-        for texts, probabilities_BK in zip(plan, launched, strict=True):
-            result_BK[texts] = probabilities_BK[: len(texts)].numpy()
-        return result_BK
+        return list(zip(plan, launched, strict=True))
 
-    def _launch(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Start one batch. Return its probabilities on the host, which a GPU fills in later; more rows may follow."""
+    def _pack(self, rows: Sequence[Sequence[int]]) -> Packed:
         batch = pack(rows, round_to=self._round_to, fill_id=self._fill_id)
-        # From a GPU, torch copies to pinned memory, and does not wait.
-        probabilities_BK = torch.sigmoid(self._forward(batch)).to("cpu", non_blocking=True)
         self.computed_tokens += len(batch.ids_T)
-        return probabilities_BK
+        return batch
+
+    def _launch(self, batch: Packed) -> tuple[torch.Tensor]:
+        """Start one batch. Return its probabilities on the host, which a GPU fills in later; more rows may follow."""
+        # From a GPU, torch copies to pinned memory, and does not wait.
+        return (torch.sigmoid(self._forward(batch)).to("cpu", non_blocking=True),)
+
+    def _launch_explanation(self, batch: Packed) -> tuple[torch.Tensor, ...]:
+        """Start one batch as `_launch` does. Return its probabilities, and the values and positions of its maxima."""
+        logits_BK, values_BF, positions_BF = self._forward.explain(batch)
+        found = (torch.sigmoid(logits_BK), values_BF, positions_BF)
+        return tuple(each.to("cpu", non_blocking=True) for each in found)
 
     def _mark_end(self) -> Callable[[], None]:
         """Return a function that waits for everything launched so far, and for nothing that is launched later."""

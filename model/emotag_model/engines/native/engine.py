@@ -13,6 +13,7 @@ import numpy.typing as npt
 from emotag_model.artifact import Artifact
 from emotag_model.daemon_threads import Background
 from emotag_model.engines.device import count_usable_cores
+from emotag_model.reasons.spans import Maxima
 
 from . import library
 from .layout import Layout
@@ -41,7 +42,7 @@ class NativeEngine:
         self._library = library.load()
         self._path = library.choose_path(os.environ.get(library.PATH_VARIABLE))
         self._layout = Layout(trained.config, trained.weights, self._path.contents)
-        self._labels = len(trained.config.labels)
+        self._labels, self._channels = len(trained.config.labels), trained.config.channels
         self._cores = count_usable_cores()
         self._workspaces = threading.local()
         self._threads = Background("native", threads=self._cores)
@@ -55,6 +56,15 @@ class NativeEngine:
 
     def probabilities(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """See `Engine.probabilities`."""
+        return self._compute(rows, None)
+
+    def explain(self, rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.float32], Maxima]:
+        """See `Engine.explain`."""
+        maxima = Maxima.allocate(len(rows), self._channels)
+        return self._compute(rows, maxima), maxima
+
+    def _compute(self, rows: Sequence[Sequence[int]], maxima: Maxima | None) -> npt.NDArray[np.float32]:
+        """Return the probabilities, and fill *maxima*, if there is one."""
         result_BK = np.empty((len(rows), self._labels), np.float32)
         lengths_B = np.fromiter(map(len, rows), np.int32, len(rows))
         if not lengths_B.all():
@@ -68,6 +78,7 @@ class NativeEngine:
                 ids_T[ends_B[first] - lengths_B[first] : ends_B[last - 1]],
                 lengths_B[first:last],
                 result_BK[first:last],
+                maxima.select(slice(first, last)) if maxima else None,
             )
             for first, last in self._plan(ends_B)
         ]
@@ -87,7 +98,11 @@ class NativeEngine:
         return [(first, last) for first, last in pairwise(firsts) if first < last]
 
     def _infer(
-        self, ids_T: npt.NDArray[np.int32], lengths_B: npt.NDArray[np.int32], result_BK: npt.NDArray[np.float32]
+        self,
+        ids_T: npt.NDArray[np.int32],
+        lengths_B: npt.NDArray[np.int32],
+        result_BK: npt.NDArray[np.float32],
+        maxima: Maxima | None,
     ) -> None:
         """Compute one batch, with this thread's own working memory."""
         needed = self._library.emotag_workspace(self._path, self._layout.pointer, len(ids_T)) + ALIGNMENT
@@ -103,6 +118,8 @@ class NativeEngine:
             lengths_B.ctypes.data,
             len(lengths_B),
             result_BK.ctypes.data,
+            maxima.values_BF.ctypes.data if maxima else None,
+            maxima.positions_BF.ctypes.data if maxima else None,
             memory.ctypes.data + skipped,
             memory.nbytes - skipped,
         )

@@ -315,24 +315,47 @@ static int is_finite(const float *x, size_t size) {
     return sum_lanes(sum) == 0.0f;
 }
 
-/* The probability of each label: convolution over the tokens of a text, largest value of each channel, classifier. */
-static void classify(const Model *m, const Workspace *w, size_t token, int32_t length, float *probabilities) {
+/* LANES channels of the convolution, before ReLU, at token *i* of a text. *parts* begins with the text's first token. */
+INLINE Floats convolve(const Model *m, const float *parts, int32_t length, int32_t i, int32_t channel) {
     const int32_t F = m->channels, reach = m->kernel / 2;
     const size_t stride = m->convolution.outputs;
-    const float *parts = w->projected_T3C + token * stride;
+    Floats sum = load(m->convolution_bias + channel);
+    for (int32_t place = 0; place < m->kernel; place++) {
+        const int32_t at = i + place - reach;
+        if (at >= 0 && at < length) sum = add(sum, load(parts + at * stride + place * F + channel));
+    }
+    return sum;
+}
+
+/* Write the first token that has the largest value of each channel; 0 if ReLU cut all of them off. */
+static void find_positions(const Model *m, const float *parts, int32_t length, const float *pooled,
+                           int32_t *positions) {
+    for (int32_t f = 0; f < m->channels; f += LANES) {
+        __builtin_memset(positions + f, 0, sizeof(int32_t) * LANES);
+        for (int32_t i = length - 1; i >= 0; i--) {
+            float sums[LANES];
+            store(sums, convolve(m, parts, length, i, f));
+            for (int32_t lane = 0; lane < LANES; lane++)
+                if (sums[lane] == pooled[f + lane]) positions[f + lane] = i;
+        }
+    }
+}
+
+/* The probability of each label: convolution over the tokens of a text, largest value of each channel, classifier. */
+static void classify(const Model *m, const Workspace *w, size_t token, int32_t length, float *probabilities,
+                     float *values, int32_t *positions) {
+    const int32_t F = m->channels;
+    const float *parts = w->projected_T3C + token * m->convolution.outputs;
     float *pooled = w->context_LC;
     const int finite = is_finite(w->hidden_TC + token * m->dim, (size_t)length * m->dim);
     for (int32_t f = 0; f < F; f += LANES) {
         Floats largest = all(0.0f); /* what ReLU leaves of smaller values */
-        for (int32_t i = 0; i < length; i++) {
-            Floats sum = load(m->convolution_bias + f);
-            for (int32_t place = 0; place < m->kernel; place++) {
-                const int32_t at = i + place - reach;
-                if (at >= 0 && at < length) sum = add(sum, load(parts + at * stride + place * F + f));
-            }
-            largest = larger(largest, sum);
-        }
+        for (int32_t i = 0; i < length; i++) largest = larger(largest, convolve(m, parts, length, i, f));
         store(pooled + f, largest);
+    }
+    if (values) {
+        __builtin_memcpy(values, pooled, sizeof(float) * F);
+        find_positions(m, parts, length, pooled, positions);
     }
     for (int32_t label = 0; label < m->labels; label++) {
         Floats sum = all(0.0f);
@@ -348,7 +371,7 @@ static void classify(const Model *m, const Workspace *w, size_t token, int32_t l
 
 /* Compute *texts* texts whose ids lie end to end; the caller has checked every number. */
 static void forward(const Model *m, const int32_t *ids, const int32_t *lengths, int32_t texts, int32_t tokens,
-                    float *probabilities, uint8_t *workspace) {
+                    float *probabilities, Maxima maxima, uint8_t *workspace) {
     const size_t rows = round_up(tokens, ROWS);
     Workspace w;
     lay_out(m, tokens, workspace, &w);
@@ -365,8 +388,11 @@ static void forward(const Model *m, const int32_t *ids, const int32_t *lengths, 
         project(&m->convolution, w.hidden_q_TC + start * m->dim, w.steps_T + start,
                 rows - start < TILE ? rows - start : TILE, w.projected_T3C + start * m->convolution.outputs);
     size_t token = 0;
-    for (int32_t text = 0; text < texts; token += lengths[text], text++)
-        classify(m, &w, token, lengths[text], probabilities + (size_t)text * m->labels);
+    for (int32_t text = 0; text < texts; token += lengths[text], text++) {
+        const size_t first = (size_t)text * m->channels;
+        classify(m, &w, token, lengths[text], probabilities + (size_t)text * m->labels,
+                 maxima.values ? maxima.values + first : NULL, maxima.values ? maxima.positions + first : NULL);
+    }
 }
 
 static size_t measure(const Model *m, int32_t tokens) {

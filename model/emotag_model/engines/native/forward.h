@@ -41,13 +41,20 @@ typedef struct {
     const float *classifier_bias; /* [K] */
 } Model;
 
+/* The largest value of each channel over the tokens of a text, and the first token that has it; both NULL if nobody
+ * needs them. */
+typedef struct {
+    float *values;      /* [texts][F] */
+    int32_t *positions; /* [texts][F] */
+} Maxima;
+
 /* The same computation with other instructions, and how it wants its weights. */
 typedef struct {
     const char *name;
     int32_t panel;
     size_t (*measure)(const Model *, int32_t tokens); /* bytes of working memory */
     void (*forward)(const Model *, const int32_t *ids, const int32_t *lengths, int32_t texts, int32_t tokens,
-                    float *probabilities, uint8_t *workspace);
+                    float *probabilities, Maxima maxima, uint8_t *workspace);
 } Path;
 
 /* An unsigned 8-bit integer, because the instructions multiply unsigned by signed. Signed inputs (-127 to 127) are

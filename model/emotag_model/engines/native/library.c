@@ -52,14 +52,17 @@ int32_t emotag_paths(const Path **found, int32_t most) {
 /* Return the bytes of working memory for a batch of so many tokens. */
 size_t emotag_workspace(const Path *path, const Model *model, int32_t tokens) { return path->measure(model, tokens); }
 
-/* Write probabilities [texts][labels].
+/* Write probabilities [texts][labels], and, if *values* is not NULL, the maxima [texts][channels] of the convolution.
  *
  * ids has the tokens of all texts, end to end; *tokens* is their number. The workspace is aligned to 64 bytes and
- * belongs to one call at a time. Returns 0, or a negative number if an id, a length or the memory is out of range.
+ * belongs to one call at a time. Returns 0, or a negative number if an id, a length or the memory is out of range, or
+ * if only one of *values* and *positions* is NULL.
  */
 int32_t emotag_forward(const Path *path, const Model *model, const int32_t *ids, int32_t tokens, const int32_t *lengths,
-                       int32_t texts, float *probabilities, uint8_t *workspace, size_t workspace_bytes) {
+                       int32_t texts, float *probabilities, float *values, int32_t *positions, uint8_t *workspace,
+                       size_t workspace_bytes) {
     int64_t total = 0;
+    if (!values != !positions) return OUT_OF_RANGE;
     for (int32_t text = 0; text < texts; text++) {
         if (lengths[text] < 1 || lengths[text] > model->positions) return OUT_OF_RANGE;
         total += lengths[text];
@@ -68,6 +71,6 @@ int32_t emotag_forward(const Path *path, const Model *model, const int32_t *ids,
     for (int32_t token = 0; token < tokens; token++)
         if (ids[token] < 0 || ids[token] >= model->words) return OUT_OF_RANGE;
     if (path->measure(model, tokens) > workspace_bytes) return TOO_LITTLE_MEMORY;
-    path->forward(model, ids, lengths, texts, tokens, probabilities, workspace);
+    path->forward(model, ids, lengths, texts, tokens, probabilities, (Maxima){values, positions}, workspace);
     return 0;
 }

@@ -1,0 +1,55 @@
+"""From the maxima of an engine to the characters of a text."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from emotag_model.artifact import Artifact
+from emotag_model.tokens import TokenIds, Tokens, normalize, original_positions
+
+from .spans import Maxima, Offsets, Reason, Spans, Weigher, read_reasons
+
+Reasons = Mapping[str, tuple[Reason, ...]]
+"""The parts of a text that carry the score of each label, the largest share first."""
+
+
+class Explainer:
+    """Finds the reasons of a model's labels."""
+
+    def __init__(self, trained: Artifact, tokens: Tokens) -> None:
+        self._labels = trained.config.labels
+        self._channels = trained.config.channels
+        self._tokens = tokens
+        self._weigher = Weigher(trained.weights["classifier.weight"], kernel=trained.config.kernel_size)
+
+    def allocate(self, rows: int) -> Maxima:
+        """Return maxima of zeros: a row that nobody fills in has no spans."""
+        return Maxima.allocate(rows, self._channels)
+
+    def locate(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[Offsets]:
+        """Return the characters of each token, one array for each of `TokenIds.rows`.
+
+        They are places in the normalized text, or in its window.
+        """
+        parts: list[str] = []
+        for text, ids in zip(texts, tokens, strict=True):
+            normalized = normalize(text)
+            parts += [normalized[window.start : window.end] for window in ids.windows] or [normalized]
+        return self._tokens.locate(parts) if parts else []
+
+    def find_spans(self, maxima: Maxima, offsets: Sequence[Offsets]) -> Spans:
+        """Return the spans of each row and label; see `Weigher`."""
+        return self._weigher(maxima, offsets)
+
+    def read(
+        self, text: str, tokens: TokenIds, probabilities_WK: npt.NDArray[np.float32], spans_WKS3: Spans
+    ) -> Reasons:
+        """Return the reasons of each label of a text, from the window in which the label's probability is highest."""
+        positions = original_positions(text)
+        starts = [window.start for window in tokens.windows] or [0]
+        windows = probabilities_WK.argmax(axis=0).tolist()
+        return {
+            label: read_reasons(spans_WKS3[window, k].tolist(), positions, start=starts[window])
+            for k, (label, window) in enumerate(zip(self._labels, windows, strict=True))
+        }
