@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ArtifactError, DeviceFailed, DeviceUnknown, ModelError
 
 if TYPE_CHECKING:
-    from .tagger import EmotionTagger, Reason, ScoredLabel, TaggedPart, Tagging
+    from .tagger import EmotionTagger, ScoredLabel, TaggedPart, Tagging
 
 __all__ = [
     "ArtifactError",
@@ -28,13 +28,12 @@ __all__ = [
     "DeviceUnknown",
     "EmotionTagger",
     "ModelError",
-    "Reason",
     "ScoredLabel",
     "TaggedPart",
     "Tagging",
 ]
 
-_FROM_TAGGER = ("EmotionTagger", "Reason", "ScoredLabel", "TaggedPart", "Tagging")
+_FROM_TAGGER = ("EmotionTagger", "ScoredLabel", "TaggedPart", "Tagging")
 
 if not TYPE_CHECKING:  # so that mypy reports unknown names
 

@@ -25,7 +25,7 @@ from .engines.device import choose_device, memory_bytes
 from .engines.halving import compute_or_halve
 from .engines.protocol import Engine, open_engine
 from .reasons.explainer import Explainer, Reasons
-from .reasons.spans import Offsets, Reason, Spans
+from .reasons.spans import Offsets, Spans
 from .scope.detector import Detector
 from .scope.rules import Scope, TextScope, judge
 from .thresholds import Thresholds
@@ -185,21 +185,20 @@ class EmotionTagger:
                 )
         tokens = self.tokenize(given)
         rows = [row for text in tokens for row in text.rows]
+        ends = list(accumulate(len(text.rows) for text in tokens))
+        places = [slice(end - len(text.rows), end) for text, end in zip(tokens, ends, strict=True)]
+        reasons: list[Reasons] = [{}] * len(given)
         if self._explainer is None:
-            windows_NK, spans_NKS3 = self.probabilities(rows), None
+            windows_NK = self.probabilities(rows)
         else:
             windows_NK, maxima = self._engine.explain([row.ids for row in rows])
             spans_NKS3 = self._explainer.find_spans(maxima, self.locate(given, tokens))
-        ends = list(accumulate(len(text.rows) for text in tokens))
-        places = [slice(end - len(text.rows), end) for text, end in zip(tokens, ends, strict=True)]
+            spans = [spans_NKS3[place] for place in places]
+            reasons = list(map(self._explainer.read, given, tokens, (windows_NK[place] for place in places), spans))
         parts = [windows_NK[place] for place in places]
         joined = [self.join_windows(part_WK) for part_WK in parts]
         probabilities_BK = np.array(joined, np.float32).reshape(-1, len(self.labels))
         scores = [dict(zip(self.labels, row_K, strict=True)) for row_K in probabilities_BK.tolist()]
-        reasons: list[Reasons] = [{} for _ in given]
-        if self._explainer is not None and spans_NKS3 is not None:
-            spans = [spans_NKS3[place] for place in places]
-            reasons = list(map(self._explainer.read, given, tokens, parts, spans))
         found = zip(self.emotions(probabilities_BK), scores, self.find_scopes(given, tokens), reasons, strict=True)
         return [
             Tagging(emotions, row, ids.truncated, *scope, self._tag_parts(text, ids, part_WK), why)
@@ -286,15 +285,12 @@ class EmotionTagger:
     def explain_or_errors(
         self, texts: Sequence[TokenIds], offsets: Sequence[Offsets]
     ) -> tuple[npt.NDArray[np.float32], Spans, dict[int, Exception]]:
-        """Return what `probabilities_or_errors` returns, and the spans of every label for each text.
+        """Return what `probabilities_or_errors` returns, and between both the spans of each text and label.
 
-        The tagger must have been loaded with reasons.
+        The tagger must have been loaded with reasons. A failed text has no spans.
 
         Args:
             offsets: of the same texts, from `locate`.
-
-        Returns:
-            probabilities_BK; the spans, [B, K, SPANS, 3], of which those of a failed text are zero; and the errors.
 
         Raises:
             DeviceFailed: the device fails on a harmless text too.
