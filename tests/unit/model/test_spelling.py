@@ -120,3 +120,30 @@ def test_long_words_are_not_kept() -> None:
     spelling = Spelling(VOCABULARY)
     spelling.correct("x" * 2_000 + " " + "\U0001d4ea" * 40)
     assert 0 == spelling._correct_word.cache_info().currsize
+
+
+@pytest.mark.parametrize(
+    ("noisy", "word", "written"),
+    [
+        ("I h4te th1s", "hate", "h4te"),
+        ("i am d e a d now", "dead", "d e a d"),
+        ("so b4d!!", "bad", "b4d!!"),
+        ("it wasnt", "wasn't", "wasnt"),
+        ("this is sooooo good", "is", "is"),
+    ],
+)
+def test_each_character_stands_for_the_word_that_was_written(noisy: str, word: str, written: str) -> None:
+    corrected, starts, ends = SPELLING.trace(noisy)
+    assert SPELLING.correct(noisy) == corrected
+    at = corrected.index(word)
+    assert written == noisy[starts[at] : ends[at + len(word) - 1]]
+
+
+@given(st.lists(st.sampled_from([*UNITS, *WORDS, "h4te", "d e a d", "sooooo", "wasnt", "@ss", " ", "x" * 900])))
+def test_a_traced_text_is_the_corrected_one(parts: list[str]) -> None:
+    text = " ".join(" ".join(parts).split())
+    corrected, starts, ends = SPELLING.trace(text)
+    assert SPELLING.correct(text) == corrected
+    assert len(corrected) == len(starts) == len(ends)
+    assert all(0 <= start < end <= len(text) for start, end in zip(starts, ends, strict=True))
+    assert (starts, ends) == (sorted(starts), sorted(ends))

@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from emotag_model.artifact import Artifact
+from emotag_model.artifact import DEFAULT, Artifact, load
 from emotag_model.engines.native import library
 from emotag_model.tokens import MAX_CHARACTERS, Tokens, normalize, original_positions, pad, round_width
 from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
@@ -100,3 +102,40 @@ def test_rows_become_a_rectangle_with_a_mask() -> None:
 @pytest.mark.parametrize(("length", "widest", "width"), [(9, None, 16), (8, None, 8), (9, 12, 12), (3, 12, 8)])
 def test_a_width_is_rounded_up_but_not_beyond_the_widest(length: int, widest: int | None, width: int) -> None:
     assert width == round_width(length, round_to=8, widest=widest)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("So good!", ["So", "good", "!"]),
+        ("lmao  good", ["lmao"] * 3 + ["good"]),
+        ("I h4te  d e a d ends", ["I", "h4te", "d e a d", "ends"]),
+        ("dont \U0001f602 \u4e2d\u6587", ["dont"] * 3 + ["\U0001f602", "\u4e2d", "\u6587"]),
+    ],
+)
+def test_a_token_is_located_at_its_word_as_it_was_written(shipped: Artifact, text: str, words: list[str]) -> None:
+    tokens = Tokens(shipped.tokenizer, max_tokens=128)
+    (offsets_L2,) = tokens.locate([text])
+    assert len(tokens([text])[0].ids) == len(offsets_L2)
+    assert [[0, 0], [0, 0]] == offsets_L2[[0, -1]].tolist()
+    assert words == [normalize(text)[start:end] for start, end in offsets_L2[1:-1].tolist()]
+
+
+TOKENS = Tokens(load(DEFAULT).tokenizer, max_tokens=12)
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["h4te", "d e a d", "sooooo", "dont", "[SEP]", "\u0130", "e\u0301", " ", "a" * 101]))
+        | st.lists(st.characters() | st.sampled_from(" \t\nab@$4"), max_size=40),
+        max_size=4,
+    )
+)
+def test_every_token_of_any_text_is_located_inside_of_it(parts: list[list[str]]) -> None:
+    tokens = TOKENS
+    texts = [" ".join(part) if number % 2 else "".join(part) for number, part in enumerate(parts)]
+    for text, ids, offsets_L2 in zip(texts, tokens(texts), tokens.locate(texts), strict=True):
+        length = len(normalize(text))
+        assert (len(ids.ids), 2) == offsets_L2.shape
+        for start, end in offsets_L2[1:-1].tolist():
+            assert 0 <= start < end <= length

@@ -2,7 +2,7 @@
 
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -161,9 +161,9 @@ def test_results_are_read_after_the_device_has_finished(engine: TorchEngine, mon
     """A GPU copies them to the host in the background."""
     copies: list[Tensor] = []
 
-    def launch(rows: Sequence[Sequence[int]]) -> Tensor:
-        copies.append(torch.zeros(len(rows), 3))
-        return copies[-1]
+    def launch(batch: Packed) -> tuple[Tensor]:
+        copies.append(torch.zeros(len(batch.lengths_B), 3))
+        return (copies[-1],)
 
     monkeypatch.setattr(engine, "_launch", launch)
     monkeypatch.setattr(engine, "_mark_end", lambda: lambda: [copy.fill_(1.0) for copy in copies])

@@ -1,0 +1,51 @@
+"""Reasons as characters of a text."""
+
+import numpy as np
+import pytest
+
+from emotag_model.artifact import Artifact
+from emotag_model.reasons.explainer import Explainer
+from emotag_model.reasons.spans import LEVELS, Reason
+from emotag_model.tokens import TokenIds, Tokens, Window
+
+
+@pytest.fixture(scope="module")
+def tokens(shipped: Artifact) -> Tokens:
+    return Tokens(shipped.tokenizer, max_tokens=shipped.config.max_tokens)
+
+
+@pytest.fixture(scope="module")
+def explainer(shipped: Artifact, tokens: Tokens) -> Explainer:
+    return Explainer(shipped, tokens)
+
+
+def test_each_window_of_a_long_text_is_located_alone(explainer: Explainer, tokens: Tokens) -> None:
+    text = "  so  good"
+    windows = tuple(Window(start, end, tokens(["so good"[start:end]])[0]) for start, end in ((0, 2), (3, 7)))
+    plain, first, second = explainer.locate([text, text], [tokens([text])[0], TokenIds((), False, 0, windows)])
+    assert [[0, 0], [0, 2], [3, 7], [0, 0]] == plain.tolist()
+    assert [[0, 0], [0, 2], [0, 0]] == first.tolist()
+    assert [[0, 0], [0, 4], [0, 0]] == second.tolist()
+    assert [] == explainer.locate([], [])
+
+
+def test_a_label_is_explained_by_the_window_in_which_it_is_likeliest(
+    explainer: Explainer, shipped: Artifact, tokens: Tokens
+) -> None:
+    """Its spans are places in the whole text."""
+    labels = shipped.config.labels
+    windows = tuple(Window(start, end, tokens(["x"])[0]) for start, end in ((0, 2), (3, 7)))
+    probabilities_WK = np.zeros((2, len(labels)), np.float32)
+    probabilities_WK[0, 0] = probabilities_WK[1, 1] = 0.5
+    spans_WKS3 = np.zeros((2, len(labels), 3, 3), np.uint16)
+    spans_WKS3[0, 0, 0], spans_WKS3[1, 0, 0], spans_WKS3[1, 1, 0] = (0, 2, LEVELS), (0, 1, LEVELS), (0, 4, LEVELS)
+    found = explainer.read(" so   good", TokenIds((), False, 0, windows), probabilities_WK, spans_WKS3)
+    assert (Reason(1, 3, 1.0),) == found[labels[0]]
+    assert (Reason(6, 10, 1.0),) == found[labels[1]]
+    assert () == found[labels[2]]
+
+
+def test_rows_that_nobody_fills_in_have_no_spans(explainer: Explainer, tokens: Tokens) -> None:
+    texts = ["so good", "yes"]
+    found = explainer.find_spans(explainer.allocate(2), explainer.locate(texts, tokens(texts)))
+    assert not found.any()
