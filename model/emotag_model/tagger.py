@@ -25,7 +25,7 @@ from .engines.device import choose_device, memory_bytes
 from .engines.halving import compute_or_halve
 from .engines.protocol import Engine, open_engine
 from .reasons.explainer import Explainer, Reasons
-from .reasons.spans import Offsets, Spans
+from .reasons.spans import Spans
 from .scope.detector import Detector
 from .scope.rules import Scope, TextScope, judge
 from .thresholds import Thresholds
@@ -192,7 +192,7 @@ class EmotionTagger:
             windows_NK = self.probabilities(rows)
         else:
             windows_NK, maxima = self._engine.explain([row.ids for row in rows])
-            spans_NKS3 = self._explainer.find_spans(maxima, self.locate(given, tokens))
+            spans_NKS3 = self._explainer.find_spans(maxima, rows)
             spans = [spans_NKS3[place] for place in places]
             reasons = list(map(self._explainer.read, given, tokens, (windows_NK[place] for place in places), spans))
         parts = [windows_NK[place] for place in places]
@@ -221,19 +221,11 @@ class EmotionTagger:
             for row, tokens in enumerate(found):
                 if tokens.truncated:
                     found[row] = read_windows(self._tokens, texts[row])
-        return found
+        return self._explainer.locate(texts, found) if self._explainer else found
 
     def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the probabilities of a text, [K], from those of its windows."""
         return join_windows(probabilities_WK, self.labels)
-
-    def locate(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[Offsets]:
-        """Return the characters of each token, one array for each of `TokenIds.rows`; needs no device.
-
-        They are places in the normalized text, or in its window.
-        """
-        assert self._explainer is not None
-        return self._explainer.locate(texts, tokens)
 
     def find_scopes(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[TextScope]:
         """Return the scope and the language of each text, in order; needs no device.
@@ -283,14 +275,11 @@ class EmotionTagger:
         return self._halve(range(len(texts)), lambda part: self.probabilities(texts[part.start : part.stop]))
 
     def explain_or_errors(
-        self, texts: Sequence[TokenIds], offsets: Sequence[Offsets]
+        self, texts: Sequence[TokenIds]
     ) -> tuple[npt.NDArray[np.float32], Spans, dict[int, Exception]]:
         """Return what `probabilities_or_errors` returns, and between both the spans of each text and label.
 
         The tagger must have been loaded with reasons. A failed text has no spans.
-
-        Args:
-            offsets: of the same texts, from `locate`.
 
         Raises:
             DeviceFailed: the device fails on a harmless text too.
@@ -305,7 +294,7 @@ class EmotionTagger:
 
         probabilities_BK, errors = self._halve(range(len(texts)), compute)
         maxima.values_BF[list(errors)] = 0
-        return probabilities_BK, self._explainer.find_spans(maxima, offsets), errors
+        return probabilities_BK, self._explainer.find_spans(maxima, texts), errors
 
     def _halve(
         self, texts: range, compute: Callable[[range], npt.NDArray[np.float32]]

@@ -35,12 +35,14 @@ class TokenIds(NamedTuple):
             cover all of the text.
         unknown: the number of ids that are the vocabulary's unknown token.
         windows: the parts of a long text, which the model reads in place of *ids*; empty for every other text.
+        offsets: from `Tokens.locate`, if the tagger was loaded with reasons; otherwise None.
     """
 
     ids: tuple[int, ...]
     truncated: bool
     unknown: int = 0
     windows: "tuple[Window, ...]" = ()
+    offsets: Offsets | None = None
 
     @property
     def rows(self) -> "Sequence[TokenIds]":

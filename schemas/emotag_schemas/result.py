@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
@@ -57,8 +57,24 @@ class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
 
 
+class Reason(_Wire):
+    """A part of a text that carries the score of a label."""
+
+    start: Annotated[int, Field(ge=0)] = Field(
+        description="The first character: its place in the text as it was sent, in Unicode code points from 0.",
+        examples=[0],
+    )
+    end: Annotated[int, Field(ge=0)] = Field(description="The place after the last character.", examples=[23])
+    share: Score = Field(
+        description="Its part of everything in the text that raises the score of the label.", examples=[0.7891]
+    )
+
+
 class Emotion(_Wire):
     """A label that a text has."""
+
+    # The worker writes every field except the reasons, which only some workers write.
+    model_config = ConfigDict(json_schema_extra=lambda schema: _allow_absent(schema, "reasons"))
 
     # Not an enum: a model with other labels writes the same messages.
     label: str = Field(
@@ -66,6 +82,15 @@ class Emotion(_Wire):
         examples=list(LABELS),
     )
     score: Score = Field(description="The calibrated probability that the text has the label.", examples=[0.9766])
+    reasons: tuple[Reason, ...] | None = Field(
+        default=None,
+        description="Up to three parts of the text that carry the score, the largest share first; can be empty. Absent "
+        "unless the worker runs with EMOTAG_OUTPUT__REASONS=true, and in the field `parts`.",
+    )
+
+
+def _allow_absent(schema: dict[str, Any], field: str) -> None:
+    schema["required"] = [each for each in schema.get("required", []) if each != field]
 
 
 class Part(_Wire):

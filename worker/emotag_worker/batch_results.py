@@ -5,7 +5,7 @@ and dead letters
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, assert_never
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
+from emotag_model.reasons.spans import Reason, Spans, read_reasons
 from emotag_model.scope.rules import TextScope
 from emotag_model.tokens import TokenIds, original_positions
 
@@ -26,35 +27,47 @@ from .wire.record import Answer, Record
 
 
 def compute_entries(
-    tagger: Tagger, tokens: Mapping[str, TokenIds], scopes: Sequence[TextScope]
+    tagger: Tagger, tokens: Mapping[str, TokenIds], scopes: Sequence[TextScope], *, reasons: bool = False
 ) -> dict[str, Entry | BadRecord]:
     """Run the model on new texts; return an entry, or the device's rejection, for each of their cache keys.
 
     Args:
         tokens, scopes: of each text, the tokens by its cache key.
+        reasons: find the spans of each label.
 
     Raises:
         DeviceFailed: the device fails on every text.
     """
     if not tokens:
         return {}
-    probabilities_BK, errors = tagger.probabilities_or_errors([row for text in tokens.values() for row in text.rows])
+    windows = [row for text in tokens.values() for row in text.rows]
+    spans: Sequence[Spans | None] = [None] * len(windows)
+    if reasons:
+        probabilities_BK, found, errors = tagger.explain_or_errors(windows)
+        spans = list(found)
+    else:
+        probabilities_BK, errors = tagger.probabilities_or_errors(windows)
     rows_BK = quantize(probabilities_BK)
     entries: dict[str, Entry | BadRecord] = {}
     row = 0
     for (key, text), scope in zip(tokens.items(), scopes, strict=True):
         end = row + len(text.rows)
         failed = [errors[each] for each in range(row, end) if each in errors] if errors else ()
-        entries[key] = DeviceRejected(failed[0]) if failed else _build_entry(text, rows_BK[row:end], scope)
+        entries[key] = (
+            DeviceRejected(failed[0]) if failed else _build_entry(text, rows_BK[row:end], scope, spans[row:end])
+        )
         row = end
     return entries
 
 
-def _build_entry(text: TokenIds, rows_WK: npt.NDArray[np.float32], scope: TextScope) -> Entry:
+def _build_entry(
+    text: TokenIds, rows_WK: npt.NDArray[np.float32], scope: TextScope, spans: Sequence[Spans | None]
+) -> Entry:
     if not text.windows:
-        return Entry(rows_WK[0], text.truncated, len(text.ids), text.unknown, *scope)
+        return Entry(rows_WK[0], text.truncated, len(text.ids), text.unknown, *scope, spans_KS3=spans[0])
     windows = tuple(
-        WindowEntry(window.start, window.end, row_K) for window, row_K in zip(text.windows, rows_WK, strict=True)
+        WindowEntry(window.start, window.end, row_K, spans_KS3)
+        for window, row_K, spans_KS3 in zip(text.windows, rows_WK, spans, strict=True)
     )
     return Entry(NO_PROBABILITIES, text.truncated, text.length, text.unknown, *scope, windows)
 
@@ -98,7 +111,7 @@ def encode_batch(
             continue
         row = rows[key]
         result = results[row]
-        located = replace(result, parts=_locate(result.parts, text.text)) if result.parts else result
+        located = _locate(result, entries[key], text.text, tagger) if result.parts or settings.reasons else result
         encoded = encoder.encode_result(batch.trace.continue_trace(record), text, located, now)
         source = "cache" if result.cached else "repeat" if key in seen else "computed"
         output.answers.append(Answer(record, encoded, source, truncated=result.truncated))
@@ -146,10 +159,30 @@ def _build_parts(entry: Entry, tagger: Tagger, *, hidden: bool) -> tuple[ResultP
     )
 
 
-def _locate(parts: Iterable[ResultPart], text: str) -> tuple[ResultPart, ...]:
-    """Return the parts with spans in the text as its producer wrote it: texts with one cache key differ in blanks."""
+def _locate(result: TextResult, entry: Entry, text: str, tagger: Tagger) -> TextResult:
+    """Return the result with places in the text as its producer wrote it: texts with one cache key differ in blanks."""
     positions = original_positions(text)
-    return tuple(replace(part, start=positions[part.start], end=positions[part.end]) for part in parts)
+    parts = result.parts and tuple(
+        replace(part, start=positions[part.start], end=positions[part.end]) for part in result.parts
+    )
+    return replace(result, parts=parts, reasons=_read_reasons(result, entry, positions, tagger))
+
+
+def _read_reasons(
+    result: TextResult, entry: Entry, positions: Sequence[int], tagger: Tagger
+) -> tuple[tuple[Reason, ...], ...] | None:
+    """Return the reasons of each emotion, from the window in which its score is highest; None without reasons."""
+    found = []
+    for label, _ in result.emotions:
+        k = tagger.labels.index(label)
+        start, spans_KS3 = 0, entry.spans_KS3
+        if entry.windows:
+            window = max(entry.windows, key=lambda each: float(each.probabilities_K[k]))
+            start, spans_KS3 = window.start, window.spans_KS3
+        if spans_KS3 is None:
+            return None
+        found.append(read_reasons(spans_KS3[k].tolist(), positions, start=start))
+    return tuple(found)
 
 
 def _build_text_results(

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from emotag_model.reasons.spans import Spans
 from emotag_model.scope.rules import TextScope
 from emotag_model.thresholds import Thresholds
 from emotag_model.tokens import TokenIds
@@ -127,6 +128,14 @@ class Tagger(Protocol):
 
         Raises:
             DeviceFailed: the device fails on every text.
+        """
+
+    def explain_or_errors(
+        self, texts: Sequence[TokenIds]
+    ) -> tuple[npt.NDArray[np.float32], Spans, dict[int, Exception]]:
+        """Return what `probabilities_or_errors` returns, and between both the spans, [B, K, SPANS, 3], of each label.
+
+        The tagger was loaded with reasons. Raises what `probabilities_or_errors` raises.
         """
 
     def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

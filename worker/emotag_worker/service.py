@@ -188,6 +188,7 @@ def _load_tagger(settings: Settings, telemetry: Telemetry) -> EmotionTagger:
             engine=chosen.engine,
             precision=chosen.precision,
             long_texts=settings.input.long_texts,
+            reasons=settings.output.reasons,
             before_measuring=telemetry.report_engine_measurement,
         )
     _report_engine(settings, tagger, telemetry)
@@ -221,10 +222,14 @@ def _build_sink(settings: Settings, source: KafkaSource) -> tuple[Sink, Recount]
 
 
 def _open_cache(settings: Settings, labels: int, telemetry: Telemetry) -> Cache:
-    shared = RedisCache(settings.cache, labels=labels, telemetry=telemetry) if settings.cache.url is not None else None
+    reasons = settings.output.reasons
+    shared: Cache | None = None
+    if settings.cache.url is not None:
+        shared = RedisCache(settings.cache, labels=labels, telemetry=telemetry, reasons=reasons)
     if settings.cache.memory_entries == 0:
         return shared or NoCache()
-    return MemoryCache(shared, most=settings.cache.memory_entries, labels=labels, telemetry=telemetry)
+    most = settings.cache.memory_entries
+    return MemoryCache(shared, most=most, labels=labels, telemetry=telemetry, reasons=reasons)
 
 
 def _build_encoder(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from emotag_model.artifact import Artifact
 from emotag_model.tokens import TokenIds, Tokens, normalize, original_positions
 
-from .spans import Maxima, Offsets, Reason, Spans, Weigher, read_reasons
+from .spans import Maxima, Reason, Spans, Weigher, read_reasons
 
 Reasons = Mapping[str, tuple[Reason, ...]]
 """The parts of a text that carry the score of each label, the largest share first."""
@@ -27,20 +27,26 @@ class Explainer:
         """Return maxima of zeros: a row that nobody fills in has no spans."""
         return Maxima.allocate(rows, self._channels)
 
-    def locate(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[Offsets]:
-        """Return the characters of each token, one array for each of `TokenIds.rows`.
-
-        They are places in the normalized text, or in its window.
-        """
+    def locate(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[TokenIds]:
+        """Return the tokens of each text with their offsets: places in the normalized text, or in its window."""
         parts: list[str] = []
         for text, ids in zip(texts, tokens, strict=True):
             normalized = normalize(text)
             parts += [normalized[window.start : window.end] for window in ids.windows] or [normalized]
-        return self._tokens.locate(parts) if parts else []
+        offsets = iter(self._tokens.locate(parts))
+        located = []
+        for ids in tokens:
+            if not ids.windows:
+                located.append(ids._replace(offsets=next(offsets)))
+                continue
+            rows = [window.tokens._replace(offsets=next(offsets)) for window in ids.windows]
+            windows = (window._replace(tokens=row) for window, row in zip(ids.windows, rows, strict=True))
+            located.append(ids._replace(windows=tuple(windows)))
+        return located
 
-    def find_spans(self, maxima: Maxima, offsets: Sequence[Offsets]) -> Spans:
+    def find_spans(self, maxima: Maxima, rows: Sequence[TokenIds]) -> Spans:
         """Return the spans of each row and label; see `Weigher`."""
-        return self._weigher(maxima, offsets)
+        return self._weigher(maxima, [row.offsets for row in rows if row.offsets is not None])
 
     def read(
         self, text: str, tokens: TokenIds, probabilities_WK: npt.NDArray[np.float32], spans_WKS3: Spans

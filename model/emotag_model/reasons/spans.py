@@ -78,13 +78,14 @@ def read_reasons(spans_S3: Sequence[Sequence[int]], positions: Sequence[int], *,
     """Return the spans of one text and label that exist.
 
     Args:
-        positions: from `tokens.original_positions`.
+        positions: from `tokens.original_positions`. Spans beyond them are left out: a cache can contain forged ones.
         start: the first character of the window that the spans are in.
     """
+    last = len(positions) - 1 - start
     return tuple(
         Reason(positions[start + first], positions[start + end], share / LEVELS)
         for first, end, share in spans_S3
-        if share
+        if share and first < end <= last
     )
 
 

@@ -6,6 +6,8 @@ version (1) · flags (1) · scope (1) · language (1) · tokens (2) · unknown t
 The entry of a text that was read in windows has one block per window in place of the fractions:
 
 start (2) · end (2) · one 16-bit fraction per label (2 K)
+
+If results have reasons, up to three spans per label follow the fractions, each with start, end and share (18 K).
 """
 
 import hashlib
@@ -16,12 +18,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from emotag_model.reasons.spans import SPANS, Spans
 from emotag_model.scope.languages import LANGUAGES
 from emotag_model.scope.rules import Scope
 from emotag_model.windows import MOST_WINDOWS
 
 VERSION = 5
-TRUNCATED, WINDOWS = 1, 2
+TRUNCATED, WINDOWS, REASONS = 1, 2, 4
 """The bits of the flags."""
 MAX_COUNT = 65_535
 """Largest count, of tokens or characters, that an entry can store; every text that is read is far smaller."""
@@ -50,11 +53,13 @@ class WindowEntry(msgspec.Struct, frozen=True):
 
     Attributes:
         start, end: its characters in the normalized text.
+        spans_KS3: as in an entry, with places in the window.
     """
 
     start: int
     end: int
     probabilities_K: npt.NDArray[np.float32]
+    spans_KS3: Spans | None = None
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -67,6 +72,7 @@ class Entry(msgspec.Struct, frozen=True):
             contain both because drift is measured over all results, including those from the cache.
         scope, language: as in a result.
         windows: of a long text, in order; empty for every other text.
+        spans_KS3: the spans of each label in the normalized text; None without reasons, and for a text with windows.
     """
 
     probabilities_K: npt.NDArray[np.float32]
@@ -76,6 +82,7 @@ class Entry(msgspec.Struct, frozen=True):
     scope: Scope = "ok"
     language: str | None = None
     windows: tuple[WindowEntry, ...] = ()
+    spans_KS3: Spans | None = None
 
 
 class Codec:
@@ -83,9 +90,10 @@ class Codec:
 
     Args:
         labels: number of probabilities per entry.
+        reasons: entries have spans. Entries of the other kind are not valid.
     """
 
-    def __init__(self, labels: int) -> None:
+    def __init__(self, labels: int, *, reasons: bool = False) -> None:
         header = [
             ("version", "u1"),
             ("flags", "u1"),
@@ -94,11 +102,14 @@ class Codec:
             ("tokens", "<u2"),
             ("unknown", "<u2"),
         ]
-        fractions = ("fractions_K", "<u2", (labels,))
+        block: list[Any] = [("fractions_K", "<u2", (labels,))]
+        if reasons:
+            block.append(("spans_KS3", "<u2", (labels, SPANS, 3)))
         self._header = np.dtype(header)
-        self._layout = np.dtype([*header, fractions])
-        self._window = np.dtype([("start", "<u2"), ("end", "<u2"), fractions])
+        self._layout = np.dtype([*header, *block])
+        self._window = np.dtype([("start", "<u2"), ("end", "<u2"), *block])
         self._labels = labels
+        self._reasons = reasons
         self.size = self._layout.itemsize
         """Bytes of an encoded entry without windows."""
 
@@ -106,7 +117,7 @@ class Codec:
         """Return each entry as bytes: `size` of them for a text without windows."""
         plain = [entry for entry in entries if not entry.windows]
         rows = self._fill(plain, self._layout)
-        rows["fractions_K"] = self._to_fractions(entry.probabilities_K for entry in plain)
+        self._fill_blocks(rows, plain)
         raw = rows.tobytes()
         bodies = [raw[begin : begin + self.size] for begin in range(0, len(raw), self.size)]
         if len(plain) == len(entries):
@@ -119,7 +130,10 @@ class Codec:
         size = self.size
         plain = [body for body in bodies if len(body) == size]
         rows = np.frombuffer(b"".join(plain), self._layout)
-        entries = list(map(Entry, _to_probabilities(rows["fractions_K"]), *_read_header(rows)))
+        spans = self._read_spans(rows)
+        entries = list(
+            map(Entry, _to_probabilities(rows["fractions_K"]), *_read_header(rows), [()] * len(plain), spans)
+        )
         if len(plain) == len(bodies):
             return entries
         rest = iter(entries)
@@ -127,7 +141,7 @@ class Codec:
 
     def is_whole(self, body: bytes) -> bool:
         """Return True if an encoded entry has the size that its flags and its version require."""
-        if len(body) < self.size or body[0] != VERSION:
+        if len(body) < self.size or body[0] != VERSION or bool(body[FLAGS_BYTE] & REASONS) != self._reasons:
             return False
         if not body[FLAGS_BYTE] & WINDOWS:
             return len(body) == self.size
@@ -139,11 +153,20 @@ class Codec:
         rows = np.empty(len(entries), layout)
         rows["version"] = VERSION
         rows["flags"] = [entry.truncated for entry in entries]  # True is the bit TRUNCATED
+        rows["flags"] |= REASONS if self._reasons else 0
         rows["scope"] = [SCOPES.index(entry.scope) for entry in entries]
         rows["language"] = [_PLACES[entry.language] for entry in entries]
         rows["tokens"] = np.minimum([entry.tokens for entry in entries], MAX_COUNT)
         rows["unknown"] = np.minimum([entry.unknown for entry in entries], MAX_COUNT)
         return rows
+
+    def _fill_blocks(self, rows: npt.NDArray[np.void], found: Sequence[Entry | WindowEntry]) -> None:
+        rows["fractions_K"] = self._to_fractions(each.probabilities_K for each in found)
+        if self._reasons:
+            rows["spans_KS3"] = np.array([each.spans_KS3 for each in found]).reshape(rows["spans_KS3"].shape)
+
+    def _read_spans(self, rows: npt.NDArray[np.void]) -> Iterable[Spans | None]:
+        return rows["spans_KS3"] if self._reasons else [None] * len(rows)
 
     def _to_fractions(self, rows_BK: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
         joined = b"".join([row_K.data for row_K in rows_BK])
@@ -155,14 +178,15 @@ class Codec:
         blocks = np.empty(len(entry.windows), self._window)
         blocks["start"] = [window.start for window in entry.windows]
         blocks["end"] = [window.end for window in entry.windows]
-        blocks["fractions_K"] = self._to_fractions(window.probabilities_K for window in entry.windows)
+        self._fill_blocks(blocks, entry.windows)
         return header.tobytes() + blocks.tobytes()
 
     def _decode_windows(self, body: bytes) -> Entry:
         header = np.frombuffer(body, self._header, count=1)
         blocks = np.frombuffer(body, self._window, offset=self._header.itemsize)
         rows_WK = _to_probabilities(blocks["fractions_K"])
-        windows = map(WindowEntry, blocks["start"].tolist(), blocks["end"].tolist(), rows_WK)
+        places = (blocks["start"].tolist(), blocks["end"].tolist())
+        windows = map(WindowEntry, *places, rows_WK, self._read_spans(blocks))
         return next(map(Entry, [NO_PROBABILITIES], *_read_header(header), [tuple(windows)]))
 
 

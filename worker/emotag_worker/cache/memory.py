@@ -19,12 +19,15 @@ class MemoryCache:
         behind: the cache that is asked for the other entries; None if there is none.
         most: the largest number of entries.
         labels: number of probabilities per entry.
+        reasons: entries have the spans of each label, and take more memory.
     """
 
-    def __init__(self, behind: Cache | None, *, most: int, labels: int, telemetry: Telemetry) -> None:
+    def __init__(
+        self, behind: Cache | None, *, most: int, labels: int, telemetry: Telemetry, reasons: bool = False
+    ) -> None:
         self._behind = behind
         self._most = most
-        self._codec = Codec(labels)
+        self._codec = Codec(labels, reasons=reasons)
         self._telemetry = telemetry
         self._bodies: dict[str, bytes] = {}
         """By cache key, the one used last at the end."""

@@ -54,18 +54,19 @@ class RedisCache:
     Args:
         settings: must have a `url`.
         labels: number of probabilities per entry.
+        reasons: entries have the spans of each label.
 
     Raises:
         SettingsError: redis-py does not support the URL.
     """
 
-    def __init__(self, settings: CacheSettings, *, labels: int, telemetry: Telemetry) -> None:
+    def __init__(self, settings: CacheSettings, *, labels: int, telemetry: Telemetry, reasons: bool = False) -> None:
         if settings.url is None:
             raise ValueError("a RedisCache needs a URL")
         address = parse_address(settings.url.get_secret_value())
         self._timeout_s = settings.timeout_ms / 1000
         self._ttl_ms = settings.ttl_s * 1000
-        self._codec = Codec(labels)
+        self._codec = Codec(labels, reasons=reasons)
         self._seal = Seal(settings.hash_secret.get_secret_value() if settings.hash_secret else None)
         self._telemetry = telemetry
         self._breaker = Breaker()

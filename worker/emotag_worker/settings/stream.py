@@ -150,6 +150,13 @@ class OutputSettings(SettingsSection):
 
     topic: Annotated[Topic, Field(description="Topic of the results.")] = "emotions"
     all_scores: Annotated[bool, Field(description="Add the scores of all labels to each result.")] = False
+    reasons: Annotated[
+        bool,
+        Field(
+            description="Add to each emotion of a result the parts of the text that carry its score. An entry of the "
+            "cache is then nine times as large.",
+        ),
+    ] = False
     out_of_scope: Annotated[
         OutOfScopeAction,
         Field(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from pydantic_core import to_json
@@ -18,6 +18,9 @@ from emotag_worker.errors import BadRecord
 from .decode import Decoded
 from .placement import Placement
 from .record import Headers, Outgoing, Record
+
+if TYPE_CHECKING:  # at run time this would import numpy into commands that do not need it
+    from emotag_model.reasons.spans import Reason
 
 REPLACED = frozenset(CE_HEADERS) | {
     *("content-encoding", "__value_schema_id"),
@@ -57,6 +60,7 @@ class TextResult(msgspec.Struct, frozen=True):
         cached: the answer was read from the cache.
         scope, language: as in a result.
         parts: of a long text that was read in windows; None for every other text.
+        reasons: of each emotion, the parts of the text that carry its score; None if the settings ask for none.
     """
 
     emotions: tuple[tuple[str, float], ...]
@@ -66,6 +70,7 @@ class TextResult(msgspec.Struct, frozen=True):
     scope: Scope = "ok"
     language: str | None = None
     parts: tuple[ResultPart, ...] | None = None
+    reasons: "tuple[tuple[Reason, ...], ...] | None" = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class RecordEncoder:
         value = b'{"id":%b,%b,"model":%b,"source":{%b,"offset":%d,"timestamp":%b},"tagged_at":"%b","metadata":%b}' % (
             to_json(decoded.id),
             _encode_emotions(answer.emotions, answer.truncated, answer.cached, answer.scope, answer.language)
-            if answer.scores is None and answer.parts is None
+            if answer.scores is None and answer.parts is None and answer.reasons is None
             else _encode_text_result(answer),
             self._model_json,
             _encode_partition(record.topic, record.partition),
@@ -198,7 +203,7 @@ def _encode_text_result(answer: TextResult) -> bytes:
     `to_json` of the whole object would take twice as long.
     """
     return b'"emotions":%b,%b,"scores":%b,"parts":%b,"truncated":%b,"cached":%b,%b' % (
-        _encode_list(answer.emotions),
+        _encode_list(answer.emotions) if answer.reasons is None else _encode_explained(answer.emotions, answer.reasons),
         # Most texts have one label, whose groups do not depend on its score, unless that is 0.
         _encode_groups_of(answer.emotions[0][0])
         if len(answer.emotions) == 1 and answer.emotions[0][1] > 0
@@ -218,6 +223,25 @@ def _encode_list(emotions: Iterable[tuple[str, float]]) -> bytes:
             for label, score in emotions
         ]
     )
+
+
+def _encode_explained(emotions: Iterable[tuple[str, float]], reasons: "Iterable[Iterable[Reason]]") -> bytes:
+    return b"[%b]" % b",".join(
+        [
+            b'{"label":%b,"score":%b,"reasons":[%b]}'
+            % (
+                _encode_label(label),
+                _encode_score(round(score * SCORE_UNITS)),
+                b",".join([_encode_reason(reason) for reason in found]),
+            )
+            for (label, score), found in zip(emotions, reasons, strict=True)
+        ]
+    )
+
+
+def _encode_reason(reason: "Reason") -> bytes:
+    share = _encode_score(round(reason.share * SCORE_UNITS))
+    return b'{"start":%d,"end":%d,"share":%b}' % (reason.start, reason.end, share)
 
 
 def _encode_part(part: ResultPart) -> bytes:

@@ -22,10 +22,11 @@ def explainer(shipped: Artifact, tokens: Tokens) -> Explainer:
 def test_each_window_of_a_long_text_is_located_alone(explainer: Explainer, tokens: Tokens) -> None:
     text = "  so  good"
     windows = tuple(Window(start, end, tokens(["so good"[start:end]])[0]) for start, end in ((0, 2), (3, 7)))
-    plain, first, second = explainer.locate([text, text], [tokens([text])[0], TokenIds((), False, 0, windows)])
-    assert [[0, 0], [0, 2], [3, 7], [0, 0]] == plain.tolist()
-    assert [[0, 0], [0, 2], [0, 0]] == first.tolist()
-    assert [[0, 0], [0, 4], [0, 0]] == second.tolist()
+    found = explainer.locate([text, text], [tokens([text])[0], TokenIds((), False, 0, windows)])
+    plain, first, second = (row.offsets for each in found for row in each.rows)
+    assert np.array_equal([[0, 0], [0, 2], [3, 7], [0, 0]], plain)
+    assert np.array_equal([[0, 0], [0, 2], [0, 0]], first)
+    assert np.array_equal([[0, 0], [0, 4], [0, 0]], second)
     assert [] == explainer.locate([], [])
 
 

@@ -1,5 +1,7 @@
 """The spans of labels, from the maxima of channels."""
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -41,7 +43,7 @@ def test_at_most_three_spans_that_do_not_overlap() -> None:
     found = weigh({4: 4.0, 7: 3.0, 13: 2.0, 18: 1.0}, words=20)
     assert SPANS == len(found)
     places = sorted((start, end) for start, end, _ in found)
-    assert all(end <= start for (_, end), (start, _) in zip(places, places[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(places))
     assert [0.4, 0.3, 0.2] == [share for *_, share in found]
 
 
