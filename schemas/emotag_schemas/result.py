@@ -190,7 +190,11 @@ class EmotionResult(_Wire):
 
     def to_json(self) -> bytes:
         """Return the value of the record."""
-        return self.model_dump_json().encode()
+        absent = {"__all__": {"reasons"}}
+        exclude: dict[str, Any] = {"parts": {"__all__": {"emotions": absent}}}
+        if all(emotion.reasons is None for emotion in self.emotions):
+            exclude["emotions"] = absent
+        return self.model_dump_json(exclude=exclude).encode()
 
 
 def build_cloudevents_headers(event_id: str, *, source: str, time: datetime) -> list[tuple[str, bytes]]:

@@ -21,6 +21,7 @@ from emotag_model.tokens import Tokens
 from emotag_worker.batch_results import compute_entries
 from emotag_worker.cache.entry import Codec, Entry
 from emotag_worker.local.demo_records import read_sample_texts
+from emotag_worker.settings.stream import OutputSettings
 
 from .regroupings import SIZES, Rows
 
@@ -103,7 +104,7 @@ def test_a_long_text_has_the_same_bits_in_any_batch_and_from_the_cache(shipped: 
     for texts in ([*others, long], [long], [long, "yes"]):
         tokens = dict(zip(texts, tagger.tokenize(texts), strict=True))
         scopes = tagger.find_scopes(texts, list(tokens.values()))
-        entry = compute_entries(tagger, tokens, scopes)[long]
+        entry = compute_entries(tagger, tokens, scopes, OutputSettings())[long]
         assert isinstance(entry, Entry)
         codec = Codec(len(tagger.labels))
         found += [entry, *codec.decode(codec.encode([entry]))]

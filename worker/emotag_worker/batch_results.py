@@ -27,13 +27,13 @@ from .wire.record import Answer, Record
 
 
 def compute_entries(
-    tagger: Tagger, tokens: Mapping[str, TokenIds], scopes: Sequence[TextScope], *, reasons: bool = False
+    tagger: Tagger, tokens: Mapping[str, TokenIds], scopes: Sequence[TextScope], settings: OutputSettings
 ) -> dict[str, Entry | BadRecord]:
     """Run the model on new texts; return an entry, or the device's rejection, for each of their cache keys.
 
     Args:
         tokens, scopes: of each text, the tokens by its cache key.
-        reasons: find the spans of each label.
+        settings: entries have spans if results have reasons.
 
     Raises:
         DeviceFailed: the device fails on every text.
@@ -42,7 +42,7 @@ def compute_entries(
         return {}
     windows = [row for text in tokens.values() for row in text.rows]
     spans: Sequence[Spans | None] = [None] * len(windows)
-    if reasons:
+    if settings.reasons:
         probabilities_BK, found, errors = tagger.explain_or_errors(windows)
         spans = list(found)
     else:

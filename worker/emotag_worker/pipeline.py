@@ -101,8 +101,7 @@ class Pipeline:
             # Eight bytes of the version identify the model; engine and precision change the bits of its probabilities.
             # So does the way in which long texts are read. One letter: with more, a key needs 16 bytes more in Redis.
             model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.engine}-{tagger.precision}-{VERSION}"
-            + settings.input.long_texts[0]
-            + "r" * settings.output.reasons,
+            f"{settings.input.long_texts[0]}{'r' * settings.output.reasons}",
             secret=settings.cache.hash_secret.get_secret_value() if settings.cache.hash_secret else "",
         )
         self._refusals = RefusalLimit(most=settings.dlq.stop_after, can_read=can_read)
@@ -338,9 +337,8 @@ class Pipeline:
 
     def _compute(self, tokens: Mapping[str, TokenIds], scopes: Sequence[TextScope]) -> Computation:
         """Run the model, in the device's thread."""
-        began = time.monotonic()
-        entries = compute_entries(self._tagger, tokens, scopes, reasons=self._settings.output.reasons)
-        return Computation(entries, began, time.monotonic())
+        began, output = time.monotonic(), self._settings.output
+        return Computation(compute_entries(self._tagger, tokens, scopes, output), began, time.monotonic())
 
     def _read_again(self, error: BatchAborted) -> None:
         """After an abort, read every batch again, from the first record that was not committed."""

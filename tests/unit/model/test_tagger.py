@@ -1,5 +1,6 @@
 """The tagger: other texts and their order never change a result, and a text that fails the device harms no other."""
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from emotag_model import artifact
 from emotag_model.artifact import Artifact
 from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_model.errors import DeviceFailed
+from emotag_model.reasons.spans import Maxima
 from emotag_model.tagger import EmotionTagger
 from emotag_model.tokens import TokenIds
 from emotag_worker.local.demo_records import read_sample_texts
@@ -189,3 +191,54 @@ def test_a_long_text_is_read_in_windows_unless_only_its_beginning_is_wanted() ->
     (beginning,) = EmotionTagger.load(on="cpu", long_texts="first").tag([text])
     assert (True, None) == (beginning.truncated, beginning.parts)
     assert "gratitude" not in [emotion.label for emotion in beginning.emotions]
+
+
+@pytest.fixture(scope="module")
+def explaining() -> EmotionTagger:
+    return EmotionTagger.load(on="cpu", engine="openvino", precision="fp32", reasons=True)
+
+
+def test_reasons_are_parts_of_the_text_and_change_no_score(explaining: EmotionTagger, tagger: EmotionTagger) -> None:
+    texts = [
+        "",
+        "  Thank\n\nyou  so much 😀, my friend!",
+        "I h4te  th1s",
+        *TEXTS[:5],
+        "A fine day. " * 80 + "Thank you!",
+    ]
+    for text, found, plain in zip(texts, explaining.tag(texts), tagger.tag(texts), strict=True):
+        assert {} == plain.reasons
+        assert plain == replace(found, reasons={})
+        assert set(explaining.labels) == set(found.reasons)
+        for reasons in found.reasons.values():
+            assert sum(reason.share for reason in reasons) <= 1
+            assert all(0 <= reason.start < reason.end <= len(text) and reason.share > 0 for reason in reasons)
+            for one, other in itertools.combinations(reasons, 2):
+                assert one.end <= other.start or other.end <= one.start
+    gratitude = explaining.tag(texts)[1].reasons["gratitude"][0]
+    assert "Thank\n\nyou  so much" in texts[1][gratitude.start : gratitude.end]
+    ending = explaining.tag(texts)[-1].reasons["gratitude"][0]
+    assert "Thank you" in texts[-1][ending.start : ending.end]
+
+
+def test_a_text_that_fails_has_no_spans_and_harms_no_other(
+    explaining: EmotionTagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zebra, whole = explaining.tokenize(["zebra"])[0].ids[1], explaining._engine.explain
+
+    def explain(rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.float32], Maxima]:
+        if any(zebra in row for row in rows):
+            raise RuntimeError("device-side assert triggered")
+        return whole(rows)
+
+    tokens = explaining.tokenize([*TEXTS[:5], "a zebra", *TEXTS[5:9]])
+    expected_BK, expected_spans, _ = explaining.explain_or_errors(tokens)
+    monkeypatch.setattr(explaining._engine, "explain", explain)
+    found_BK, spans, errors = explaining.explain_or_errors(tokens)
+    others = [row for row in range(10) if row != 5]
+    assert [5] == list(errors)
+    assert np.array_equal(expected_BK[others], found_BK[others])
+    assert np.array_equal(expected_spans[others], spans[others])
+    assert not found_BK[5].any()
+    assert not spans[5].any()
+    assert expected_spans[5].any()

@@ -39,7 +39,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(
         epilog=format_examples(
-            'emotag tag "I am so excited about this new opportunity!" --top 5', "emotag tag --json --all < texts.txt"
+            'emotag tag "I am so excited about this new opportunity!" --top 5',
+            "emotag tag --json --all < texts.txt",
+            "emotag tag --reasons 'Thank you!'",
         )
     )(tag)
     app.command(epilog=format_examples("emotag demo", "emotag demo --messages 500 --no-input --json"))(demo)
@@ -63,6 +65,9 @@ def tag(
     all_: Annotated[
         bool, typer.Option("--all", help="Print the score of every label; with --json, in the field `scores`.")
     ] = False,
+    reasons: Annotated[
+        bool, typer.Option("--reasons", help="Print the words that carry each score, with their share of it.")
+    ] = False,
     model: ModelDir = None,
     device: Device = "auto",
     engine: Engine = "auto",
@@ -85,7 +90,12 @@ def tag(
         from emotag_model.tagger import EmotionTagger
 
         tagger = EmotionTagger.load(
-            model, on=device.lower(), engine=engine, precision=precision, before_measuring=_announce_measurement
+            model,
+            on=device.lower(),
+            engine=engine,
+            precision=precision,
+            reasons=reasons,
+            before_measuring=_announce_measurement,
         )
         if tagger.choice.reason:
             chosen = f"engine {tagger.engine}, precision {tagger.precision}"

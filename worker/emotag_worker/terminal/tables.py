@@ -4,7 +4,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 
+import typer
+
 if TYPE_CHECKING:  # at run time this would import torch into commands that do not need it
+    from emotag_model.reasons.spans import Reason
     from emotag_model.tagger import ScoredLabel, Tagging
     from emotag_schemas.result import Scope
 
@@ -67,13 +70,17 @@ def render_tagging_object(text: str, tagging: "Tagging", *, top: int | None, eve
     """
     # Imported only now: lines need neither pydantic nor the modules of a worker.
     from emotag_schemas.labels import derive_ekman, derive_sentiment
-    from emotag_worker.wire.encode import list_emotions, round_scores
+    from emotag_worker.wire.encode import list_emotions, list_reasons, round_scores
 
     over = {emotion.label: emotion.score for emotion in tagging.emotions}
     shown = tagging.top(top) if top else tagging.emotions
+    emotions = list_emotions((emotion.label, emotion.score) for emotion in shown)
+    if tagging.reasons:
+        for emotion in emotions:
+            emotion["reasons"] = list_reasons(tagging.reasons[emotion["label"]])
     found: dict[str, Any] = {
         "text": text,
-        "emotions": list_emotions((emotion.label, emotion.score) for emotion in shown),
+        "emotions": emotions,
         "sentiment": derive_sentiment(over),
         "ekman": derive_ekman(over),
         "parts": None
@@ -94,7 +101,10 @@ def render_tagging_lines(text: str, tagging: "Tagging", *, top: int | None) -> s
     A line for each part of a long text follows.
     """
     shown = tagging.top(top) if top else tagging.emotions
-    lines = [f"  {emotion.label:<16}{format_percent(emotion.score):>8}" for emotion in shown]
+    lines = []
+    for emotion in shown:
+        lines.append(f"  {emotion.label:<16}{format_percent(emotion.score):>8}")
+        lines += [_render_reason(text, reason) for reason in tagging.reasons.get(emotion.label, ())]
     note = describe_scope(tagging.scope, tagging.language)
     notes = [f"  do not trust these emotions: {note}"] if note else []
     parts = [
@@ -102,6 +112,12 @@ def render_tagging_lines(text: str, tagging: "Tagging", *, top: int | None) -> s
         for number, part in enumerate(tagging.parts or (), 1)
     ]
     return "\n".join([shorten(text, 100), *notes, *(lines or ["  no emotion over its threshold"]), *parts])
+
+
+def _render_reason(text: str, reason: "Reason") -> str:
+    """Return the line of a reason: its share, and its words. `echo` removes the color if stdout is no terminal."""
+    words = typer.style(f"“{shorten(text[reason.start : reason.end], 70)}”", fg="cyan", bold=True)
+    return f"      {100 * reason.share:>3.0f} %  {words}"
 
 
 def _to_mapping(emotion: "ScoredLabel") -> Mapping[str, Any]:

@@ -178,6 +178,11 @@ def list_emotions(emotions: Iterable[tuple[str, float]]) -> list[dict[str, Any]]
     return [{"label": label, "score": _round(score)} for label, score in emotions]
 
 
+def list_reasons(reasons: "Iterable[Reason]") -> list[dict[str, Any]]:
+    """Return the reasons of an emotion as the contract's JSON objects."""
+    return [{"start": reason.start, "end": reason.end, "share": _round(reason.share)} for reason in reasons]
+
+
 def round_scores(scores: Mapping[str, float]) -> dict[str, float]:
     """Return the score of each label with as many digits as a result has."""
     return {label: _round(score) for label, score in scores.items()}

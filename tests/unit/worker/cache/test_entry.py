@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from emotag_model.scope.rules import Scope
 from emotag_model.tokens import MAX_CHARACTERS
@@ -15,6 +16,7 @@ from emotag_worker.cache.entry import (
     MAC_BYTES,
     MAX_COUNT,
     NO_PROBABILITIES,
+    REASONS,
     SCOPE_BYTE,
     SCOPES,
     WINDOWS,
@@ -191,3 +193,38 @@ def test_the_hash_secret_itself_is_not_the_key_of_the_mac() -> None:
         KEY.encode() + body, key=hashlib.blake2b(b"of the tests").digest(), digest_size=MAC_BYTES
     ).digest()
     assert PACKED[-MAC_BYTES:] != with_key_of_texts
+
+
+EXPLAINED = Codec(28, reasons=True)
+
+
+def explained_entries() -> list[Entry]:
+    """Return the entries of a short and of a long text, with other spans for each label and window."""
+    spans = np.arange(3 * 28 * 9, dtype=np.uint16).reshape(3, 28, 3, 3)
+    windows = tuple(
+        replace(window, spans_KS3=each) for window, each in zip(long_entry(2).windows, spans[1:], strict=True)
+    )
+    return [replace(entry_of(0.25), spans_KS3=spans[0]), replace(long_entry(2), windows=windows)]
+
+
+def test_spans_are_decoded_as_they_were_encoded() -> None:
+    keys, entries = ["emotag:m:1", "emotag:m:2"], explained_entries()
+    raw = dict(zip(keys, SEAL.seal(keys, EXPLAINED.encode(entries)), strict=True))
+    short, long = unpack(raw, seal=SEAL, codec=EXPLAINED).values()
+    assert np.array_equal(entries[0].spans_KS3, short.spans_KS3)  # type: ignore[arg-type]
+    for expected, found in zip(entries[1].windows, long.windows, strict=True):
+        assert np.array_equal(expected.spans_KS3, found.spans_KS3)  # type: ignore[arg-type]
+    assert_equal(entries[0], short)
+    assert_equal(entries[1], long)
+
+
+def test_entries_with_and_without_spans_are_not_confused() -> None:
+    """By their size, and by a flag: some numbers of windows give the same size."""
+    for entry, without in zip(explained_entries(), [entry_of(0.25), long_entry(2)], strict=True):
+        (explained,) = SEAL.seal([KEY], EXPLAINED.encode([entry]))
+        assert {} == unpack({KEY: explained}, seal=SEAL, codec=CODEC)
+        assert {} == unpack({KEY: pack(without)}, seal=SEAL, codec=EXPLAINED)
+        forged = bytearray(EXPLAINED.encode([entry])[0])
+        forged[FLAGS_BYTE] &= ~REASONS
+        (sealed,) = SEAL.seal([KEY], [bytes(forged)])
+        assert {} == unpack({KEY: sealed}, seal=SEAL, codec=EXPLAINED)

@@ -228,6 +228,7 @@ WRONG: dict[str, list[str]] = {
     "EMOTAG_INPUT__MAX_METADATA_BYTES": WHOLE,
     "EMOTAG_OUTPUT__TOPIC": TOPIC,
     "EMOTAG_OUTPUT__ALL_SCORES": ["", "perhaps"],
+    "EMOTAG_OUTPUT__REASONS": ["", "perhaps"],
     "EMOTAG_DLQ__TOPIC": TOPIC,
     "EMOTAG_DLQ__STOP_AFTER": WHOLE[1:],
     "EMOTAG_ON_MISTAKE": ["", "restart"],

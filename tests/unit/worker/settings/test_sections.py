@@ -15,6 +15,7 @@ CONTRACT_DEFAULTS = {
     "EMOTAG_INPUT__TEXT_PATH": "text",
     "EMOTAG_OUTPUT__TOPIC": "emotions",
     "EMOTAG_OUTPUT__ALL_SCORES": False,
+    "EMOTAG_OUTPUT__REASONS": False,
     "EMOTAG_DLQ__TOPIC": "texts.dlq",
     "EMOTAG_DELIVERY": "exactly_once",
     "EMOTAG_COMMIT_INTERVAL_MS": 100,

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast, get_args
 
 import pytest
+import typer
 
+from emotag_model.reasons.spans import Reason
 from emotag_schemas.result import Scope
 from emotag_worker.terminal.tables import (
     describe_scope,
@@ -35,6 +37,7 @@ class Scored:
     truncated = False
     scope, language = "ok", "en"
     parts: tuple["TaggedPart", ...] | None = None
+    reasons: Mapping[str, tuple[Reason, ...]] = {}
 
     def top(self, number: int) -> list[Emotion]:
         return [Emotion(label, score) for label, score in list(self.scores.items())[:number]]
@@ -157,3 +160,24 @@ def test_each_part_of_a_long_text_has_a_line_and_an_object() -> None:
     found = render_tagging_object("t", long, top=None, every=False)
     assert {"start": 0, "end": 9, "emotions": [{"label": "fear", "score": 0.6123}]} == found["parts"][0]
     assert render_tagging_object("t", TAGGING, top=None, every=False)["parts"] is None
+
+
+class Explained(Scored):
+    """The same with a reason for fear."""
+
+    reasons: Mapping[str, tuple[Reason, ...]] = {"fear": (Reason(4, 13, 0.71239),)}
+
+
+def test_reasons_are_words_with_their_share_readable_without_color(capsys: pytest.CaptureFixture[str]) -> None:
+    typer.echo(render_tagging_lines("I am so\nscared!", cast("Tagging", Explained()), top=None), color=False)
+    assert ["I am so scared!", "fear 61.2 %", "71 % “ so scare”"] == [
+        " ".join(line.split()) for line in capsys.readouterr().out.splitlines()
+    ]
+    typer.echo(render_tagging_lines("I am so\nscared!", cast("Tagging", Explained()), top=None), color=True)
+    assert "\x1b[1m“ so scare”\x1b[0m" in capsys.readouterr().out.replace("\x1b[36m", "")
+
+
+def test_json_has_the_reasons_of_each_emotion() -> None:
+    found = render_tagging_object("I am so scared!", cast("Tagging", Explained()), top=None, every=False)
+    reason = {"start": 4, "end": 13, "share": 0.7124}
+    assert [{"label": "fear", "score": 0.6123, "reasons": [reason]}] == found["emotions"]
