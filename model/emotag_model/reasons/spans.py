@@ -69,8 +69,8 @@ class Maxima(NamedTuple):
         """Copy the maxima of some texts."""
         self.values_BF[texts], self.positions_BF[texts] = found
 
-    def select(self, texts: slice) -> "Maxima":
-        """Return the maxima of some texts, as views."""
+    def select(self, texts: slice | Sequence[int]) -> "Maxima":
+        """Return the maxima of some texts."""
         return Maxima(self.values_BF[texts], self.positions_BF[texts])
 
 
@@ -116,7 +116,7 @@ class Weigher:
             texts = order[first : first + TEXTS]
             lengths_B = np.array([len(offsets[text]) for text in texts])
             width = max(2, int(lengths_B[-1]))
-            terms_LBK = self._compute_terms(Maxima(*(part[texts] for part in maxima)), width)
+            terms_LBK = self._compute_terms(maxima.select(texts), width)
             offsets_BL2 = np.zeros((len(texts), width, 2), np.int32)
             for row, text in enumerate(texts):
                 offsets_BL2[row, : len(offsets[text])] = offsets[text]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from emotag_model.reasons.spans import Spans
 from emotag_model.scope.rules import TextScope
 from emotag_model.thresholds import Thresholds
 from emotag_model.tokens import TokenIds
@@ -32,6 +33,12 @@ class OneLabel:
     ) -> tuple[npt.NDArray[np.float32], dict[int, Exception]]:
         found = np.ones((len(texts), 1), dtype=np.float32)
         return found, {row: RuntimeError() for row, text in enumerate(texts) if text.ids == (len(POISON),)}
+
+    def explain_or_errors(
+        self, texts: Sequence[TokenIds]
+    ) -> tuple[npt.NDArray[np.float32], Spans, dict[int, Exception]]:
+        found, errors = self.probabilities_or_errors(texts)
+        return found, np.zeros((len(texts), 1, 3, 3), np.uint16), errors
 
     def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         joined_K: npt.NDArray[np.float32] = probabilities_WK.max(axis=0)

@@ -12,6 +12,7 @@ from emotag_model.artifact import Artifact
 from emotag_model.engines import measurement
 from emotag_model.engines.measurement import FAR_BEHIND, WORTH_TORCH, measure_in_process, measure_rounds, pick_best
 from emotag_model.engines.precision import PRECISIONS
+from emotag_model.reasons.spans import Maxima
 
 Rows = Sequence[Sequence[int]]
 
@@ -47,6 +48,9 @@ class Slow:
         self.calls += 1
         self.clock.now_s += self.seconds
         return np.zeros((len(rows), 1), np.float32)
+
+    def explain(self, rows: Rows) -> tuple[npt.NDArray[np.float32], Maxima]:
+        raise AssertionError("only probabilities are measured")
 
     def recover(self) -> None: ...
 

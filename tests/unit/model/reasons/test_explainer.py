@@ -23,10 +23,9 @@ def test_each_window_of_a_long_text_is_located_alone(explainer: Explainer, token
     text = "  so  good"
     windows = tuple(Window(start, end, tokens(["so good"[start:end]])[0]) for start, end in ((0, 2), (3, 7)))
     found = explainer.locate([text, text], [tokens([text])[0], TokenIds((), False, 0, windows)])
-    plain, first, second = (row.offsets for each in found for row in each.rows)
-    assert np.array_equal([[0, 0], [0, 2], [3, 7], [0, 0]], plain)
-    assert np.array_equal([[0, 0], [0, 2], [0, 0]], first)
-    assert np.array_equal([[0, 0], [0, 4], [0, 0]], second)
+    offsets = [row.offsets.tolist() for each in found for row in each.rows if row.offsets is not None]
+    assert [[0, 0], [0, 2], [3, 7], [0, 0]] == offsets[0]
+    assert [[[0, 0], [0, 2], [0, 0]], [[0, 0], [0, 4], [0, 0]]] == offsets[1:]
     assert [] == explainer.locate([], [])
 
 
