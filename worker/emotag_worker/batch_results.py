@@ -11,15 +11,15 @@ from typing import Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
-from msgspec.structs import replace
 
-from emotag_model.reasons.spans import Reason, Spans, read_reasons
+from emotag_model.reasons.spans import Spans
 from emotag_model.scope.rules import TextScope
-from emotag_model.tokens import TokenIds, original_positions
+from emotag_model.tokens import TokenIds
 
 from .batch import Batch, BatchOutput, Tagged
 from .cache.entry import NO_PROBABILITIES, Entry, WindowEntry, quantize
 from .errors import BadRecord, DeviceRejected, OutOfScope, Tombstone
+from .locating import locate_result
 from .protocols import Tagger
 from .settings.stream import OutputSettings
 from .wire.encode import RecordEncoder, ResultPart, TextResult
@@ -111,7 +111,11 @@ def encode_batch(
             continue
         row = rows[key]
         result = results[row]
-        located = _locate(result, entries[key], text.text, tagger) if result.parts or settings.reasons else result
+        located = (
+            locate_result(result, entries[key], text.text, tagger.labels)
+            if result.parts or settings.reasons
+            else result
+        )
         encoded = encoder.encode_result(batch.trace.continue_trace(record), text, located, now)
         source = "cache" if result.cached else "repeat" if key in seen else "computed"
         output.answers.append(Answer(record, encoded, source, truncated=result.truncated))
@@ -157,32 +161,6 @@ def _build_parts(entry: Entry, tagger: Tagger, *, hidden: bool) -> tuple[ResultP
     return tuple(
         ResultPart(window.start, window.end, found) for window, found in zip(entry.windows, emotions, strict=True)
     )
-
-
-def _locate(result: TextResult, entry: Entry, text: str, tagger: Tagger) -> TextResult:
-    """Return the result with places in the text as its producer wrote it: texts with one cache key differ in blanks."""
-    positions = original_positions(text)
-    parts = result.parts and tuple(
-        replace(part, start=positions[part.start], end=positions[part.end]) for part in result.parts
-    )
-    return replace(result, parts=parts, reasons=_read_reasons(result, entry, positions, tagger))
-
-
-def _read_reasons(
-    result: TextResult, entry: Entry, positions: Sequence[int], tagger: Tagger
-) -> tuple[tuple[Reason, ...], ...] | None:
-    """Return the reasons of each emotion, from the window in which its score is highest; None without reasons."""
-    found = []
-    for label, _ in result.emotions:
-        k = tagger.labels.index(label)
-        start, spans_KS3 = 0, entry.spans_KS3
-        if entry.windows:
-            window = max(entry.windows, key=lambda each: float(each.probabilities_K[k]))
-            start, spans_KS3 = window.start, window.spans_KS3
-        if spans_KS3 is None:
-            return None
-        found.append(read_reasons(spans_KS3[k].tolist(), positions, start=start))
-    return tuple(found)
 
 
 def _build_text_results(

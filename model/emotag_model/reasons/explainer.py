@@ -8,9 +8,9 @@ import numpy.typing as npt
 from emotag_model.artifact import Artifact
 from emotag_model.tokens import TokenIds, Tokens, normalize, original_positions
 
-from .spans import Maxima, Reason, Spans, Weigher, read_reasons
+from .spans import Maxima, ReasonSpan, Spans, Weigher, read_reasons
 
-Reasons = Mapping[str, tuple[Reason, ...]]
+Reasons = Mapping[str, tuple[ReasonSpan, ...]]
 """The parts of a text that carry the score of each label, the largest share first."""
 
 

@@ -36,7 +36,7 @@ Spans = npt.NDArray[np.uint16]
 """For each text and label up to `SPANS` times the numbers of a span; see `Weigher`."""
 
 
-class Reason(NamedTuple):
+class ReasonSpan(NamedTuple):
     """A part of a text that carries the score of a label.
 
     Attributes:
@@ -74,7 +74,9 @@ class Maxima(NamedTuple):
         return Maxima(self.values_BF[texts], self.positions_BF[texts])
 
 
-def read_reasons(spans_S3: Sequence[Sequence[int]], positions: Sequence[int], *, start: int = 0) -> tuple[Reason, ...]:
+def read_reasons(
+    spans_S3: Sequence[Sequence[int]], positions: Sequence[int], *, start: int = 0
+) -> tuple[ReasonSpan, ...]:
     """Return the spans of one text and label that exist.
 
     Args:
@@ -83,7 +85,7 @@ def read_reasons(spans_S3: Sequence[Sequence[int]], positions: Sequence[int], *,
     """
     last = len(positions) - 1 - start
     return tuple(
-        Reason(positions[start + first], positions[start + end], share / LEVELS)
+        ReasonSpan(positions[start + first], positions[start + end], share / LEVELS)
         for first, end, share in spans_S3
         if share and first < end <= last
     )

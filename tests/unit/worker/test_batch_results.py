@@ -1,18 +1,15 @@
 """Probabilities to results and dead letters."""
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emotag_model.reasons.spans import Spans
 from emotag_model.scope.rules import TextScope
 from emotag_model.thresholds import Thresholds
 from emotag_model.tokens import TokenIds, Window
@@ -56,15 +53,6 @@ class TwoLabels:
         self.calls += 1
         found = np.array([text.ids for text in texts], np.float32) / np.float32(100)
         return found, {row: RuntimeError("broken") for row, text in enumerate(texts) if text.ids[0] == 13}
-
-    def explain_or_errors(
-        self, texts: Sequence[TokenIds]
-    ) -> tuple[npt.NDArray[np.float32], Spans, dict[int, Exception]]:
-        """Return a span for joy of one character, and one for anger of three."""
-        found, errors = self.probabilities_or_errors(texts)
-        spans = np.zeros((len(texts), 2, 3, 3), np.uint16)
-        spans[:, 0, 0], spans[:, 1, 0] = (0, 1, 65_535), (0, 3, 13_107)
-        return found, spans, errors
 
     def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         joined_K: npt.NDArray[np.float32] = probabilities_WK.max(axis=0)
@@ -315,54 +303,3 @@ def test_a_text_out_of_scope_has_no_emotions_in_its_parts_either() -> None:
     result = json.loads(record.value or b"")
     assert [] == result["emotions"]
     assert [[], []] == [part["emotions"] for part in result["parts"]]
-
-
-def explain(
-    texts: Sequence[str], entries: Mapping[str, Entry], known: Mapping[str, Entry]
-) -> list[list[dict[str, Any]]]:
-    """Return the emotions of the result of each text, all of which have the key `a b`."""
-    given = dataclasses.replace(batch(["a b"] * len(texts), known), texts=[Decoded(text, "m") for text in texts])
-    encoder = RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0")
-    settings = OutputSettings(reasons=True)
-    output = encode_batch(given, entries, settings, tagger=TwoLabels(), encoder=encoder, now=NOW)
-    return [json.loads(record.value or b"")["emotions"] for record in records_of(output)]
-
-
-def test_an_emotion_has_its_reasons_as_places_in_the_text_of_its_producer() -> None:
-    """Computed and from the cache, and of texts that differ in blanks."""
-    tokens = {"a b": TokenIds((90, 60), truncated=False)}
-    computed = compute_entries(TwoLabels(), tokens, [TextScope("ok", "en")], OutputSettings(reasons=True))
-    entry = computed["a b"]
-    assert isinstance(entry, Entry)
-    expected = [
-        [
-            {"label": "joy", "score": 0.9, "reasons": [{"start": start, "end": start + 1, "share": 1.0}]},
-            {"label": "anger", "score": 0.6, "reasons": [{"start": start, "end": end, "share": 0.2}]},
-        ]
-        for start, end in ((0, 3), (2, 7))
-    ]
-    assert expected == explain(["a b", "  a   b"], {"a b": entry}, {})
-    codec = Codec(2, reasons=True)
-    (cached,) = codec.decode(codec.encode([entry]))
-    assert expected == explain(["a b", "  a   b"], {}, {"a b": cached})
-
-
-def test_the_reasons_of_a_long_text_come_from_the_window_with_the_highest_score() -> None:
-    windows = tuple(
-        Window(start, start + 1, TokenIds(ids, truncated=False)) for start, ids in ((0, (90, 20)), (2, (20, 80)))
-    )
-    tokens = {"a b": TokenIds((90, 20), truncated=False, windows=windows)}
-    computed = compute_entries(TwoLabels(), tokens, [TextScope("ok", "en")], OutputSettings(reasons=True))
-    entry = computed["a b"]
-    assert isinstance(entry, Entry)
-    (found,) = explain([" a b"], {"a b": entry}, {})
-    assert [{"start": 1, "end": 2, "share": 1.0}] == found[0]["reasons"]
-    assert [] == found[1]["reasons"]  # the span of anger would end after the text
-
-
-def test_spans_that_somebody_forged_do_not_stop_the_worker() -> None:
-    spans = np.full((2, 3, 3), 60_000, np.uint16)
-    spans[0, 0] = (1, 60_000, 9)
-    forged = Entry(np.array(BOTH, np.float32), truncated=False, spans_KS3=spans)
-    (found,) = explain(["a b"], {}, {"a b": forged})
-    assert [[], []] == [emotion["reasons"] for emotion in found]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import typer
 
 if TYPE_CHECKING:  # at run time this would import torch into commands that do not need it
-    from emotag_model.reasons.spans import Reason
+    from emotag_model.reasons.spans import ReasonSpan
     from emotag_model.tagger import ScoredLabel, Tagging
     from emotag_schemas.result import Scope
 
@@ -114,7 +114,7 @@ def render_tagging_lines(text: str, tagging: "Tagging", *, top: int | None) -> s
     return "\n".join([shorten(text, 100), *notes, *(lines or ["  no emotion over its threshold"]), *parts])
 
 
-def _render_reason(text: str, reason: "Reason") -> str:
+def _render_reason(text: str, reason: "ReasonSpan") -> str:
     """Return the line of a reason: its share, and its words. `echo` removes the color if stdout is no terminal."""
     words = typer.style(f"“{shorten(text[reason.start : reason.end], 70)}”", fg="cyan", bold=True)
     return f"      {100 * reason.share:>3.0f} %  {words}"

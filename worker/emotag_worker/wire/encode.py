@@ -20,7 +20,7 @@ from .placement import Placement
 from .record import Headers, Outgoing, Record
 
 if TYPE_CHECKING:  # at run time this would import numpy into commands that do not need it
-    from emotag_model.reasons.spans import Reason
+    from emotag_model.reasons.spans import ReasonSpan
 
 REPLACED = frozenset(CE_HEADERS) | {
     *("content-encoding", "__value_schema_id"),
@@ -70,7 +70,7 @@ class TextResult(msgspec.Struct, frozen=True):
     scope: Scope = "ok"
     language: str | None = None
     parts: tuple[ResultPart, ...] | None = None
-    reasons: "tuple[tuple[Reason, ...], ...] | None" = None
+    reasons: "tuple[tuple[ReasonSpan, ...], ...] | None" = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def list_emotions(emotions: Iterable[tuple[str, float]]) -> list[dict[str, Any]]
     return [{"label": label, "score": _round(score)} for label, score in emotions]
 
 
-def list_reasons(reasons: "Iterable[Reason]") -> list[dict[str, Any]]:
+def list_reasons(reasons: "Iterable[ReasonSpan]") -> list[dict[str, Any]]:
     """Return the reasons of an emotion as the contract's JSON objects."""
     return [{"start": reason.start, "end": reason.end, "share": _round(reason.share)} for reason in reasons]
 
@@ -230,7 +230,7 @@ def _encode_list(emotions: Iterable[tuple[str, float]]) -> bytes:
     )
 
 
-def _encode_explained(emotions: Iterable[tuple[str, float]], reasons: "Iterable[Iterable[Reason]]") -> bytes:
+def _encode_explained(emotions: Iterable[tuple[str, float]], reasons: "Iterable[Iterable[ReasonSpan]]") -> bytes:
     return b"[%b]" % b",".join(
         [
             b'{"label":%b,"score":%b,"reasons":[%b]}'
@@ -244,7 +244,7 @@ def _encode_explained(emotions: Iterable[tuple[str, float]], reasons: "Iterable[
     )
 
 
-def _encode_reason(reason: "Reason") -> bytes:
+def _encode_reason(reason: "ReasonSpan") -> bytes:
     share = _encode_score(round(reason.share * SCORE_UNITS))
     return b'{"start":%d,"end":%d,"share":%b}' % (reason.start, reason.end, share)
 

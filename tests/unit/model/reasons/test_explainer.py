@@ -5,7 +5,7 @@ import pytest
 
 from emotag_model.artifact import Artifact
 from emotag_model.reasons.explainer import Explainer
-from emotag_model.reasons.spans import LEVELS, Reason
+from emotag_model.reasons.spans import LEVELS, ReasonSpan
 from emotag_model.tokens import TokenIds, Tokens, Window
 
 
@@ -40,8 +40,8 @@ def test_a_label_is_explained_by_the_window_in_which_it_is_likeliest(
     spans_WKS3 = np.zeros((2, len(labels), 3, 3), np.uint16)
     spans_WKS3[0, 0, 0], spans_WKS3[1, 0, 0], spans_WKS3[1, 1, 0] = (0, 2, LEVELS), (0, 1, LEVELS), (0, 4, LEVELS)
     found = explainer.read(" so   good", TokenIds((), False, 0, windows), probabilities_WK, spans_WKS3)
-    assert (Reason(1, 3, 1.0),) == found[labels[0]]
-    assert (Reason(6, 10, 1.0),) == found[labels[1]]
+    assert (ReasonSpan(1, 3, 1.0),) == found[labels[0]]
+    assert (ReasonSpan(6, 10, 1.0),) == found[labels[1]]
     assert () == found[labels[2]]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emotag_model.reasons.spans import LEVELS, SPANS, Maxima, Reason, Weigher, read_reasons
+from emotag_model.reasons.spans import LEVELS, SPANS, Maxima, ReasonSpan, Weigher, read_reasons
 
 KERNEL = 5
 
@@ -96,7 +96,7 @@ def test_shares_are_sorted_and_add_up_to_at_most_one() -> None:
 def test_spans_are_read_as_characters_of_the_text_as_it_was_written() -> None:
     """Of a window that begins at character 2 of the normalized text, with two blanks after the first word."""
     positions = [0, 1, 3, 4, 5, 6]
-    assert (Reason(3, 5, 1.0),) == read_reasons([[0, 2, LEVELS], [0, 0, 0], [0, 0, 0]], positions, start=2)
+    assert (ReasonSpan(3, 5, 1.0),) == read_reasons([[0, 2, LEVELS], [0, 0, 0], [0, 0, 0]], positions, start=2)
 
 
 def test_maxima_of_a_part_are_filled_in() -> None:

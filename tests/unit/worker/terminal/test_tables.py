@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast, get_args
 import pytest
 import typer
 
-from emotag_model.reasons.spans import Reason
+from emotag_model.reasons.spans import ReasonSpan
 from emotag_schemas.result import Scope
 from emotag_worker.terminal.tables import (
     describe_scope,
@@ -37,7 +37,7 @@ class Scored:
     truncated = False
     scope, language = "ok", "en"
     parts: tuple["TaggedPart", ...] | None = None
-    reasons: Mapping[str, tuple[Reason, ...]] = {}
+    reasons: Mapping[str, tuple[ReasonSpan, ...]] = {}
 
     def top(self, number: int) -> list[Emotion]:
         return [Emotion(label, score) for label, score in list(self.scores.items())[:number]]
@@ -165,7 +165,7 @@ def test_each_part_of_a_long_text_has_a_line_and_an_object() -> None:
 class Explained(Scored):
     """The same with a reason for fear."""
 
-    reasons: Mapping[str, tuple[Reason, ...]] = {"fear": (Reason(4, 13, 0.71239),)}
+    reasons: Mapping[str, tuple[ReasonSpan, ...]] = {"fear": (ReasonSpan(4, 13, 0.71239),)}
 
 
 def test_reasons_are_words_with_their_share_readable_without_color(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,96 @@
+"""Places in the text as its producer wrote it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emotag_model.reasons.spans import Spans
+from emotag_model.scope.rules import TextScope
+from emotag_model.tokens import TokenIds, Window
+from emotag_worker.batch_results import compute_entries, encode_batch
+from emotag_worker.cache.entry import Codec, Entry
+from emotag_worker.errors import BadRecord
+from emotag_worker.locating import locate_result
+from emotag_worker.settings.stream import OutputSettings
+from emotag_worker.wire.decode import Decoded
+from emotag_worker.wire.encode import RecordEncoder, ResultPart, TextResult
+
+from .test_batch_results import BOTH, JOY, NOW, TwoLabels, batch, records_of
+
+SETTINGS = OutputSettings(reasons=True)
+
+
+class Explaining(TwoLabels):
+    """A tagger that explains joy with the first character of each text, and anger with the first three."""
+
+    def explain_or_errors(
+        self, texts: Sequence[TokenIds]
+    ) -> tuple[npt.NDArray[np.float32], Spans, dict[int, Exception]]:
+        found, errors = self.probabilities_or_errors(texts)
+        spans = np.zeros((len(texts), 2, 3, 3), np.uint16)
+        spans[:, 0, 0], spans[:, 1, 0] = (0, 1, 65_535), (0, 3, 13_107)
+        return found, spans, errors
+
+
+def compute(tokens: TokenIds) -> Entry:
+    """Return the entry of a text."""
+    entry = compute_entries(Explaining(), {"a b": tokens}, [TextScope("ok", "en")], SETTINGS)["a b"]
+    assert isinstance(entry, Entry)
+    return entry
+
+
+def explain(
+    texts: Sequence[str], entries: Mapping[str, Entry | BadRecord], known: Mapping[str, Entry]
+) -> list[list[dict[str, Any]]]:
+    """Return the emotions of the result of each text, all of which have the key `a b`."""
+    decoded = [Decoded(text, "m") for text in texts]
+    given = dataclasses.replace(batch(["a b"] * len(texts), known), texts=decoded)
+    encoder = RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0")
+    output = encode_batch(given, entries, SETTINGS, tagger=Explaining(), encoder=encoder, now=NOW)
+    return [json.loads(record.value or b"")["emotions"] for record in records_of(output)]
+
+
+def test_an_emotion_has_its_reasons_as_places_in_the_text_of_its_producer() -> None:
+    """Computed and from the cache, and of texts that differ in blanks."""
+    entry = compute(TokenIds((90, 60), truncated=False))
+    expected = [
+        [
+            {"label": "joy", "score": 0.9, "reasons": [{"start": start, "end": start + 1, "share": 1.0}]},
+            {"label": "anger", "score": 0.6, "reasons": [{"start": start, "end": end, "share": 0.2}]},
+        ]
+        for start, end in ((0, 3), (2, 7))
+    ]
+    assert expected == explain(["a b", "  a   b"], {"a b": entry}, {})
+    codec = Codec(2, reasons=True)
+    (cached,) = codec.decode(codec.encode([entry]))
+    assert expected == explain(["a b", "  a   b"], {}, {"a b": cached})
+
+
+def test_the_reasons_of_a_long_text_come_from_the_window_with_the_highest_score() -> None:
+    windows = tuple(
+        Window(start, start + 1, TokenIds(ids, truncated=False)) for start, ids in ((0, (90, 20)), (2, (20, 80)))
+    )
+    entry = compute(TokenIds((90, 20), truncated=False, windows=windows))
+    joy, anger = explain([" a b"], {"a b": entry}, {})[0]
+    assert [{"start": 1, "end": 2, "share": 1.0}] == joy["reasons"]
+    assert [] == anger["reasons"]  # the span would end after the text
+    anger = explain([" a bcd"], {"a b": entry}, {})[0][1]
+    assert [{"start": 3, "end": 6, "share": 0.2}] == anger["reasons"]
+
+
+def test_spans_that_somebody_forged_do_not_stop_the_worker() -> None:
+    spans = np.full((2, 3, 3), 60_000, np.uint16)
+    spans[0, 0] = (1, 60_000, 9)
+    forged = Entry(np.array(BOTH, np.float32), truncated=False, spans_KS3=spans)
+    assert [[], []] == [emotion["reasons"] for emotion in explain(["a b"], {}, {"a b": forged})[0]]
+
+
+def test_parts_are_located_without_reasons() -> None:
+    result = TextResult((("joy", 0.9),), None, False, False, parts=(ResultPart(0, 1, ()), ResultPart(2, 3, ())))
+    found = locate_result(result, Entry(np.array(JOY, np.float32), truncated=False), " a  b", ("joy", "anger"))
+    assert found.reasons is None
+    assert [(1, 2), (4, 5)] == [(part.start, part.end) for part in found.parts or ()]

@@ -1,0 +1,43 @@
+"""From places in the normalized text, which an entry has, to places in the text of a record."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from emotag_model.reasons.spans import ReasonSpan, read_reasons
+from emotag_model.tokens import original_positions
+
+from .cache.entry import Entry
+from .wire.encode import TextResult
+
+
+def locate_result(result: TextResult, entry: Entry, text: str, labels: Sequence[str]) -> TextResult:
+    """Return the result with places in the text as its producer wrote it: texts with one cache key differ in blanks.
+
+    Args:
+        result: its parts have places in the normalized text, and it has no reasons.
+        entry: the entry that the result was made from.
+        labels: the label of each column of the entry's probabilities.
+    """
+    positions = original_positions(text)
+    parts = result.parts and tuple(
+        replace(part, start=positions[part.start], end=positions[part.end]) for part in result.parts
+    )
+    return replace(result, parts=parts, reasons=_read_reasons(result, entry, positions, labels))
+
+
+def _read_reasons(
+    result: TextResult, entry: Entry, positions: Sequence[int], labels: Sequence[str]
+) -> tuple[tuple[ReasonSpan, ...], ...] | None:
+    """Return the reasons of each emotion, from the window in which its score is highest; None without reasons."""
+    found = []
+    for label, _ in result.emotions:
+        k = labels.index(label)
+        start, spans_KS3 = 0, entry.spans_KS3
+        if entry.windows:
+            window = max(entry.windows, key=lambda each: float(each.probabilities_K[k]))
+            start, spans_KS3 = window.start, window.spans_KS3
+        if spans_KS3 is None:
+            return None
+        found.append(read_reasons(spans_KS3[k].tolist(), positions, start=start))
+    return tuple(found)
