@@ -1,5 +1,6 @@
 """Read the model and the labelled texts that a command names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,26 +27,35 @@ def find_columns(trained: "Artifact") -> "Columns":
     return Columns.parse(recipe.get("text_column", TEXT), recipe.get("label_columns", ""))
 
 
-def read_labelled_texts(data: str, split: str, trained: "Artifact") -> "tuple[Split, Split | None]":
+def read_labelled_texts(
+    data: str, split: str, trained: "Artifact", others: "Sequence[Artifact]" = ()
+) -> "tuple[Split, Split | None]":
     """Return the texts to measure on, and the training texts, or None if these are the same or not available.
 
-    One file is measured as a whole, unless the model was trained on a part of it.
+    One file is measured as a whole, unless one of the models was trained on a part of it.
+
+    Args:
+        trained: the model whose labels and columns the texts have.
+        others: the models that are measured on the same texts.
 
     Raises:
-        DataError: the texts cannot be read, the data set has no such split, or the file has changed since the model
-            was trained on it.
+        DataError: the texts cannot be read, the data set has no such split, or the file has changed since one of the
+            models was trained on it.
     """
     from emotag_training.data import sources
     from emotag_training.data.table import FORMATS, load_split
     from emotag_training.errors import DataError
 
     labels, columns = trained.config.labels, find_columns(trained)
+    records = [model.training for model in (trained, *others)]
     found = sources.find_data_set(data, columns)
-    foreign = isinstance(found, sources.OneFile) and not found.is_source_of(trained.training)
+    foreign = isinstance(found, sources.OneFile) and not any(map(found.is_source_of, records))
     if Path(split).suffix[1:] in FORMATS or (Path(split).suffix and Path(split).is_file()):
         return load_split(Path(split), labels, columns), None if foreign else read_train_split(found)
+    if isinstance(found, sources.OneFile):
+        for record in records:
+            found.refuse_change_since(record)
     if isinstance(found, sources.OneFile) and foreign:
-        found.refuse_change_since(trained.training)
         if split not in ("dev", "validation"):
             raise DataError(
                 f"--split {split}: the model was not trained on {data}, so the file has no splits; remove --split to"

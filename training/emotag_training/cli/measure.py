@@ -54,7 +54,7 @@ def compare(
     Both are measured on the same texts. The intervals are from a paired bootstrap over texts.
     """
     pair = load_model(a), load_model(b)
-    rows, _ = read_labelled_texts(data, split, pair[0])
+    rows, _ = read_labelled_texts(data, split, pair[0], pair[1:])
 
     from emotag_training.evaluation.evaluate import compare_models
     from emotag_training.evaluation.metrics import find_ranked_labels

@@ -38,7 +38,7 @@ def plot(
     The output has one PNG file per picture; report.html contains all of them and needs no network.
     """
     trained, others = load_model(model), [load_model(path) for path in compare_with or ()]
-    rows, shared_with = read_labelled_texts(data, split, trained)
+    rows, shared_with = read_labelled_texts(data, split, trained, others)
 
     from emotag_model import artifact
     from emotag_training.evaluation.evaluate import measure, tokenize

@@ -2,15 +2,18 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from emotag_model import artifact
 from emotag_model.tagger import EmotionTagger
 from emotag_training import fit
 from emotag_training.data.columns import Columns
 from emotag_training.data.sources import OneFile
+from tests.integration.training.conftest import build_untrained
 from tests.integration.training.test_training import run
 
 COLUMNS = ("--text-column", "body", "--label-columns", "joy,anger")
@@ -33,7 +36,10 @@ def own(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(300)
 def test_a_model_of_one_file_is_fitted_in_python_and_measured_on_its_dev(folder: Path, own: Path) -> None:
-    """`evaluate` finds the columns and dev of the file without options; `audit` leaves out the texts of train."""
+    """`evaluate` finds the columns and dev of the file without options; `audit` leaves out the texts of train.
+
+    `compare` and `plot` use its dev, too, if only the other model was trained on the file.
+    """
     out = own.parent / "model"
     recipe = {
         "data.text_column": "body",
@@ -59,3 +65,12 @@ def test_a_model_of_one_file_is_fitted_in_python_and_measured_on_its_dev(folder:
     dev = {f"line {row + 2}" for row in np.flatnonzero(source.is_dev_N)}
     assert (400, 100) == (audited["texts"], audited["predicted"])
     assert {suspect["row"] for suspect in audited["suspects"]} <= dev
+
+    foreign = build_untrained(folder, labels=("joy", "anger"))
+    columns = {"recipe": {"data": {"text_column": "body", "label_columns": "joy,anger"}}}
+    artifact.save(replace(foreign, training=columns), own.parent / "foreign", card="")
+    compared = json.loads(run("compare", str(own.parent / "foreign"), str(out), "--data", str(own), "--json"))
+    assert 100 == compared["texts"]
+    pair = ["--model", str(own.parent / "foreign"), "--compare-with", str(out)]
+    run("plot", *pair, "--data", str(own), "--out", str(own.parent / "report"))
+    assert "own.csv, 100 texts" in (own.parent / "report" / "report.html").read_text()

@@ -64,6 +64,25 @@ def test_a_file_that_has_changed_since_the_training_is_refused(own: Path) -> Non
         read_labelled_texts(str(own), "dev", Trained("0" * 64, source=str(own)))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["the first", "the second"])
+def test_two_models_are_measured_on_texts_that_are_new_to_both(own: Path, first: bool) -> None:
+    """If either was trained on the file."""
+    sha256 = OneFile(own, Columns("body", ("mood",))).read("train").sha256
+    models = [Trained("0" * 64), Trained(sha256)][:: -1 if first else 1]
+    rows, shared_with = read_labelled_texts(str(own), "dev", models[0], models[1:])  # type: ignore[arg-type]
+    assert 10 == len(rows)
+    assert shared_with is not None
+    assert sha256 == shared_with.sha256
+
+
+@pytest.mark.parametrize("other", ["0" * 64, None], ids=["the other is foreign", "the other was trained on it"])
+def test_a_file_that_has_changed_since_the_training_of_a_second_model_is_refused(own: Path, other: str | None) -> None:
+    sha256 = other or OneFile(own, Columns("body", ("mood",))).read("train").sha256
+    models = Trained(sha256), [Trained("1" * 64, source=str(own))]
+    with pytest.raises(DataError, match=r"own\.csv: a model was trained on this file"):
+        read_labelled_texts(str(own), "dev", *models)  # type: ignore[arg-type]
+
+
 def test_columns_are_those_that_the_model_was_trained_on(own: Path) -> None:
     older = Trained()
     assert Columns("body", ("mood",)) == find_columns(older)  # type: ignore[arg-type]
