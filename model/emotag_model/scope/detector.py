@@ -5,6 +5,7 @@ https://fasttext.cc/docs/en/language-identification.html, under CC BY-SA 3.0.
 """
 
 import hashlib
+import logging
 from pathlib import Path
 
 import fasttext
@@ -12,7 +13,7 @@ import fasttext
 from emotag_model.errors import ArtifactError
 from emotag_model.tokens import MAX_CHARACTERS, normalize
 
-from .rules import NO_LETTERS, Detected
+from .rules import NO_LETTERS, UNDETERMINED, Detected
 
 FILE = Path(__file__).parent / "lid.176.ftz"
 SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
@@ -23,6 +24,8 @@ MOST_CHARACTERS = 500
 HARMLESS = "a harmless text"
 
 LABEL_PREFIX = "__label__"
+
+_log = logging.getLogger(__name__)
 
 
 class Detector:
@@ -41,15 +44,17 @@ class Detector:
         if digest != SHA256:
             raise ArtifactError(file, "damaged: its sha256 does not match; install emotag again")
         self._model = fasttext.load_model(str(file))
+        self._failed = False
         try:
-            self.detect(HARMLESS)
+            (label,), (_,) = self._model.predict(HARMLESS)
+            label.removeprefix(LABEL_PREFIX)
         except Exception as error:
             # Other distributions, whose functions return something else, have a module of the same name.
             problem = f"the installed module fasttext cannot use it ({error!r})"
             raise ArtifactError(file, f"{problem}; uninstall fasttext, and install emotag again") from error
 
     def detect(self, text: str) -> Detected:
-        """Return the most probable language of a text, or `NO_LETTERS`."""
+        """Return the most probable language of a text, or `NO_LETTERS`; `UNDETERMINED` if the library fails on it."""
         # First as the tokenizer reads the text: texts with one cache key must have one language.
         read = normalize(text)[:MAX_CHARACTERS]
         # The tokenizer drops some characters: a text could begin with hundreds of them.
@@ -57,6 +62,17 @@ class Detector:
         if first is None:
             return NO_LETTERS
         read = read[first : first + MOST_CHARACTERS]
-        # Few words of the model's vocabulary have capitals: it would guess the language of a text in capitals.
-        (label,), (score,) = self._model.predict(read.lower())
-        return Detected(label.removeprefix(LABEL_PREFIX), score)
+        try:
+            # Few words of the model's vocabulary have capitals: it would guess the language of a text in capitals.
+            (label,), (score,) = self._model.predict(read.lower())
+            return Detected(label.removeprefix(LABEL_PREFIX), score)
+        except Exception as error:  # whatever the library raises: one text must not end a stream  # noqa: BLE001
+            self._report(error)
+            return UNDETERMINED
+
+    def _report(self, error: Exception) -> None:
+        """Log the first failure, by its kind alone: an error of the library could contain the text."""
+        if not self._failed:
+            self._failed = True
+            kind = type(error).__name__
+            _log.warning("the detector failed on a text (%s); the languages of such texts are null", kind)

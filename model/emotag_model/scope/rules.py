@@ -17,7 +17,7 @@ class Detected(NamedTuple):
     """The answer of a detector for one text.
 
     Attributes:
-        language: the code of the most probable language; None if the text has no letter.
+        language: the code of the most probable language; None if the text has no letter, and `und` if detection failed.
         score: its probability.
     """
 
@@ -31,6 +31,8 @@ class Detected(NamedTuple):
 
 
 NO_LETTERS = Detected(None, 0.0)
+UNDETERMINED = Detected("und", 0.0)
+"""The answer for a text with letters on which the detector fails. ISO 639 has this code for an unknown language."""
 
 
 class TextScope(NamedTuple):

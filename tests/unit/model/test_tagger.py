@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import fasttext
 import numpy as np
 import numpy.typing as npt
 import pandas
@@ -86,6 +87,30 @@ def test_a_text_beyond_the_window_is_judged_by_its_beginning(tagger: EmotionTagg
 def test_any_characters_at_all_get_a_result(tagger: EmotionTagger) -> None:
     odd = ["\x00", "\u202e\u200b", "🙂" * 200, "日本語", "a\x00b", "\ud800", "\n\t", "", "e\u0301" * 50]
     assert len(odd) == len(tagger.tag(odd))
+
+
+def test_a_text_that_fails_the_detector_is_tagged_without_a_language_and_harms_no_other(
+    tiny_artifact: Callable[[], Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact.save(tiny_artifact(), tmp_path, card="")
+    texts = ["what a lovely day it is today", "Te odio, eres lo peor"]
+    expected = EmotionTagger.load(tmp_path, on="cpu", engine="torch", precision="fp32").tag(texts)
+    assert ["en", "es"] == [tagging.language for tagging in expected]
+
+    load = fasttext.load_model
+
+    class Fragile:
+        def __init__(self, path: str) -> None:
+            self._model = load(path)
+
+        def predict(self, text: str) -> object:
+            if "lovely" in text:
+                raise RuntimeError
+            return self._model.predict(text)
+
+    monkeypatch.setattr("emotag_model.scope.detector.fasttext.load_model", Fragile)
+    found = EmotionTagger.load(tmp_path, on="cpu", engine="torch", precision="fp32").tag(texts)
+    assert [replace(expected[0], language=None), expected[1]] == found
 
 
 class Poisoned(EmotionTagger):

@@ -1,5 +1,6 @@
 """The detector: one answer for one text, and no network."""
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from emotag_model.errors import ArtifactError
 from emotag_model.scope.detector import FILE, MOST_CHARACTERS, Detector
 from emotag_model.scope.languages import LANGUAGES
-from emotag_model.scope.rules import NO_LETTERS
+from emotag_model.scope.rules import NO_LETTERS, UNDETERMINED
 from emotag_worker.local.demo_records import read_sample_texts
 
 DETECTOR = Detector()
@@ -40,6 +41,35 @@ def test_another_library_of_the_same_name_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("emotag_model.scope.detector.fasttext.load_model", lambda path: None)
     with pytest.raises(ArtifactError, match="the installed module fasttext cannot use it"):
         Detector()
+
+
+class Fragile:
+    """The library, which raises an error or returns nothing for one text."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+    def predict(self, text: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        if text != "a secret":
+            return ("__label__en",), (0.9,)
+        if self.error:
+            raise self.error
+        return (), ()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a secret"), MemoryError(), None])
+def test_a_text_on_which_the_library_fails_has_no_language_and_is_logged_once_without_the_text(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception | None
+) -> None:
+    monkeypatch.setattr("emotag_model.scope.detector.fasttext.load_model", lambda path: Fragile(error))
+    detector = Detector()
+    with caplog.at_level(logging.WARNING):
+        found = [detector.detect(text).language for text in ("A secret", "a text", "a secret")]
+        assert UNDETERMINED == detector.detect("a secret")
+    assert ["und", "en", "und"] == found
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert f"({type(error).__name__ if error else 'ValueError'})" in line
+    assert "secret" not in line + caplog.text
 
 
 def test_capitals_do_not_change_the_language() -> None:

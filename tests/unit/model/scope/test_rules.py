@@ -2,7 +2,7 @@
 
 import pytest
 
-from emotag_model.scope.rules import LEAST_SCORE, NO_LETTERS, Detected, Scope, TextScope, judge
+from emotag_model.scope.rules import LEAST_SCORE, NO_LETTERS, UNDETERMINED, Detected, Scope, TextScope, judge
 
 ENGLISH, KOREAN = Detected("en", 0.9), Detected("ko", 0.9)
 UNSURE = Detected("ko", LEAST_SCORE - 0.01)
@@ -21,6 +21,8 @@ UNSURE = Detected("ko", LEAST_SCORE - 0.01)
         (NO_LETTERS, 1, 1, TextScope("unreadable", None)),
         (NO_LETTERS, 1, 2, TextScope("too_short", None)),
         (NO_LETTERS, 0, 0, TextScope("too_short", None)),
+        (UNDETERMINED, 0, 5, TextScope("ok", None)),
+        (UNDETERMINED, 3, 4, TextScope("unreadable", None)),
         # The language is the better reason: the words are unknown because of it.
         (KOREAN, 5, 5, TextScope("other_language", "ko")),
     ],
