@@ -28,8 +28,9 @@ from emotag_model.tokens import TokenIds
 from .batch import Batch, CompletedBatch, Computation, DeviceUse, StageTimes, count_batch
 from .batch_budget import BatchBudget
 from .batch_results import compute_entries, encode_batch
-from .cache.entry import VERSION, Entry
+from .cache.entry import Entry
 from .cache.fingerprint import Fingerprint
+from .cache.rules import identify_entries
 from .commit_queue import CommitQueue
 from .delivery import Delivery
 from .dlq.refusal_limit import RefusalLimit
@@ -98,10 +99,7 @@ class Pipeline:
         self._telemetry = telemetry
         self._traces = traces or NoTraces()
         self._fingerprint = Fingerprint(
-            # Eight bytes of the version identify the model; engine and precision change the bits of its probabilities.
-            # So does the way in which long texts are read. One letter: with more, a key needs 16 bytes more in Redis.
-            model=f"{tagger.version.removeprefix('sha256:')[:16]}-{tagger.engine}-{tagger.precision}-{VERSION}"
-            f"{settings.input.long_texts[0]}{'r' * settings.output.reasons}",
+            model=identify_entries(tagger, long_texts=settings.input.long_texts) + "r" * settings.output.reasons,
             secret=settings.cache.hash_secret.get_secret_value() if settings.cache.hash_secret else "",
         )
         self._refusals = RefusalLimit(most=settings.dlq.stop_after, can_read=can_read)

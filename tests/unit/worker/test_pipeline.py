@@ -310,7 +310,7 @@ def test_other_entries_engines_and_precisions_have_other_cache_keys(monkeypatch:
 
     monkeypatch.setattr(NoCache, "lookup", lookup)
     for version, engine, precision in ("1xf", "2xf", "1nf", "1ni"):
-        monkeypatch.setattr("emotag_worker.pipeline.VERSION", version)
+        monkeypatch.setattr("emotag_worker.cache.rules.VERSION", version)
         monkeypatch.setattr(OneLabel, "engine", engine)
         monkeypatch.setattr(OneLabel, "precision", precision)
         pipeline, _ = build(ScriptedSink(), message(0, 1), Turn())
