@@ -24,6 +24,16 @@ Weights = dict[str, Tensor]
 
 POSITIONS = "embeddings.position_embeddings.weight"
 
+TYPES = "embeddings.token_type_embeddings.weight"
+EMBEDDINGS = (
+    *("embeddings.word_embeddings.weight", POSITIONS),
+    *("embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias"),
+)
+"""Parameters with equal names in all encoders."""
+
+DROPPED = (TYPES, "embeddings.token_type_ids", "embeddings.position_ids")
+"""The first one is added to the positions. The others, which older files have, count up or are zero."""
+
 BERT_TO_DISTILBERT = {
     "attention.self.query": "attention.q_lin",
     "attention.self.key": "attention.k_lin",
@@ -34,6 +44,8 @@ BERT_TO_DISTILBERT = {
     "output.dense": "ffn.lin2",
     "output.LayerNorm": "output_layer_norm",
 }
+
+OF_DISTILBERT = {module: module for module in BERT_TO_DISTILBERT.values()}
 
 MPNET_TO_DISTILBERT = {
     "attention.attn.q": "attention.q_lin",
@@ -64,7 +76,7 @@ def convert(name: str, encoder: Any) -> tuple[type[DistilBertCNN], dict[str, Any
     _require_absolute_positions(name, config)
     match encoder:
         case DistilBertModel():
-            return model, _describe_distilbert(name, config), weights
+            return model, _describe_distilbert(name, config), _rename_weights(weights, OF_DISTILBERT)
         case BertModel() | ElectraModel():
             _require_equal_sizes(name, config)
             weights = convert_bert(weights)
@@ -146,7 +158,7 @@ def convert_bert(weights: Mapping[str, Tensor], *, unused_positions: int = 0) ->
         unused_positions: the number of positions at the start of the table that no token of a text has.
     """
     renamed = _rename_weights(weights, BERT_TO_DISTILBERT)
-    renamed[POSITIONS] = renamed[POSITIONS][unused_positions:] + weights["embeddings.token_type_embeddings.weight"][0]
+    renamed[POSITIONS] = renamed[POSITIONS][unused_positions:] + weights[TYPES][0]
     return renamed
 
 
@@ -162,19 +174,25 @@ def _rename_weights(weights: Mapping[str, Tensor], modules: Mapping[str, str]) -
     """Return layers and embeddings under DistilBERT's names, without the others; *modules* renames parts of a layer.
 
     Raises:
-        EncoderError: a layer has a part that *modules* does not name.
+        EncoderError: a layer has a part that *modules* does not name, or the embeddings have a part that emotag cannot
+            compute.
     """
     renamed: Weights = {}
     for name, tensor in weights.items():
-        if name.startswith("encoder.layer."):
+        if name.startswith(("encoder.layer.", "transformer.layer.")):
             _, _, layer, *rest = name.split(".")
             module, parameter = ".".join(rest[:-1]), rest[-1]
-            if module not in modules:
-                raise EncoderError(
-                    f"the encoder has the parameter {name}, and emotag cannot compute it; use an encoder as it was"
-                    " published"
-                )
+            if module not in modules or parameter not in ("weight", "bias"):
+                raise _refuse_parameter(name)
             renamed[f"transformer.layer.{layer}.{modules[module]}.{parameter}"] = tensor
-        elif name.startswith("embeddings.") and "token_type" not in name and "position_ids" not in name:
+        elif name.startswith("embeddings.") and name not in DROPPED:
+            if name not in EMBEDDINGS:
+                raise _refuse_parameter(name)
             renamed[name] = tensor
     return renamed
+
+
+def _refuse_parameter(name: str) -> EncoderError:
+    return EncoderError(
+        f"the encoder has the parameter {name}, and emotag cannot compute it; use an encoder as it was published"
+    )

@@ -1,5 +1,6 @@
 """Converted encoders compute what transformers computes, and encoders that no model computes are refused."""
 
+import re
 from typing import Any
 
 import pytest
@@ -87,12 +88,39 @@ def test_another_activation_is_refused(name: str) -> None:
         convert("mine", build(name, hidden_act="relu"))
 
 
-def test_an_encoder_with_a_parameter_more_is_refused_by_its_name() -> None:
-    """For example, with an adapter in each layer."""
-    encoder = build("BERT")
-    encoder.encoder.layer[1].adapter = torch.nn.Linear(32, 32)
-    with pytest.raises(EncoderError, match=r"has the parameter encoder\.layer\.1\.adapter\.weight, and emotag cannot"):
+@pytest.mark.parametrize(
+    ("name", "place", "refused"),
+    [
+        ("BERT", "encoder.layer.1", "encoder.layer.1.adapter.weight"),
+        ("BERT", "encoder.layer.1.output.dense", "encoder.layer.1.output.dense.adapter.weight"),
+        ("DistilBERT", "transformer.layer.0.ffn", "transformer.layer.0.ffn.adapter.weight"),
+        ("BERT", "embeddings", "embeddings.adapter.weight"),
+        ("MPNet", "embeddings", "embeddings.adapter.weight"),
+        ("DistilBERT", "embeddings", "embeddings.adapter.weight"),
+    ],
+)
+def test_an_encoder_with_a_parameter_more_is_refused_by_its_name(name: str, place: str, refused: str) -> None:
+    """For example, with an adapter in each layer, or with another table of embeddings."""
+    encoder = build(name)
+    encoder.get_submodule(place).adapter = torch.nn.Linear(32, 32)
+    with pytest.raises(
+        EncoderError, match=rf"has the parameter {re.escape(refused)}, and emotag cannot compute it; use"
+    ):
         convert("mine", encoder)
+
+
+def test_a_parameter_more_in_a_linear_layer_is_refused() -> None:
+    encoder = build("BERT")
+    encoder.encoder.layer[0].output.dense.scale = torch.nn.Parameter(torch.ones(32))
+    with pytest.raises(EncoderError, match=r"has the parameter encoder\.layer\.0\.output\.dense\.scale, and emotag"):
+        convert("mine", encoder)
+
+
+def test_counted_positions_of_older_files_are_no_parameter() -> None:
+    encoder = build("BERT")
+    encoder.embeddings.register_buffer("position_ids", torch.arange(POSITIONS), persistent=True)
+    assert "embeddings.position_ids" in encoder.state_dict()
+    assert "embeddings.position_ids" not in convert("mine", encoder)[2]
 
 
 @pytest.mark.parametrize("name", ["BERT", "RoBERTa", "ELECTRA"])
