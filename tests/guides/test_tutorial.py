@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import DistilBertConfig, DistilBertModel
 
 from emotag_model.artifact import DEFAULT, load
+from tests.encoders import save_encoder
 
 from .page import run_page
 
@@ -15,19 +15,12 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {"EMOTAG_MODEL__ENGINE": "openvino", "EMOTAG_MODEL__PRECISION": "fp32", "EMOTAG_ADMIN__PORT": "0"}
 
 
-def write_encoder(folder: Path) -> None:
-    """Write an untrained encoder with the vocabulary of the shipped model."""
-    torch.manual_seed(0)
-    tokenizer = load(DEFAULT).tokenizer
-    config = DistilBertConfig(vocab_size=tokenizer.get_vocab_size(), dim=32, n_layers=1, n_heads=2, hidden_dim=64)
-    DistilBertModel(config).save_pretrained(folder)
-    tokenizer.save(str(folder / "tokenizer.json"))
-
-
 @pytest.mark.timeout(300)
 def test_the_tutorial_leads_from_its_csv_to_a_running_worker(tmp_path: Path) -> None:
     """An untrained encoder tags at random, so only the figures of the page are left out."""
-    write_encoder(tmp_path / "encoder")
+    tokenizer = load(DEFAULT).tokenizer
+    config = DistilBertConfig(vocab_size=tokenizer.get_vocab_size(), dim=32, n_layers=1, n_heads=2, hidden_dim=64)
+    save_encoder(tmp_path / "encoder", DistilBertModel, config, tokenizer)
     page = (ROOT / "docs" / "train-your-own.md").read_text(encoding="utf-8")
     page, fits = re.subn("(?<=emotag-train fit)", " --epochs 1 --precision fp32 --encoder encoder", page)
     page = page.replace("emotag tag", "emotag tag --engine openvino --precision fp32")  # measures no engines

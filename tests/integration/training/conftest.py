@@ -11,6 +11,7 @@ from emotag_model import artifact
 from emotag_model.artifact import Artifact
 from emotag_model.thresholds import Thresholds
 from emotag_training.encoders.pretrained import load_encoder
+from tests.encoders import save_encoder
 from tests.numerics.conftest import tiny_tokenizer
 
 WORDS = {0: "glad", 1: "sour", 2: "calm"}
@@ -31,10 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lines.append(f"{' '.join(words)}\t{','.join(map(str, labels))}\tid{row}")
         (root / f"{name}.tsv").write_text("\n".join(lines) + "\n")
     (root / "emotions.txt").write_text("joy\nanger\ncalm\n")
-    torch.manual_seed(0)
     config = DistilBertConfig(vocab_size=64, max_position_embeddings=128, dim=48, n_layers=2, n_heads=4, hidden_dim=96)
-    DistilBertModel(config).save_pretrained(root / "encoder")
-    tiny_tokenizer().save(str(root / "encoder" / "tokenizer.json"))
+    save_encoder(root / "encoder", DistilBertModel, config, tiny_tokenizer())
     return root
 
 

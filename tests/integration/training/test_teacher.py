@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from transformers import MPNetConfig, MPNetModel
 
 from emotag_model import artifact
@@ -17,6 +16,7 @@ from emotag_training.evaluation.evaluate import tokenize
 from emotag_training.evaluation.prediction import predict
 from emotag_training.recipe import DataSection, DistillationSection
 from emotag_training.texts import read_texts
+from tests.encoders import save_encoder
 from tests.integration.training.conftest import build_untrained
 from tests.integration.training.test_training import run
 from tests.numerics.conftest import tiny_tokenizer
@@ -114,8 +114,6 @@ def test_drift_is_told_from_what_the_annotators_said_and_not_from_the_teacher(fo
 
 def test_an_mpnet_teaches_though_no_engine_runs_it(folder: Path, tmp_path: Path) -> None:
     """Its run writes predictions and no artifact, and a student trains on them."""
-    encoder = tmp_path / "encoder"
-    torch.manual_seed(0)
     config = MPNetConfig(
         vocab_size=64,
         max_position_embeddings=130,
@@ -125,8 +123,7 @@ def test_an_mpnet_teaches_though_no_engine_runs_it(folder: Path, tmp_path: Path)
         intermediate_size=96,
         layer_norm_eps=1e-5,
     )
-    MPNetModel(config).save_pretrained(encoder)
-    tiny_tokenizer().save(str(encoder / "tokenizer.json"))
+    encoder = save_encoder(tmp_path / "encoder", MPNetModel, config, tiny_tokenizer())
     common = ["--data", str(folder), "--precision", "fp32", "--epochs", "6"]
     with pytest.raises(RecipeError, match="writes no artifact"):
         run(

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from transformers import RobertaConfig, RobertaModel
 
 from emotag_model import artifact
 from emotag_model.tagger import EmotionTagger
 from emotag_training.export.onnx_folder import export_onnx
+from tests.encoders import save_encoder
 from tests.integration.training.test_training import run
 from tests.numerics.conftest import byte_level_tokenizer
 
@@ -23,7 +23,6 @@ TEXTS = ["glad xyz", "sour", "calm  and\nglad", "", "<mask> 中 " * 60]
 def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that was trained for a few batches on a random RoBERTa."""
     encoder, out = tmp_path_factory.mktemp("encoder"), tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
     config = RobertaConfig(
         vocab_size=300,
         max_position_embeddings=130,
@@ -34,8 +33,7 @@ def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         layer_norm_eps=1e-5,
         type_vocab_size=1,
     )
-    RobertaModel(config).save_pretrained(encoder)
-    byte_level_tokenizer().save(str(encoder / "tokenizer.json"))
+    save_encoder(encoder, RobertaModel, config, byte_level_tokenizer())
     options = ["--encoder", str(encoder), "--epochs", "1", "--limit", "128", "--precision", "fp32"]
     run("fit", "--data", str(folder), *options, "--out", str(out))
     return out

@@ -21,6 +21,7 @@ from transformers import (
 
 from emotag_training.encoders.pretrained import load_encoder
 from emotag_training.errors import EncoderError
+from tests.encoders import save_encoder
 from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
 
 TEXTS = ("", "glad to see you", "a b <mask> c", "wonderful 😂")
@@ -36,17 +37,13 @@ ENCODERS: dict[str, tuple[Any, Any, Callable[[], Tokenizer], int]] = {
 SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
 
 
-def save(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
-    model.save_pretrained(folder)
-    tokenizer.save(str(folder / "tokenizer.json"))
-
-
 @pytest.mark.parametrize("name", ENCODERS)
 def test_an_encoder_is_loaded_with_its_tokenizer(name: str, tmp_path: Path) -> None:
     """Whose special tokens and padding have the ids that the encoder was trained with."""
     model, config, make, pad_id = ENCODERS[name]
     tokenizer = make()
-    save(model(config(vocab_size=300, embedding_size=32, layer_norm_eps=1e-5, **SIZES)), tokenizer, tmp_path)
+    sizes = config(vocab_size=300, embedding_size=32, layer_norm_eps=1e-5, **SIZES)
+    save_encoder(tmp_path, model, sizes, tokenizer)
     encoder = load_encoder(str(tmp_path))
     config_ = encoder.grow(labels=("a", "b"), max_tokens=16).config
     assert (pad_id, 1e-5, 32) == (config_.pad_token_id, config_.layer_norm_eps, config_.dim)
@@ -56,9 +53,10 @@ def test_an_encoder_is_loaded_with_its_tokenizer(name: str, tmp_path: Path) -> N
 
 def test_a_distilbert_is_loaded_too(tmp_path: Path) -> None:
     """Its config has other names than BERT's, and no epsilon."""
-    save(DistilBertModel(DistilBertConfig(vocab_size=64, dim=32, n_heads=4, n_layers=1)), tiny_tokenizer(), tmp_path)
-    config = load_encoder(str(tmp_path)).grow(labels=("a", "b"), max_tokens=16).config
-    assert (32, 1e-12) == (config.dim, config.layer_norm_eps)
+    config = DistilBertConfig(vocab_size=64, dim=32, n_heads=4, n_layers=1)
+    save_encoder(tmp_path, DistilBertModel, config, tiny_tokenizer())
+    loaded = load_encoder(str(tmp_path)).grow(labels=("a", "b"), max_tokens=16).config
+    assert (32, 1e-12) == (loaded.dim, loaded.layer_norm_eps)
 
 
 def test_a_tokenizer_with_other_special_tokens_is_refused(tmp_path: Path) -> None:
@@ -67,7 +65,7 @@ def test_a_tokenizer_with_other_special_tokens_is_refused(tmp_path: Path) -> Non
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s> </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
-    save(BertModel(BertConfig(vocab_size=300, **SIZES)), tokenizer, tmp_path)
+    save_encoder(tmp_path, BertModel, BertConfig(vocab_size=300, **SIZES), tokenizer)
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     with pytest.raises(EncoderError, match="adds 3 special tokens to a text, and emotag needs one at each end"):
         load_encoder(str(tmp_path))
