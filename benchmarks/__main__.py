@@ -18,6 +18,7 @@ MODULES = {
     "avx2": "engine.limited_table",
     "stream": "stream.table",
     "stages": "worker.stages",
+    "fields": "worker.fields",
     "latency": "worker.latency",
     "trickle": "worker.trickle",
     "partitions": "worker.partitions",

@@ -10,6 +10,7 @@ SECTIONS = {
     "avx2": "The engine, limited to AVX2",
     "stream": "The stream: topic to topic",
     "stages": "Time per message, by stage",
+    "fields": "The cost of scope, language and corrected spelling",
     "latency": "Latency of a message",
     "trickle": "Cost of a trickle",
     "partitions": "One hot partition",
