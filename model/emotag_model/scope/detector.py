@@ -57,11 +57,13 @@ class Detector:
         """Return the most probable language of a text, or `NO_LETTERS`; `UNDETERMINED` if the library fails on it."""
         # First as the tokenizer reads the text: texts with one cache key must have one language.
         read = normalize(text)[:MAX_CHARACTERS]
-        # The tokenizer drops some characters: a text could begin with hundreds of them.
-        first = next((at for at, character in enumerate(read) if character.isalpha()), None)
-        if first is None:
-            return NO_LETTERS
-        read = read[first : first + MOST_CHARACTERS]
+        # The tokenizer drops some characters: a text could begin with hundreds of them. Most texts begin with a letter.
+        if not read[:1].isalpha():
+            first = next((at for at, character in enumerate(read) if character.isalpha()), None)
+            if first is None:
+                return NO_LETTERS
+            read = read[first:]
+        read = read[:MOST_CHARACTERS]
         try:
             # Few words of the model's vocabulary have capitals: it would guess the language of a text in capitals.
             (label,), (score,) = self._model.predict(read.lower())
