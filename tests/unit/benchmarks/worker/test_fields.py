@@ -29,7 +29,9 @@ def test_the_share_is_of_the_same_round_and_has_an_interval() -> None:
         rates.add(fields.WHOLE + fields.RATE, number, 100.0 / speed)
         rates.add(fields.CONSTANT + fields.RATE, number, 103.0 / speed)
     report = fields.report(spent, rates, note="seven rounds")
-    (goal,) = report.goals
-    assert (2.0, 2.0, 2.0, "met") == (goal.measured, goal.low, goal.high, goal.verdict)
+    share, throughput = report.goals
+    assert (2.0, 2.0, 2.0, "met") == (share.measured, share.low, share.high, share.verdict)
+    assert throughput.measured == pytest.approx(100 * 3 / 103)
+    assert "met" == throughput.verdict
     ratios = {row.name: row.ratio for row in report.rows}
     assert pytest.approx(1.03) == ratios[fields.CONSTANT + fields.RATE]
