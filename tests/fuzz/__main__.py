@@ -154,12 +154,12 @@ def _sign(folder: Path) -> None:
 
 
 def _tokens() -> Target:
-    """Texts get the same tokens with and without the library, whatever the window."""
+    """Texts get the same tokens with and without the library, whatever the window, and each is inside of its text."""
     from unittest import mock
 
     from emotag_model import artifact
     from emotag_model.engines.native import library
-    from emotag_model.tokens import Tokens
+    from emotag_model.tokens import Tokens, normalize
     from tests.mixture import mixture
 
     tokenizer = artifact.load(artifact.DEFAULT).tokenizer
@@ -171,7 +171,11 @@ def _tokens() -> Target:
     def one(value: bytes) -> None:
         texts = value[1:].decode(errors="surrogateescape").split("\n")  # bytes that are not UTF-8 become surrogates
         window = value[0] % len(windows) if value else 0
-        assert plain[window](texts) == fast[window](texts)
+        found = fast[window](texts)
+        assert plain[window](texts) == found
+        for text, ids, offsets in zip(texts, found, fast[window].locate(texts), strict=True):
+            assert len(ids.ids) == len(offsets)
+            assert all(0 <= start < end <= len(normalize(text)) for start, end in offsets[1:-1].tolist())
 
     return one, [bytes([number % 4]) + sent.value for number, sent in enumerate(mixture(300, seed=1)) if sent.value]
 

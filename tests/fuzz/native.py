@@ -70,7 +70,9 @@ def _compute(file: Path, seconds: float) -> None:
             else:
                 raise AssertionError(f"computed a text with {wrong[:1]}, {len(wrong)} tokens")
         else:
-            assert np.isfinite(engine.probabilities(rows)).all()
+            probabilities_BK, maxima = engine.explain(rows)
+            assert np.isfinite(probabilities_BK).all()
+            assert (maxima.positions_BF < np.array([[len(row)] for row in rows])).all()
         batches += 1
     sys.stdout.write(f"Done {batches} batches, {refused} of them refused\n")
 

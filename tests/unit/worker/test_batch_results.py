@@ -7,11 +7,9 @@ from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from emotag_model.scope.rules import TextScope
-from emotag_model.thresholds import Thresholds
 from emotag_model.tokens import TokenIds, Window
 from emotag_schemas import DeadLetterHeaders
 from emotag_worker.batch import Batch, BatchOutput, StageTimes
@@ -25,42 +23,10 @@ from emotag_worker.wire.encode import RecordEncoder, TombstoneAction
 from emotag_worker.wire.record import Outgoing, Record
 from tests.unit.worker.kafka.scripted import NoGroup
 
+from .scripted_tagger import TwoLabels
+
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 JOY, ANGER, BOTH = [0.9, 0.1], [0.2, 0.8], [0.7, 0.6]
-
-
-class TwoLabels:
-    """A tagger whose probabilities are the ids of a text in hundredths; it fails on texts that begin with 13."""
-
-    version, engine, precision = "sha256:0", "openvino", "fp32"
-    labels = ("joy", "anger")
-    thresholds = Thresholds.fixed(labels, 0.5)
-    concurrency = 1
-    computed_tokens = 0
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
-        raise AssertionError("tokens are given")
-
-    def find_scopes(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[TextScope]:
-        raise AssertionError("scopes are given")
-
-    def probabilities_or_errors(
-        self, texts: Sequence[TokenIds]
-    ) -> tuple[npt.NDArray[np.float32], dict[int, Exception]]:
-        self.calls += 1
-        found = np.array([text.ids for text in texts], np.float32) / np.float32(100)
-        return found, {row: RuntimeError("broken") for row, text in enumerate(texts) if text.ids[0] == 13}
-
-    def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        joined_K: npt.NDArray[np.float32] = probabilities_WK.max(axis=0)
-        return joined_K
-
-    def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
-        rows = probabilities_BK.tolist()
-        return [tuple((label, p) for label, p in zip(self.labels, row, strict=True) if p >= 0.5) for row in rows]
 
 
 def entry(probabilities: Sequence[float], *, truncated: bool = False, tokens: int = 3, unknown: int = 0) -> Entry:

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from emotag_model.reasons.spans import Spans
 from emotag_model.scope.rules import TextScope
 from emotag_model.tokens import TokenIds, Window
 from emotag_worker.batch_results import compute_entries, encode_batch
@@ -19,26 +17,15 @@ from emotag_worker.settings.stream import OutputSettings
 from emotag_worker.wire.decode import Decoded
 from emotag_worker.wire.encode import RecordEncoder, ResultPart, TextResult
 
-from .test_batch_results import BOTH, JOY, NOW, TwoLabels, batch, records_of
+from .scripted_tagger import TwoLabels
+from .test_batch_results import BOTH, JOY, NOW, batch, records_of
 
 SETTINGS = OutputSettings(reasons=True)
 
 
-class Explaining(TwoLabels):
-    """A tagger that explains joy with the first character of each text, and anger with the first three."""
-
-    def explain_or_errors(
-        self, texts: Sequence[TokenIds]
-    ) -> tuple[npt.NDArray[np.float32], Spans, dict[int, Exception]]:
-        found, errors = self.probabilities_or_errors(texts)
-        spans = np.zeros((len(texts), 2, 3, 3), np.uint16)
-        spans[:, 0, 0], spans[:, 1, 0] = (0, 1, 65_535), (0, 3, 13_107)
-        return found, spans, errors
-
-
 def compute(tokens: TokenIds) -> Entry:
     """Return the entry of a text."""
-    entry = compute_entries(Explaining(), {"a b": tokens}, [TextScope("ok", "en")], SETTINGS)["a b"]
+    entry = compute_entries(TwoLabels(), {"a b": tokens}, [TextScope("ok", "en")], SETTINGS)["a b"]
     assert isinstance(entry, Entry)
     return entry
 
@@ -50,7 +37,7 @@ def explain(
     decoded = [Decoded(text, "m") for text in texts]
     given = dataclasses.replace(batch(["a b"] * len(texts), known), texts=decoded)
     encoder = RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0")
-    output = encode_batch(given, entries, SETTINGS, tagger=Explaining(), encoder=encoder, now=NOW)
+    output = encode_batch(given, entries, SETTINGS, tagger=TwoLabels(), encoder=encoder, now=NOW)
     return [json.loads(record.value or b"")["emotions"] for record in records_of(output)]
 
 

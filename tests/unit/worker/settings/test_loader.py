@@ -227,7 +227,7 @@ WRONG: dict[str, list[str]] = {
     "EMOTAG_INPUT__MAX_VALUE_BYTES": WHOLE,
     "EMOTAG_INPUT__MAX_METADATA_BYTES": WHOLE,
     "EMOTAG_OUTPUT__TOPIC": TOPIC,
-    **dict.fromkeys(("EMOTAG_OUTPUT__ALL_SCORES", "EMOTAG_OUTPUT__REASONS"), ["", "perhaps"]),
+    **{f"EMOTAG_OUTPUT__{name}": ["", "perhaps"] for name in ("ALL_SCORES", "REASONS")},
     "EMOTAG_DLQ__TOPIC": TOPIC,
     "EMOTAG_DLQ__STOP_AFTER": WHOLE[1:],
     "EMOTAG_ON_MISTAKE": ["", "restart"],
