@@ -59,6 +59,11 @@ def test_terms_of_special_tokens_belong_to_the_words_next_to_them() -> None:
     assert [] == weigh({0: 1.0}, words=0)
 
 
+def test_a_term_whose_words_all_belong_to_a_span_takes_the_place_of_no_other() -> None:
+    """The special token at the end is next to words of the first span."""
+    assert [(21, 35, 0.4), (6, 20, 0.2), (0, 5, 0.1)] == weigh({10: 4.0, 13: 3.0, 5: 2.0, 1: 1.0}, words=12)
+
+
 def test_a_word_in_pieces_is_whole_and_belongs_to_one_span() -> None:
     """Tokens 6 to 9 are one word: the second window has three of them, and the first window takes the word."""
     offsets_L2 = offsets_of(14)
