@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from emotag_model import EmotionTagger, artifact
 from emotag_schemas import EKMAN, LABELS, SENTIMENT, Emotion, EmotionResult
-from emotag_schemas.result import CE_HEADERS, ModelVersion, Scope, SourceRecord
+from emotag_schemas.result import CE_HEADERS, ModelVersion, Part, Reason, Scope, SourceRecord
 from emotag_worker.kafka import clients
 from emotag_worker.kafka.topics import create_topics, plan_topics
 from emotag_worker.local import LocalKafka, LocalWorker
@@ -118,6 +118,8 @@ def test_the_page_explains_every_field_and_header_of_a_result() -> None:
     parts: dict[str, type[BaseModel]] = {
         "": EmotionResult,
         "emotions[].": Emotion,
+        "emotions[].reasons[].": Reason,
+        "parts[].": Part,
         "model.": ModelVersion,
         "source.": SourceRecord,
     }

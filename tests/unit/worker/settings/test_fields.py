@@ -11,6 +11,7 @@ CLOSED = [
     ("delivery", "Exactly_Once", "exactly_once"),
     ("input.format", "JSON", "json"),
     ("input.start", "Latest", "latest"),
+    ("input.long_texts", "First", "first"),
     ("input.on_data_loss", "Stop", "stop"),
     ("input.tombstones", "Skip", "skip"),
     ("on_mistake", "HOLD", "hold"),

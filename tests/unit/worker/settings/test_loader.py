@@ -216,7 +216,7 @@ WRONG: dict[str, list[str]] = {
     "EMOTAG_KAFKA__BROKER_TIMEOUT_S": POSITIVE,
     "EMOTAG_KAFKA__TRANSACTION_TIMEOUT_S": [*POSITIVE, "901"],
     "EMOTAG_INPUT__TOPIC": TOPIC,
-    "EMOTAG_INPUT__FORMAT": ["", "xml"],
+    **{f"EMOTAG_INPUT__{name}": ["", "xml"] for name in ("FORMAT", "LONG_TEXTS")},
     "EMOTAG_INPUT__TEXT_PATH": PATH,
     "EMOTAG_INPUT__ID_PATH": PATH[1:],
     "EMOTAG_INPUT__METADATA_PATH": PATH[1:],
