@@ -26,11 +26,12 @@ from .engines.halving import compute_or_halve
 from .engines.protocol import Engine, open_engine
 from .reasons.explainer import Explainer, Reasons
 from .reasons.spans import Spans
+from .long_texts.modes import LongTexts
+from .long_texts.windows import join_texts, join_windows, read_windows
 from .scope.detector import Detector
 from .scope.rules import Scope, TextScope, judge
 from .thresholds import Thresholds
 from .tokens import TokenIds, Tokens, original_positions
-from .windows import LongTexts, join_windows, read_windows
 
 TYPICAL_TOKENS, CALIBRATION_TEXTS = 24, 32
 """The batch that `seconds_per_text` measures; a GoEmotions comment has 19 tokens on average."""
@@ -196,8 +197,7 @@ class EmotionTagger:
             spans = [spans_NKS3[place] for place in places]
             reasons = list(map(self._explainer.read, given, tokens, (windows_NK[place] for place in places), spans))
         parts = [windows_NK[place] for place in places]
-        joined = [self.join_windows(part_WK) for part_WK in parts]
-        probabilities_BK = np.array(joined, np.float32).reshape(-1, len(self.labels))
+        probabilities_BK = join_texts(tokens, windows_NK, self.labels)
         scores = [dict(zip(self.labels, row_K, strict=True)) for row_K in probabilities_BK.tolist()]
         found = zip(self.emotions(probabilities_BK), scores, self.find_scopes(given, tokens), reasons, strict=True)
         return [
@@ -256,8 +256,14 @@ class EmotionTagger:
         return [tuple(emotions) for emotions in found]
 
     def probabilities(self, texts: Sequence[TokenIds]) -> npt.NDArray[np.float32]:
-        """Return the probability of every label for each text, [B, K], in order; any number of texts."""
-        return self._engine.probabilities([text.ids for text in texts])
+        """Return the probability of every label for each text, [B, K], in order; any number of texts.
+
+        The probabilities of a text with windows are joined from all of its windows.
+        """
+        if not any(text.windows for text in texts):
+            return self._engine.probabilities([text.ids for text in texts])
+        rows_NK = self._engine.probabilities([row.ids for text in texts for row in text.rows])
+        return join_texts(texts, rows_NK, self.labels)
 
     def probabilities_or_errors(
         self, texts: Sequence[TokenIds]

@@ -87,6 +87,8 @@ def normalize(text: str) -> str:
 def original_positions(text: str) -> Sequence[int]:
     """Return the place in *text* of each character of `normalize(text)`, and last the place after the last one.
 
+    The list ends with the place after the last character that is read; see `MAX_CHARACTERS`.
+
     A space that replaces several blanks has the place of the first one. So the characters `start` to `end` of the
     normalized text are the characters `positions[start]` to `positions[end]` of *text*.
     """
@@ -96,7 +98,9 @@ def original_positions(text: str) -> Sequence[int]:
         if positions:
             positions.append(end)
         end = word.end()
-        positions.extend(range(word.start(), end))
+        positions.extend(range(word.start(), min(end, word.start() + MAX_CHARACTERS + 1)))
+        if len(positions) > MAX_CHARACTERS:
+            return positions[: MAX_CHARACTERS + 1]
     return [*positions, end]
 
 

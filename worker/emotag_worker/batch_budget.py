@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from emotag_model.windows import estimate_windows
+from emotag_model.long_texts.windows import estimate_windows
 
 BATCHES_IN_FLIGHT = 2
 """A record that is polled now waits for the batch that the device computes, then for its own."""

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emotag_model.reasons.spans import SPANS, Spans
+from emotag_model.long_texts.windows import MOST_WINDOWS
 from emotag_model.scope.languages import LANGUAGES
 from emotag_model.scope.rules import Scope
-from emotag_model.windows import MOST_WINDOWS
 
 VERSION = 5
 TRUNCATED, WINDOWS, REASONS = 1, 2, 4

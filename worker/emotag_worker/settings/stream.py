@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from emotag_model.windows import LongTexts
+from emotag_model.long_texts.modes import LongTexts
 
 from .fields import Allowed, Brokers, DottedPath, OptionalPath, SettingsSection, StartPosition, Topic
 

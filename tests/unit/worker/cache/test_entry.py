@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from emotag_model.scope.rules import Scope
 from emotag_model.tokens import MAX_CHARACTERS
-from emotag_model.windows import MOST_WINDOWS
+from emotag_model.long_texts.windows import MOST_WINDOWS
 from emotag_worker.cache.entry import (
     CODES,
     FLAGS_BYTE,

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from emotag_model.artifact import Artifact
 from emotag_model.tokens import MAX_CHARACTERS, TokenIds, Tokens, normalize
-from emotag_model.windows import MOST_WINDOWS, WINDOW_TOKENS, estimate_windows, join_windows, read_windows, split
+from emotag_model.long_texts.windows import MOST_WINDOWS, WINDOW_TOKENS, estimate_windows, join_windows, read_windows, split
 from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
 
 PIECES = [

@@ -4,15 +4,11 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from .tokens import MAX_CHARACTERS, TokenIds, Tokens, Window, normalize
-
-LongTexts = Literal["windows", "first"]
-"""Read texts that are longer than the model's window in windows, or only their beginning."""
+from emotag_model.tokens import MAX_CHARACTERS, TokenIds, Tokens, Window, normalize
 
 NEUTRAL = "neutral"
 """The label of a text without emotion."""
@@ -24,13 +20,16 @@ texts: two windows of this length show more emotions than one of 128 tokens, at 
 MOST_WINDOWS = 64
 """Windows of one text. The rest of a longer text is not read, so that one text cannot hold up the stream."""
 
-WINDOW_CHARACTERS, DENSE_WINDOW_CHARACTERS = 256, 64
-"""Characters of a typical window: of English, and of a script with a token for each character."""
+FITTING_TOKENS, FITTING_BYTES, WINDOW_BYTES = 126, 600, 256
+"""A text is hardly split up to this many characters, or weighted bytes; and the weighted bytes of a typical window."""
 
 OVERLAP = 16
 """Tokens of a window that the next one repeats if a sentence continues there."""
 
-_SENTENCE_END = re.compile(r"[.!?…][.!?…\"'”’)\]]*(?= )|[。！？]+[」』”’]*")
+_SENTENCE_END = re.compile(r"[.!?…][.!?…\"'”’)\]]*|[。！？]+[」』”’]*")
+"""Without a condition on what follows: each search would read a long run of marks again."""
+_ENDS_ALONE = "。！？"
+"""Marks after which a sentence ends even if no blank follows."""
 
 
 def read_windows(tokens: Tokens, text: str) -> TokenIds:
@@ -53,9 +52,15 @@ def read_windows(tokens: Tokens, text: str) -> TokenIds:
 
 
 def estimate_windows(text: str) -> int:
-    """Return about how many windows a text has, at least one, without tokenizing the text."""
-    characters = WINDOW_CHARACTERS if text.isascii() else DENSE_WINDOW_CHARACTERS
-    return min(1 + len(text) // characters, MOST_WINDOWS)
+    """Return about how many windows a text has, at least one, without tokenizing the text.
+
+    An ASCII character weighs one byte. Others have more tokens per character, and weigh 2.5 (é), 4 (中) or 5.5 bytes.
+    """
+    read = text[:MAX_CHARACTERS]
+    weight = len(read) if read.isascii() else (3 * len(read.encode(errors="surrogatepass")) - len(read)) // 2
+    if len(text) <= FITTING_TOKENS or weight <= FITTING_BYTES:
+        return 1
+    return min(1 + weight // WINDOW_BYTES, MOST_WINDOWS)
 
 
 def split(
@@ -92,7 +97,24 @@ def split(
             start = cuts.skip_blank(reached)
             continue
         yield Window(start, end, tokens)
+        if end == len(text):
+            return
         start, reached = cuts.find_next_start(start, end), end
+
+
+def join_texts(
+    texts: Sequence[TokenIds], rows_NK: npt.NDArray[np.float32], labels: Sequence[str]
+) -> npt.NDArray[np.float32]:
+    """Return the probabilities of each text, [B, K], from those of the rows of all texts."""
+    long = [number for number, text in enumerate(texts) if text.windows]
+    if not long:
+        return rows_NK
+    ends = np.cumsum([len(text.rows) for text in texts])
+    joined_BK = rows_NK[ends - 1]
+    for number in long:
+        end = ends[number]
+        joined_BK[number] = join_windows(rows_NK[end - len(texts[number].windows) : end], labels)
+    return joined_BK
 
 
 def join_windows(probabilities_WK: npt.NDArray[np.float32], labels: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -114,7 +136,11 @@ class _Cuts:
     def __init__(self, text: str, starts: Sequence[int], *, most_tokens: int, overlap: int) -> None:
         self._text = text
         self._starts = starts
-        self._ends = [found.end() for found in _SENTENCE_END.finditer(text)]
+        self._ends = [
+            found.end()
+            for found in _SENTENCE_END.finditer(text)
+            if text.startswith(" ", found.end()) or text[found.start()] in _ENDS_ALONE
+        ]
         self._most_tokens = most_tokens
         self._overlap = overlap
 
