@@ -24,10 +24,10 @@ from .engines.choice import Choice, choose, ignore_measurement
 from .engines.device import choose_device, memory_bytes
 from .engines.halving import compute_or_halve
 from .engines.protocol import Engine, open_engine
-from .reasons.explainer import Explainer, Reasons
-from .reasons.spans import Spans
 from .long_texts.modes import LongTexts
 from .long_texts.windows import join_texts, join_windows, read_windows
+from .reasons.explainer import Explainer, Reasons
+from .reasons.spans import Spans
 from .scope.detector import Detector
 from .scope.rules import Scope, TextScope, judge
 from .thresholds import Thresholds

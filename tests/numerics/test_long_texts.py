@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pytest
 
 from emotag_model import EmotionTagger
-from emotag_model.tokens import Tokens, normalize
 from emotag_model.long_texts.windows import NEUTRAL, WINDOW_TOKENS, join_windows, split
+from emotag_model.tokens import Tokens, normalize
 from emotag_training.data.split import Split
 from emotag_training.data.table import load_split
 from emotag_training.evaluation.platt import compute_logits

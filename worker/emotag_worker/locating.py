@@ -1,14 +1,27 @@
 """From places in the normalized text, which an entry has, to places in the text of a record."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from emotag_model.reasons.spans import ReasonSpan, read_reasons
-from emotag_model.tokens import original_positions
+from emotag_model.tokens import normalize, original_positions
 
 from .cache.entry import Entry
 from .wire.encode import TextResult
+
+
+def drop_misplaced(known: Mapping[str, Entry], texts: Mapping[str, str]) -> dict[str, Entry]:
+    """Return the entries without those whose windows end after their text: without a secret, anybody can forge them.
+
+    Args:
+        known, texts: by cache key.
+    """
+    return {
+        key: entry
+        for key, entry in known.items()
+        if not entry.windows or entry.windows[-1].end <= len(normalize(texts[key]))
+    }
 
 
 def locate_result(result: TextResult, entry: Entry, text: str, labels: Sequence[str]) -> TextResult:

@@ -36,6 +36,7 @@ from .delivery import Delivery
 from .dlq.refusal_limit import RefusalLimit
 from .errors import BadRecord, BatchAborted, DeviceLost, TransactionFailed
 from .kafka.output.sink import MAX_ABORTS, compute_pause_s
+from .locating import drop_misplaced
 from .observability.telemetry import Telemetry
 from .observability.traces import NoTraces
 from .protocols import Cache, Sink, Source, Tagger, Traces
@@ -99,7 +100,7 @@ class Pipeline:
         self._telemetry = telemetry
         self._traces = traces or NoTraces()
         self._fingerprint = Fingerprint(
-            model=identify_entries(tagger, long_texts=settings.input.long_texts) + "r" * settings.output.reasons,
+            model=identify_entries(tagger) + "r" * settings.output.reasons,
             secret=settings.cache.hash_secret.get_secret_value() if settings.cache.hash_secret else "",
         )
         self._refusals = RefusalLimit(most=settings.dlq.stop_after, can_read=can_read)
@@ -189,7 +190,7 @@ class Pipeline:
         distinct = {key: text.text for key, text in zip(keys, texts, strict=True) if isinstance(text, Decoded)}
         times.mark("decode", time.monotonic())
         # 2. Look up each distinct text.
-        known = self._cache.lookup(list(distinct))
+        known = drop_misplaced(self._cache.lookup(list(distinct)), distinct)
         new = [key for key in distinct if key not in known]
         times.mark("lookup", time.monotonic())
         # 3. If there are too many new texts, leave records to the next batch, from the first one beyond the limit.

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from emotag_model.long_texts.modes import LongTexts
 from emotag_model.reasons.spans import Spans
 from emotag_model.scope.rules import TextScope
 from emotag_model.thresholds import Thresholds
@@ -98,6 +99,10 @@ class Tagger(Protocol):
     @property
     def precision(self) -> str:
         """The precision of its weights and activations, which changes probabilities."""
+
+    @property
+    def long_texts(self) -> LongTexts:
+        """The way in which it reads texts that are longer than the model's window."""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ texts: two windows of this length show more emotions than one of 128 tokens, at 
 MOST_WINDOWS = 64
 """Windows of one text. The rest of a longer text is not read, so that one text cannot hold up the stream."""
 
-FITTING_TOKENS, FITTING_BYTES, WINDOW_BYTES = 126, 600, 256
+FITTING_TOKENS, FITTING_BYTES, WINDOW_BYTES = 126, 560, 256
 """A text is hardly split up to this many characters, or weighted bytes; and the weighted bytes of a typical window."""
 
 OVERLAP = 16

@@ -218,6 +218,14 @@ def test_a_long_text_is_read_in_windows_unless_only_its_beginning_is_wanted() ->
     assert "gratitude" not in [emotion.label for emotion in beginning.emotions]
 
 
+def test_the_probabilities_of_tokens_are_those_of_the_whole_text(tagger: EmotionTagger) -> None:
+    texts = ["Thank you!", "The meeting was moved from Monday to Tuesday. " * 20 + "Thank you so much!", "I hate it."]
+    tokens = tagger.tokenize(texts)
+    assert [0, 4, 0] == [len(text.windows) for text in tokens]
+    expected_BK = [list(tagging.scores.values()) for tagging in tagger.tag(texts)]
+    np.testing.assert_array_equal(np.array(expected_BK, np.float32), tagger.probabilities(tokens))
+
+
 @pytest.fixture(scope="module")
 def explaining() -> EmotionTagger:
     return EmotionTagger.load(on="cpu", engine="openvino", precision="fp32", reasons=True)

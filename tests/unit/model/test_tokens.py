@@ -39,6 +39,14 @@ def test_each_character_of_the_normalized_text_has_its_place_in_the_original() -
             assert normalize(span) == normalized[start:end].strip(" ")
 
 
+@pytest.mark.parametrize("text", [" a" * MAX_CHARACTERS, " " + "a" * 2 * MAX_CHARACTERS, "ab " * MAX_CHARACTERS])
+def test_places_end_where_reading_ends(text: str) -> None:
+    """A text of a megabyte must not cost a list of a million places."""
+    positions, read = original_positions(text), normalize(text)[:MAX_CHARACTERS]
+    assert MAX_CHARACTERS + 1 == len(positions)
+    assert read == "".join(text[place] for place in positions[:-1])
+
+
 def test_a_long_text_keeps_its_first_tokens_and_its_last() -> None:
     tokens = Tokens(tiny_tokenizer(), max_tokens=5)
     short, long = tokens(["a b c", "a b c d"])

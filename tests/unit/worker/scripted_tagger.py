@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from emotag_model.long_texts.modes import LongTexts
 from emotag_model.reasons.spans import Spans
 from emotag_model.scope.rules import TextScope
 from emotag_model.thresholds import Thresholds
@@ -19,6 +20,7 @@ class OneLabel:
     version, engine, precision = "sha256:0", "openvino", "fp32"
     labels = ("joy",)
     thresholds = Thresholds.fixed(labels, 0.5)
+    long_texts: LongTexts = "windows"
     concurrency = 1
     computed_tokens = 0
 
@@ -57,6 +59,7 @@ class TwoLabels:
     version, engine, precision = "sha256:0", "openvino", "fp32"
     labels = ("joy", "anger")
     thresholds = Thresholds.fixed(labels, 0.5)
+    long_texts: LongTexts = "windows"
     concurrency = 1
     computed_tokens = 0
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 from emotag_model.scope.rules import TextScope
 from emotag_model.tokens import TokenIds, Window
 from emotag_worker.batch_results import compute_entries, encode_batch
-from emotag_worker.cache.entry import Codec, Entry
+from emotag_worker.cache.entry import NO_PROBABILITIES, Codec, Entry, WindowEntry
 from emotag_worker.errors import BadRecord
-from emotag_worker.locating import locate_result
+from emotag_worker.locating import drop_misplaced, locate_result
 from emotag_worker.settings.stream import OutputSettings
 from emotag_worker.wire.decode import Decoded
 from emotag_worker.wire.encode import RecordEncoder, ResultPart, TextResult
@@ -28,6 +29,18 @@ def compute(tokens: TokenIds) -> Entry:
     entry = compute_entries(TwoLabels(), {"a b": tokens}, [TextScope("ok", "en")], SETTINGS)["a b"]
     assert isinstance(entry, Entry)
     return entry
+
+
+def encode_without_reasons(
+    text: str, entries: Mapping[str, Entry | BadRecord], known: Mapping[str, Entry]
+) -> list[dict[str, Any]]:
+    """Return the emotions of the result of a text with the key `a b`."""
+    given = dataclasses.replace(batch(["a b"], known), texts=[Decoded(text, "m")])
+    encoder = RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0")
+    output = encode_batch(given, entries, OutputSettings(), tagger=TwoLabels(), encoder=encoder, now=NOW)
+    (record,) = records_of(output)
+    found: list[dict[str, Any]] = json.loads(record.value or b"")["emotions"]
+    return found
 
 
 def explain(
@@ -81,3 +94,13 @@ def test_parts_are_located_without_reasons() -> None:
     found = locate_result(result, Entry(np.array(JOY, np.float32), truncated=False), " a  b", ("joy", "anger"))
     assert found.reasons is None
     assert [(1, 2), (4, 5)] == [(part.start, part.end) for part in found.parts or ()]
+
+
+@pytest.mark.parametrize(("end", "kept"), [(3, True), (4, False), (60_000, False)])
+def test_windows_that_somebody_forged_do_not_stop_the_worker(end: int, kept: bool) -> None:
+    """The texts of such entries are computed again. Blanks that the model ignores do not count."""
+    parts = tuple(WindowEntry(start, end, np.array(JOY, np.float32)) for start, end in ((0, 1), (2, end)))
+    found = drop_misplaced({"a b": Entry(NO_PROBABILITIES, truncated=False, windows=parts)}, {"a b": " a   b "})
+    assert kept == ("a b" in found)
+    computed: dict[str, Entry | BadRecord] = {} if kept else {"a b": Entry(np.array(JOY, np.float32), truncated=False)}
+    assert ["joy"] == [emotion["label"] for emotion in encode_without_reasons(" a   b ", computed, found)]

@@ -64,6 +64,7 @@ def build(
     tagger: Tagger | None = None,
     telemetry: Telemetry | None = None,
     interval_s: float = 0.0,
+    record_s: float = 0.001,
     mark_alive: Callable[[], None] = lambda: None,
 ) -> tuple[Pipeline, ScriptedConsumer]:
     """Return a pipeline that owns partitions 0 and 1, and its consumer."""
@@ -75,7 +76,7 @@ def build(
         tagger=tagger or OneLabel(),
         sink=sink,
         encoder=RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0"),
-        budget=BatchBudget(objective_s=1.0, most=256, record_s=0.001),
+        budget=BatchBudget(objective_s=1.0, most=256, record_s=record_s),
         commits=CommitQueue(interval_s=interval_s, max_bytes=1_000_000),
         settings=Settings(),
         telemetry=telemetry or Telemetry(),
@@ -324,3 +325,19 @@ def test_the_error_of_a_bad_record_does_not_keep_its_batch_in_memory() -> None:
     error = pipeline._decode(Record("texts", 0, 3, None, b"{"))
     assert isinstance(error, NotJson)
     assert (None, None) == (error.__traceback__, error.__context__)
+
+
+def test_a_batch_is_cut_by_the_windows_of_its_texts() -> None:
+    """Of three texts with about eleven windows each, one fits into a batch of up to twenty; of three short ones, all."""
+    sink = ScriptedSink()
+    long = [message(0, offset, f"{offset} " * 1300) for offset in (1, 2, 3)]
+    pipeline, consumer = build(sink, *long, record_s=0.05)
+    pipeline.advance()
+    pipeline.finish()
+    assert [{(TOPIC, 0): 2}] == [offsets for _, offsets in sink.written]
+    assert {(TOPIC, 0): 2} == consumer.seeks
+    short = ScriptedSink()
+    pipeline, _ = build(short, *(message(0, offset, f"{offset} ") for offset in (1, 2, 3)), record_s=0.05)
+    pipeline.advance()
+    pipeline.finish()
+    assert [{(TOPIC, 0): 4}] == [offsets for _, offsets in short.written]

@@ -18,10 +18,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from emotag_model.reasons.spans import SPANS, Spans
 from emotag_model.long_texts.windows import MOST_WINDOWS
+from emotag_model.reasons.spans import SPANS, Spans
 from emotag_model.scope.languages import LANGUAGES
 from emotag_model.scope.rules import Scope
+from emotag_model.tokens import MAX_CHARACTERS
 
 VERSION = 5
 TRUNCATED, WINDOWS, REASONS = 1, 2, 4
@@ -140,13 +141,21 @@ class Codec:
         return [next(rest) if len(body) == size else self._decode_windows(body) for body in bodies]
 
     def is_whole(self, body: bytes) -> bool:
-        """Return True if an encoded entry has the size that its flags and its version require."""
+        """Return True if an encoded entry has the size that its flags and its version require, and possible windows.
+
+        Windows are not empty, both their starts and their ends rise, and they end within what is read of a text.
+        """
         if len(body) < self.size or body[0] != VERSION or bool(body[FLAGS_BYTE] & REASONS) != self._reasons:
             return False
         if not body[FLAGS_BYTE] & WINDOWS:
             return len(body) == self.size
         windows, rest = divmod(len(body) - self._header.itemsize, self._window.itemsize)
-        return rest == 0 and 2 <= windows <= MOST_WINDOWS
+        if rest or not 2 <= windows <= MOST_WINDOWS:
+            return False
+        blocks = np.frombuffer(body, self._window, offset=self._header.itemsize)
+        starts, ends = blocks["start"].astype(np.int32), blocks["end"].astype(np.int32)
+        rise = (np.diff(starts) > 0).all() and (np.diff(ends) > 0).all()
+        return bool(rise and (starts < ends).all() and ends[-1] <= MAX_CHARACTERS)
 
     def _fill(self, entries: Sequence[Entry], layout: np.dtype[np.void]) -> npt.NDArray[np.void]:
         """Return a row per entry whose header is complete."""

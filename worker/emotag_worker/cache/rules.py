@@ -17,7 +17,7 @@ from .entry import VERSION
 
 FOLDER = Path(emotag_model.__file__).parent
 FILES = (
-    *("tokens.py", "spelling.py", "scope/detector.py", "scope/rules.py"),
+    *("tokens.py", "spelling.py", "long_texts/windows.py", "reasons/spans.py", "scope/detector.py", "scope/rules.py"),
     *(f"engines/native/wordpiece.{kind}" for kind in ("py", "c", "h")),
 )
 """The code, in the folder of emotag_model. The first file of the scope contains the hash of the detector's model, and
@@ -30,14 +30,13 @@ DIGEST_BYTES = 3
 more of Redis' memory."""
 
 
-def identify_entries(tagger: Tagger, *, long_texts: str) -> str:
+def identify_entries(tagger: Tagger) -> str:
     """Return the model, its engine and precision, which change the bits of probabilities, and the hash of the rules.
 
-    Args:
-        long_texts: the setting that decides how much of a long text is read.
+    The hash also changes with the way in which the tagger reads long texts.
     """
     model = tagger.version.removeprefix("sha256:")[:16]  # eight bytes identify it
-    return f"{model}-{tagger.engine}-{tagger.precision}-{hash_rules(entries=(VERSION, long_texts))}"
+    return f"{model}-{tagger.engine}-{tagger.precision}-{hash_rules(entries=(VERSION, tagger.long_texts))}"
 
 
 @cache

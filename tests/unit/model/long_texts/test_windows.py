@@ -1,6 +1,7 @@
 """Long texts are split into windows that cover them, and that fit into the model's window."""
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -9,8 +10,16 @@ import pytest
 from tokenizers import Tokenizer
 
 from emotag_model.artifact import Artifact
-from emotag_model.tokens import MAX_CHARACTERS, TokenIds, Tokens, normalize
-from emotag_model.long_texts.windows import MOST_WINDOWS, WINDOW_TOKENS, estimate_windows, join_windows, read_windows, split
+from emotag_model.long_texts.windows import (
+    MOST_WINDOWS,
+    WINDOW_TOKENS,
+    estimate_windows,
+    join_texts,
+    join_windows,
+    read_windows,
+    split,
+)
+from emotag_model.tokens import MAX_CHARACTERS, TokenIds, Tokens, Window, normalize
 from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
 
 PIECES = [
@@ -18,6 +27,15 @@ PIECES = [
     *("😀", "👩‍👩‍👧", "é" * 9, "e\u0301", "\u200d", "\x00", "\x1b[31m", "\ufdfa", "\ud800", " ", "\n\n", "\t", "."),
 ]
 """Parts of fuzzed texts: spelling that is corrected, long words, other scripts, emoji, and control characters."""
+
+GOLDEN_SPANS = [
+    [(0, 204), (205, 409), (410, 573)],
+    [(0, 181), (129, 307), (255, 433), (381, 559)],
+    [(0, 60), (60, 114), (114, 168), (168, 210), (210, 240)],
+]
+
+WITHOUT_TOKENS = ["\x00" * (MAX_CHARACTERS + 1), "\u200b" * (MAX_CHARACTERS + 1)]
+"""Texts that are too long, and whose beginning has no token for some tokenizers."""
 
 
 def draw_texts(seed: int) -> list[str]:
@@ -50,7 +68,7 @@ def test_the_windows_of_any_text_cover_it_in_order_and_fit(
     tokenizer = shipped.tokenizer if isinstance(make, str) else make()
     tokens = Tokens(tokenizer, max_tokens=32)
     long = 0
-    for text in draw_texts(seed):
+    for text in [*draw_texts(seed), *WITHOUT_TOKENS]:
         if not tokens([text])[0].truncated:
             continue
         normalized = normalize(text)
@@ -134,7 +152,59 @@ def test_one_character_of_too_many_tokens_is_read_in_part() -> None:
 
 
 def test_the_estimate_grows_with_the_text_up_to_the_limit() -> None:
-    assert [1, 2, 2, MOST_WINDOWS] == [estimate_windows(text) for text in ("a", "a" * 300, "한" * 100, "a" * 99_999)]
+    texts = ("a", "a" * 600, "한" * 150, "a" * 99_999)
+    assert [1, 3, 3, MOST_WINDOWS] == [estimate_windows(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It is a wonderfully long afternoon for the people of this small town. " * 8,
+        "It’s a very long day for the people of this town 😀 " * 9,
+        "中" * 126,
+        "é" * 126,
+    ],
+)
+def test_a_text_that_is_not_split_counts_as_one(text: str, shipped: Artifact) -> None:
+    """Otherwise batches of such texts would be cut although they fit."""
+    assert not Tokens(shipped.tokenizer, max_tokens=128)([text])[0].truncated
+    assert 1 == estimate_windows(text)
+
+
+def test_a_lone_surrogate_is_estimated_like_any_character() -> None:
+    assert 1 < estimate_windows("\ud800" * 400)
+
+
+@pytest.mark.parametrize("mark", ["!", ".", "…", "?)"])
+def test_a_run_of_marks_costs_no_more_than_its_length(mark: str) -> None:
+    """One pass takes milliseconds of a core. A new pass from each mark took 4 s."""
+    text = mark * (MAX_CHARACTERS // len(mark))
+    began = time.thread_time()
+    cut(text, range(len(text)), most_tokens=62)
+    assert time.thread_time() - began < 1
+
+
+@pytest.mark.parametrize("text", WITHOUT_TOKENS)
+def test_a_text_whose_beginning_has_no_token_is_read(text: str, shipped: Artifact) -> None:
+    found = read_windows(Tokens(shipped.tokenizer, max_tokens=128), text)
+    assert (True, ()) == (found.truncated, found.windows)
+
+
+def test_the_cuts_of_texts_stay_the_same(shipped: Artifact) -> None:
+    """Cached entries contain windows. If you change the rules of the cut, their hash in the keys must change, too."""
+    tokens = Tokens(shipped.tokenizer, max_tokens=128)
+    texts = ["This is a sentence of nine words, is it? " * 14, "no end " * 80, "天気がいい。" * 40]
+    found = [[(window.start, window.end) for window in read_windows(tokens, text).windows] for text in texts]
+    assert GOLDEN_SPANS == found
+
+
+def test_texts_are_joined_only_if_they_have_windows() -> None:
+    short = TokenIds((0,), truncated=False)
+    long = TokenIds((0,), truncated=False, windows=(Window(0, 1, short), Window(1, 2, short)))
+    rows_NK = np.array([[0.1, 0.2], [0.3, 0.9], [0.4, 0.5], [0.6, 0.7]], np.float32)
+    expected = np.array([[0.1, 0.2], [0.4, 0.5], [0.6, 0.7]], np.float32)
+    np.testing.assert_array_equal(expected, join_texts([short, long, short], rows_NK, ("joy", "neutral")))
+    assert join_texts([short] * 4, rows_NK, ("joy", "neutral")) is rows_NK
 
 
 @pytest.mark.parametrize(("last", "expected"), [("fear", [0.8, 0.9, 0.2]), ("neutral", [0.8, 0.9, 0.1])])

@@ -6,9 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from emotag_model.long_texts.windows import MOST_WINDOWS
 from emotag_model.scope.rules import Scope
 from emotag_model.tokens import MAX_CHARACTERS
-from emotag_model.long_texts.windows import MOST_WINDOWS
 from emotag_worker.cache.entry import (
     CODES,
     FLAGS_BYTE,
@@ -60,7 +60,7 @@ def test_a_decoded_entry_equals_the_encoded_one(
 
 def long_entry(windows: int) -> Entry:
     """The entry of a text that was read in windows, with another probability in each."""
-    parts = [WindowEntry(500 * n, 500 * n + 520, quantize(np.full(28, n / 100, np.float32))) for n in range(windows)]
+    parts = [WindowEntry(250 * n, 250 * n + 260, quantize(np.full(28, n / 100, np.float32))) for n in range(windows)]
     return Entry(
         NO_PROBABILITIES, truncated=False, tokens=250, unknown=2, scope="ok", language="en", windows=tuple(parts)
     )
@@ -109,6 +109,27 @@ def test_an_entry_of_another_size_than_its_windows_is_corrupt(body: bytes) -> No
     """Without a secret, anybody can compute a valid MAC."""
     (raw,) = SEAL.seal([KEY], [body])
     assert {} == unpack({KEY: raw}, seal=SEAL, codec=CODEC)
+
+
+@pytest.mark.parametrize(
+    ("spans", "valid"),
+    [
+        ([(0, 9), (9, 18)], True),
+        ([(0, 9), (8, MAX_CHARACTERS)], True),
+        ([(0, 9), (8, MAX_CHARACTERS + 1)], False),
+        ([(60_000, 61_000), (62_000, 65_000)], False),
+        ([(0, 9), (9, 9)], False),
+        ([(9, 0), (12, 18)], False),
+        ([(0, 9), (0, 18)], False),
+        ([(0, 9), (3, 9)], False),
+        ([(0, 9), (20, 30), (10, 40)], False),
+    ],
+)
+def test_windows_that_no_text_can_have_are_corrupt(spans: list[tuple[int, int]], valid: bool) -> None:
+    """Without a secret, anybody can compute a valid MAC."""
+    windows = tuple(WindowEntry(start, end, np.zeros(28, np.float32)) for start, end in spans)
+    raw = pack(Entry(NO_PROBABILITIES, truncated=False, windows=windows), seal=Seal())
+    assert valid == bool(unpack({KEY: raw}, seal=Seal(), codec=CODEC))
 
 
 def test_every_place_in_a_text_that_is_read_fits_into_an_entry() -> None:

@@ -13,7 +13,13 @@ from emotag_worker.cache.rules import FILES, FOLDER, LIBRARIES, hash_rules, iden
 from tests.unit.worker.scripted_tagger import OneLabel
 
 DECIDE_NOTHING = {
-    *("__init__.py", "engines/__init__.py", "engines/native/__init__.py", "scope/__init__.py"),
+    *(
+        "__init__.py",
+        "engines/__init__.py",
+        "engines/native/__init__.py",
+        "scope/__init__.py",
+        "long_texts/__init__.py",
+    ),
     *("errors.py", "engines/native/library.py"),  # raised errors, and the search for the compiled library
 }
 
@@ -22,7 +28,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-import emotag_model.tokens, emotag_model.scope.detector, emotag_model.scope.rules
+import emotag_model.long_texts.windows, emotag_model.scope.detector, emotag_model.scope.rules
 folder = Path(emotag_model.__file__).parent
 files = [Path(module.__file__) for name, module in sys.modules.items() if name.startswith("emotag_model")]
 print(*(file.relative_to(folder) for file in files))
@@ -53,19 +59,17 @@ def copied(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("attribute", "value"), [("version", "sha256:1"), ("engine", "torch"), ("precision", "int8")])
 def test_another_model_engine_or_precision_has_other_keys(attribute: str, value: str) -> None:
-    assert identify_entries(OneLabel(), long_texts="first") != identify_entries(
-        Other(attribute, value), long_texts="first"
-    )
+    assert identify_entries(OneLabel()) != identify_entries(Other(attribute, value))
 
 
 def test_another_reading_of_long_texts_has_other_keys() -> None:
-    assert 2 == len({identify_entries(OneLabel(), long_texts=each) for each in ("first", "windows")})
+    assert 2 == len({identify_entries(Other("long_texts", each)) for each in ("first", "windows")})
 
 
 def test_another_format_of_entries_has_other_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = identify_entries(OneLabel(), long_texts="first")
+    before = identify_entries(OneLabel())
     monkeypatch.setattr("emotag_worker.cache.rules.VERSION", -1)
-    assert before != identify_entries(OneLabel(), long_texts="first")
+    assert before != identify_entries(OneLabel())
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,4 +1,7 @@
-"""The settings of the stream: the order of its timeouts."""
+"""The settings of the stream: the order of its timeouts, and the packages that they load."""
+
+import subprocess
+import sys
 
 from emotag_model.engines.measurement import PATIENCE_S
 from emotag_worker.kafka.input.source import LEAVE_S
@@ -16,3 +19,13 @@ def test_timeouts_stand_in_the_order_their_reasons_need() -> None:
     assert DEVICE_PATIENCE_S + LEAVE_S < defaults.shutdown_timeout_s
     assert PATIENCE_S < defaults.shutdown_timeout_s
     assert defaults.kafka.transaction_timeout_s < defaults.kafka.broker_timeout_s
+
+
+def test_the_settings_load_no_package_of_the_model() -> None:
+    """Every command imports the settings, and most commands need no model."""
+    program = (
+        "import sys, emotag_worker.settings.loader\n"
+        "assert not {'numpy', 'tokenizers'} & set(sys.modules), sorted(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert 0 == done.returncode, done.stderr
