@@ -2,7 +2,7 @@
 
     python -m tests.numerics.test_long_texts
 
-prints the tables of decision 35.
+prints the first table of decision 35, and the same figures for texts with one comment that is not neutral.
 """
 
 import sys

@@ -328,16 +328,16 @@ def test_the_error_of_a_bad_record_does_not_keep_its_batch_in_memory() -> None:
 
 
 def test_a_batch_is_cut_by_the_windows_of_its_texts() -> None:
-    """Of three texts with about eleven windows each, one fits into a batch of up to twenty; of three short ones, all."""
+    """One of three texts with about eleven windows each fits into a batch of twenty; three short ones fit."""
     sink = ScriptedSink()
     long = [message(0, offset, f"{offset} " * 1300) for offset in (1, 2, 3)]
     pipeline, consumer = build(sink, *long, record_s=0.05)
-    pipeline.advance()
+    advance(pipeline, 2)
     pipeline.finish()
     assert [{(TOPIC, 0): 2}] == [offsets for _, offsets in sink.written]
     assert {(TOPIC, 0): 2} == consumer.seeks
     short = ScriptedSink()
     pipeline, _ = build(short, *(message(0, offset, f"{offset} ") for offset in (1, 2, 3)), record_s=0.05)
-    pipeline.advance()
+    advance(pipeline, 2)
     pipeline.finish()
     assert [{(TOPIC, 0): 4}] == [offsets for _, offsets in short.written]

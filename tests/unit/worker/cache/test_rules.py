@@ -19,6 +19,7 @@ DECIDE_NOTHING = {
         "engines/native/__init__.py",
         "scope/__init__.py",
         "long_texts/__init__.py",
+        "reasons/__init__.py",
     ),
     *("errors.py", "engines/native/library.py"),  # raised errors, and the search for the compiled library
 }
