@@ -156,7 +156,8 @@ class EmotionResult(_Wire):
     )
     truncated: bool = Field(
         description="True if only the beginning of the text was tagged, because the text is longer than the largest "
-        "number of parts, or than 16,384 characters; with EMOTAG_INPUT__LONG_TEXTS=first, longer than the model's window."
+        "number of parts, or than 16,384 characters; with EMOTAG_INPUT__LONG_TEXTS=first, longer than the model's "
+        "window."
     )
     cached: bool = Field(description="True if the emotions come from the cache. They are the same as computed ones.")
     scope: Scope = Field(
