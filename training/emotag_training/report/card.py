@@ -113,7 +113,7 @@ def _describe_model(made: Artifact) -> str:
     return f"""# {made.name}
 
 A transformer encoder ({config.n_layers} layers, {config.dim} wide{encoder}) with a convolution
-over its tokens, {parameters:.1f} M parameters. It gives {gives} and reads the first {config.max_tokens} tokens.{baseline}{_explain_limit(made)}"""
+over its tokens, {parameters:.1f} M parameters. It gives {gives} and reads {config.max_tokens} tokens at a time.{baseline}{_explain_limit(made)}"""
 
 
 def _explain_limit(made: Artifact) -> str:
