@@ -24,6 +24,8 @@ from .histogram import BatchHistogram
 STAGE_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 BATCH_BUCKETS_S = STAGE_BUCKETS_S[3:]
 AGE_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43200)
+LONG_EDGES = (256, 512, 1024, 2048, 4096)
+"""Tokens of texts that are read in windows, beyond the edges of the reference."""
 SIZE_BUCKETS = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 
 STAGES = ("read", "decode", "lookup", "tokenize", "wait", "device", "encode", "hold", "write")
@@ -205,7 +207,7 @@ class Metrics:
         self.latency_s = self._batch_histogram(
             "end_to_end_seconds", "Time from a record's timestamp to the commit of its result.", AGE_BUCKETS_S
         )
-        self.text_tokens = self._batch_histogram("text_tokens", "Tokens per result.", LENGTH_EDGES)
+        self.text_tokens = self._batch_histogram("text_tokens", "Tokens per result.", (*LENGTH_EDGES, *LONG_EDGES))
 
     def _counter(self, name: str, text: str, **label: Sequence[str]) -> Counter:
         """Return a counter with at most one label. Its known values start at 0, so that the first event is a rise."""

@@ -87,6 +87,7 @@ def test_every_result_counts_once_whatever_its_source() -> None:
     assert value(metrics, "emotag_score_sum", label="joy") == pytest.approx(3 * 0.9 + 0.4, abs=1e-6)
     assert 3 == value(metrics, "emotag_score_bucket", label="anger", le="0.01")
     assert 3 == value(metrics, "emotag_text_tokens_bucket", le="12.0")
+    assert 4 == value(metrics, "emotag_text_tokens_bucket", le="4096.0")  # of a text with 64 windows
     assert 4 == value(metrics, "emotag_drift_window_texts")
 
 
