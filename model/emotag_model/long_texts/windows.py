@@ -110,7 +110,7 @@ def join_texts(
     if not long:
         return rows_NK
     ends = np.cumsum([len(text.rows) for text in texts])
-    joined_BK = rows_NK[ends - 1]
+    joined_BK: npt.NDArray[np.float32] = rows_NK[ends - 1]
     for number in long:
         end = ends[number]
         joined_BK[number] = join_windows(rows_NK[end - len(texts[number].windows) : end], labels)
