@@ -104,11 +104,25 @@ class DataSection(Section):
         return Columns.parse(self.text_column, self.label_columns)
 
 
+class AugmentationSection(Section):
+    """Changes to the training texts, drawn again for every epoch.
+
+    Attributes:
+        emoji: share of the texts that get an emoji or emoticon, with targets that follow from what it says. Above 0,
+            emoji become tokens of their own, if the encoder's vocabulary is that of uncased BERT.
+        typos: share of the texts in which one word is misspelled.
+    """
+
+    emoji: Share = 0.0
+    typos: Share = 0.0
+
+
 class EncoderSection(Section):
     """The pretrained encoder, and how it reads the training texts.
 
     Attributes:
-        name: `minilm`, `bge-small`, a local folder, or a hub id; to distill from, also `mpnet`.
+        name: `minilm`, `bge-small`, a local folder, or a hub id; to distill from, also `mpnet`. The folder of an
+            artifact continues from its encoder, and from its head if that has the same labels and sizes.
         max_tokens: the model's window, special tokens included.
         dropout: inside the encoder, as in its pre-training.
         token_masking: share of the tokens that are replaced by the mask token in training, drawn again for every batch.
@@ -238,6 +252,7 @@ class Recipe(Section):
 
     preset: str = "default"
     data: DataSection = DataSection()
+    augmentation: AugmentationSection = AugmentationSection()
     encoder: EncoderSection = EncoderSection()
     head: HeadSection = HeadSection()
     loss: LossSection = LossSection()

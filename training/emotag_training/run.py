@@ -22,6 +22,7 @@ from emotag_model.forward import compute_probabilities
 from emotag_model.tokens import Tokens
 from emotag_training.errors import EncoderError, Interrupted, RecipeError
 
+from .augmentation.augmented import Augmentation
 from .data.languages import describe_foreign_texts
 from .data.split import TokenizedSplit, describe_splits
 from .distillation.folds import mark_fold
@@ -201,9 +202,10 @@ def _fit(job: Job, *, resume: bool, trackers: Sequence[str], console: Console) -
             ) as progress,
             Interrupt() as stop,
         ):
+            train = TokenizedSplit.of(job.texts.train, job.tokens)
             run = fit(
                 job.model,
-                TokenizedSplit.of(job.texts.train, job.tokens),
+                train,
                 job.dev,
                 job.recipe,
                 progress=progress,
@@ -213,6 +215,7 @@ def _fit(job: Job, *, resume: bool, trackers: Sequence[str], console: Console) -
                 resume=resume,
                 stop=stop,
                 ranks=job.ranks,
+                augment=_build_augmentation(job, train),
             )
     except Interrupted as interrupted:
         stopped = str(interrupted)
@@ -220,6 +223,16 @@ def _fit(job: Job, *, resume: bool, trackers: Sequence[str], console: Console) -
     if run is None:
         raise Interrupted(f"{stopped}; {job.again}")
     return run
+
+
+def _build_augmentation(job: Job, train: TokenizedSplit) -> Augmentation | None:
+    """Return what changes the texts of each epoch; None if the recipe asks for no changes."""
+    asked = job.recipe.augmentation
+    if not asked.emoji and not asked.typos:
+        return None
+    return Augmentation(
+        train, job.texts.annotated, job.tokens, emoji=asked.emoji, typos=asked.typos, seed=job.recipe.run.seed
+    )
 
 
 def _find_mask_id(job: Job) -> int:
@@ -261,9 +274,11 @@ def _write_result(job: Job, run: Run) -> dict[str, Any]:
 
 def _describe(job: Job, run: Run) -> dict[str, Any]:
     """Return the record of a run, for training.json."""
+    start = {"continued_from": job.encoder.continued_from} if job.encoder.continued_from else {}
     return {
         "command": job.checkpoints.command,
         "encoder": job.encoder.origin,
+        **start,
         "preset": job.recipe.preset,
         "recipe": job.recipe.model_dump(),
         "seed": job.recipe.run.seed,
@@ -311,6 +326,10 @@ def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedEnco
     """
     encoder, head = recipe.encoder, recipe.head
     start = load_encoder(encoder.name)
+    if encoder.cache_frozen and (recipe.augmentation.emoji or recipe.augmentation.typos):
+        raise RecipeError("encoder.cache_frozen = true: it keeps the texts as they are; set augmentation to 0")
+    if recipe.augmentation.emoji:
+        start = start.with_emoji()
     if start.only_teaches and encoder.cache_frozen:
         raise RecipeError(f"encoder.cache_frozen = true: encoder {encoder.name!r} cannot be cached")
     layers = start.settings["n_layers"]

@@ -6,14 +6,16 @@ https://fasttext.cc/docs/en/language-identification.html, under CC BY-SA 3.0.
 
 import hashlib
 import logging
+import re
 from pathlib import Path
 
 import fasttext
 
+from emotag_model.engines.native.wordpiece import EMOJI
 from emotag_model.errors import ArtifactError
 from emotag_model.tokens import MAX_CHARACTERS, normalize
 
-from .rules import NO_LETTERS, UNDETERMINED, Detected
+from .rules import EMOJI_ALONE, NO_LETTERS, UNDETERMINED, Detected
 
 FILE = Path(__file__).parent / "lid.176.ftz"
 SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
@@ -24,6 +26,7 @@ MOST_CHARACTERS = 500
 HARMLESS = "a harmless text"
 
 LABEL_PREFIX = "__label__"
+_EMOJI = re.compile(EMOJI)
 
 _log = logging.getLogger(__name__)
 
@@ -54,14 +57,17 @@ class Detector:
             raise ArtifactError(file, f"{problem}; uninstall fasttext, and install emotag again") from error
 
     def detect(self, text: str) -> Detected:
-        """Return the most probable language of a text, or `NO_LETTERS`; `UNDETERMINED` if the library fails on it."""
+        """Return the most probable language of a text.
+
+        `EMOJI_ALONE` or `NO_LETTERS` for a text without letters; `UNDETERMINED` if the library fails on it.
+        """
         # First as the tokenizer reads the text: texts with one cache key must have one language.
         read = normalize(text)[:MAX_CHARACTERS]
         # The tokenizer drops some characters: a text could begin with hundreds of them. Most texts begin with a letter.
         if not read[:1].isalpha():
             first = next((at for at, character in enumerate(read) if character.isalpha()), None)
             if first is None:
-                return NO_LETTERS
+                return EMOJI_ALONE if _EMOJI.search(read) else NO_LETTERS
             read = read[first:]
         read = read[:MOST_CHARACTERS]
         try:

@@ -19,10 +19,12 @@ class Detected(NamedTuple):
     Attributes:
         language: the code of the most probable language; None if the text has no letter, and `und` if detection failed.
         score: its probability.
+        is_emoji: the text has no letter, and an emoji.
     """
 
     language: str | None
     score: float
+    is_emoji: bool = False
 
     @property
     def has_letters(self) -> bool:
@@ -30,7 +32,7 @@ class Detected(NamedTuple):
         return self.language is not None
 
 
-NO_LETTERS = Detected(None, 0.0)
+NO_LETTERS, EMOJI_ALONE = Detected(None, 0.0), Detected(None, 0.0, is_emoji=True)
 UNDETERMINED = Detected("und", 0.0)
 """The answer for a text with letters on which the detector fails. ISO 639 has this code for an unknown language."""
 
@@ -46,8 +48,8 @@ def judge(detected: Detected, *, unknown: int, pieces: int, languages: Collectio
     """Return the scope of a text. The first rule that applies decides.
 
     1. `other_language`: the detector is sure of a language that is not one of the model's.
-    2. `unreadable`: most word pieces are unknown to the model, for example in a text of emoji.
-    3. `too_short`: the text has no letter, for example `10/10` or `:)`.
+    2. `unreadable`: most word pieces are unknown to the model, for example in another script.
+    3. `too_short`: the text has no letter, for example `10/10` or `:)`, and no emoji that the model knows.
     4. `ok`.
 
     Args:
@@ -59,4 +61,5 @@ def judge(detected: Detected, *, unknown: int, pieces: int, languages: Collectio
         return TextScope("other_language", language)
     if unknown > MOST_UNKNOWN * pieces:
         return TextScope("unreadable", language)
-    return TextScope("ok" if detected.has_letters else "too_short", language)
+    is_readable = detected.has_letters or (detected.is_emoji and not unknown)
+    return TextScope("ok" if is_readable else "too_short", language)

@@ -1,18 +1,31 @@
 """The pretrained encoder of a model, from a package, a folder or a hub."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from emotag_model import artifact
 from emotag_model.config import ModelConfig
 from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_training.errors import EncoderError, Unreachable
 
 from .conversion import convert
+from .emoji_tokens import add_emoji
 from .names import ORIGINS, find_encoder
+
+ENCODER = "encoder."
+SETTINGS = (
+    *("vocab_size", "max_position_embeddings", "dim", "n_layers", "n_heads", "hidden_dim", "pad_token_id"),
+    "layer_norm_eps",
+)
+"""The settings of `ModelConfig` that an encoder decides."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,8 @@ class PretrainedEncoder:
         settings: those of `ModelConfig` that the encoder decides.
         weights: by DistilBERT's names.
         model: the class of the model on it.
+        continued_from: the artifact that it was read from, with its version; empty for a published encoder.
+        head: the weights of a trained head, by the model's names, and the labels that it gives; both can be empty.
     """
 
     origin: str
@@ -58,6 +73,9 @@ class PretrainedEncoder:
     weights: dict[str, Tensor]
     tokenizer: Tokenizer
     model: type[DistilBertCNN] = DistilBertCNN
+    continued_from: str = ""
+    head: Mapping[str, Tensor] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
     @property
     def only_teaches(self) -> bool:
@@ -65,14 +83,26 @@ class PretrainedEncoder:
         return self.model is not DistilBertCNN
 
     def grow(self, **others: Any) -> DistilBertCNN:
-        """Return a model on this encoder, with an untrained head.
+        """Return a model on this encoder, with its head if that fits, and otherwise with an untrained one.
 
         Args:
             others: the rest of `ModelConfig`: labels, max_tokens, dropouts, attention_heads (default 0: none).
         """
         model = self.model(ModelConfig(**self.settings, **others))
         model.encoder.load_state_dict(self.weights)
+        if model.config.labels == self.labels and self._fits(model):
+            model.load_state_dict(dict(self.head), strict=False)
         return model
+
+    def _fits(self, model: DistilBertCNN) -> bool:
+        """Return True if the head has every weight of the model's head, in its shape."""
+        shapes = {name: each.shape for name, each in model.state_dict().items() if not name.startswith(ENCODER)}
+        return shapes == {name: each.shape for name, each in self.head.items()}
+
+    def with_emoji(self) -> "PretrainedEncoder":
+        """Return the encoder with emoji as tokens, if its tokenizer can have them."""
+        tokenizer, weights = add_emoji(self.tokenizer, self.weights)
+        return replace(self, tokenizer=tokenizer, weights=weights)
 
 
 def load_encoder(name: str) -> PretrainedEncoder:
@@ -91,6 +121,8 @@ def load_encoder(name: str) -> PretrainedEncoder:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # reports each attempt to reach the hub
     disable_progress_bar()  # type: ignore[no-untyped-call]  # the bar of loading; a download keeps its bar
     location = find_encoder(name)
+    if (Path(location) / artifact.SUMS).is_file():
+        return _read_artifact(Path(location))
     try:
         # The user chooses the revision together with the name; a folder has no revision.
         encoder = AutoModel.from_pretrained(location)  # nosec B615
@@ -104,6 +136,25 @@ def load_encoder(name: str) -> PretrainedEncoder:
         raise EncoderError(f"encoder {name!r} cannot be loaded: {error}") from error
     model, settings, weights = convert(name, encoder)
     return PretrainedEncoder(ORIGINS.get(name, name), settings, weights, _copy_tokenizer(name, tokenizer), model=model)
+
+
+def _read_artifact(path: Path) -> PretrainedEncoder:
+    """Return the encoder of an emotag artifact, with its head.
+
+    Raises:
+        ArtifactError: the artifact is damaged.
+    """
+    trained = artifact.load(path)
+    weights = {name: torch.from_numpy(np.array(values)) for name, values in trained.weights.items()}
+    return PretrainedEncoder(
+        trained.training.get("encoder", str(path)),
+        {name: getattr(trained.config, name) for name in SETTINGS},
+        {name.removeprefix(ENCODER): tensor for name, tensor in weights.items() if name.startswith(ENCODER)},
+        trained.tokenizer,
+        continued_from=f"{trained.name} ({trained.version})",
+        head={name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER)},
+        labels=trained.config.labels,
+    )
 
 
 def _copy_tokenizer(name: str, tokenizer: Any) -> Tokenizer:

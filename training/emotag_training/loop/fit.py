@@ -52,6 +52,7 @@ def fit(
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
     ranks: Ranks = ALONE,
+    augment: Callable[[int], TokenizedSplit] | None = None,
 ) -> Run:
     """Train *model* in place; afterwards it has the weights of the best epoch.
 
@@ -62,6 +63,7 @@ def fit(
         resume: continue from the checkpoint; the result equals that of an uninterrupted run, bit for bit on a CPU.
         stop: called after every batch, and while frozen layers are run.
         ranks: the processes that train together; all of them call this function.
+        augment: returns the texts of an epoch, as many as *train* has. None: every epoch has *train*.
 
     Raises:
         Interrupted: *stop* returned True.
@@ -72,9 +74,10 @@ def fit(
     loop = _Loop(
         model, train, dev, recipe, progress=progress, device=device, checkpoints=checkpoints, stop=stop, ranks=ranks
     )
+    loop.augment, loop.mask_id = augment, mask_id
     if resume and checkpoints is not None:
         loop.state.restore(checkpoints.load(device), device, ranks)
-    loop.prepare(mask_id)
+    loop.prepare()
     while loop.state.epoch <= recipe.schedule.epochs:
         loop.train_epoch()
         loop.measure_epoch()
@@ -103,10 +106,11 @@ class _Loop:
         self._stop, self._ranks = stop, ranks
         steps = -(-len(train) // recipe.schedule.batch_size)
         self.state = State(model, recipe.encoder, recipe.schedule, steps_per_epoch=steps)
-        self._lengths = [len(text.ids) for text in train.token_ids]
+        self.augment: Callable[[int], TokenizedSplit] | None = None
+        self.mask_id = 0
         self._loss = build_loss(recipe.loss, torch.from_numpy(train.split.targets_NK).to(device))
 
-    def prepare(self, mask_id: int) -> None:
+    def prepare(self) -> None:
         """Start the clock, run frozen layers if the recipe caches them, and set up the forward pass.
 
         Raises:
@@ -122,9 +126,7 @@ class _Loop:
             self._source = self._run_frozen_layers(first)
             plain = Upper(self._model, first)
         else:
-            self._source = TokenBatches(
-                self._train.token_ids, self._model.config, masked=encoder.token_masking, mask_id=mask_id
-            )
+            self._source = self._read_tokens()
         self._forward = self._ranks.wrap(plain, self._device)
         alone_on_gpu = self._device.type == "cuda" and self._ranks is ALONE
         self._recorded = RecordedSteps(self._descend, self._device) if alone_on_gpu else None
@@ -137,8 +139,12 @@ class _Loop:
         """
         state, seed = self.state, self._recipe.run.seed
         self._model.train()
+        if self.augment is not None:
+            self._train = self.augment(state.epoch)
+            self._source = self._read_tokens()
         rng = np.random.default_rng((seed, state.epoch))
-        batches = draw_batches(self._lengths, batch_size=self._recipe.schedule.batch_size, rng=rng)
+        lengths = [len(text.ids) for text in self._train.token_ids]
+        batches = draw_batches(lengths, batch_size=self._recipe.schedule.batch_size, rng=rng)
         for rows in itertools.islice(batches, len(state.losses), None):
             began = time.perf_counter()
             loss, stopped, overdue = self._ranks.agree(
@@ -200,6 +206,10 @@ class _Loop:
         with autocast(self._recipe.run.precision, self._device):
             logits_BK = self._forward(inputs, mask_BL)
         return self.state.descend(self._loss(logits_BK.float(), targets_BK) * weight)
+
+    def _read_tokens(self) -> TokenBatches:
+        masked = self._recipe.encoder.token_masking
+        return TokenBatches(self._train.token_ids, self._model.config, masked=masked, mask_id=self.mask_id)
 
     def _run_frozen_layers(self, first: int) -> HiddenStates:
         def stop() -> bool:

@@ -16,6 +16,7 @@ from emotag_training.evaluation.slices import SAID_IN_BOTH, SENTENCES
 from emotag_training.record import read_section
 
 from . import tables
+from .selection import explain_selection, find_limit
 from .tables import escape_markdown, format_figure, format_interval, render_markdown
 
 LICENSED = (ORIGINS["minilm"], ORIGINS["bge-small"])
@@ -57,31 +58,6 @@ def render_card(made: Artifact) -> str:
     return "\n\n".join([_render_front_matter(made), *sections]) + "\n"
 
 
-def explain_selection(record: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
-    """Explain which choices were made on the texts of *figures*, as far as they are on record; empty if none were."""
-    measured, limit = figures["data_sha256"], _find_limit(record)
-    if read_section(record, "data").get("train_sha256") == measured:
-        return "The model was trained on these texts, so the figures do not hold for new texts."
-    whole = limit is None or figures["texts"] <= limit  # a run with a limit saw only the first texts
-    reasons = []
-    chosen_here = read_section(record, "data").get("dev_sha256") == measured
-    best = f"with the best mean average precision on {'them' if whole else 'some of them'}"
-    epochs, seeds = len(record.get("epochs") or ()), read_section(record, "recipe", "run").get("best_of_seeds", 1)
-    if epochs > 1 and "best_epoch" in record and chosen_here:  # with a single epoch there was no choice
-        reasons.append(f"the weights are those of the epoch ({record['best_epoch']} of {epochs}) {best}")
-    if seeds > 1 and chosen_here:
-        reasons.append(f"the seed is the one of {seeds} {best}")
-    calibration = record.get("calibration") or {}
-    if calibration.get("data_sha256") == measured:
-        all_of_them = calibration["texts"] >= figures["texts"] if "texts" in calibration else whole
-        reasons.append(f"Platt scaling was fitted on {'them all' if all_of_them else 'some of them'}")
-    if not reasons:
-        return ""
-    return (
-        f"Choices were made on these texts: {', and '.join(reasons)}. On new texts every figure is likely to be worse."
-    )
-
-
 def _render_front_matter(made: Artifact) -> str:
     """Render the metadata that the Hugging Face hub reads: https://huggingface.co/docs/hub/model-cards."""
     learnt = _is_trained_on_goemotions(made)
@@ -118,7 +94,7 @@ over its tokens, {parameters:.1f} M parameters. It gives {gives} and reads {conf
 
 def _explain_limit(made: Artifact) -> str:
     """Explain the limit of a run that used only the first texts; empty for other runs."""
-    limit = _find_limit(made.training)
+    limit = find_limit(made.training)
     if limit is None:
         return ""
     measured = ""
@@ -281,6 +257,8 @@ def _explain_reservations(made: Artifact) -> str:
     """Explain the limits of the figures."""
     figures = made.metrics["dev"]
     seed = f"One seed ({made.training['seed']}). " if "seed" in made.training else ""
+    if seeds := [run["seed"] for run in made.training.get("averaged") or ()]:
+        seed = f"The weights are the mean of {len(seeds)} runs (seeds {', '.join(map(str, seeds))}). "
     after = f"\n{explain_selection(made.training, figures)}".rstrip()
     if made.thresholds.data_sha256 != figures["data_sha256"]:
         of_train = made.thresholds.data_sha256 == read_section(made.training, "data").get("train_sha256")
@@ -314,10 +292,11 @@ def _render_origin(made: Artifact) -> str:
     versions = record.get("teachers") or []
     others = "another model" if len(versions) == 1 else f"{len(versions)} other models"
     teachers = f" It was distilled from {others} on these texts: {', '.join(versions)}." if versions else ""
+    started = f" It continued from {record['continued_from']}." if "continued_from" in record else ""
     dev, figures = "", ""
     if _has_figures(made):
         dev, figures = f"; dev sha256 `{made.metrics['dev']['data_sha256']}`", "All figures: `metrics.json`."
-    return f"{command}Training data: {train}{dev}.{teachers}\n{recipe}{figures}".rstrip()
+    return f"{command}Training data: {train}{dev}.{started}{teachers}\n{recipe}{figures}".rstrip()
 
 
 def _explain_misuse(made: Artifact) -> str:
@@ -339,9 +318,3 @@ def _is_trained_on_goemotions(made: Artifact) -> bool:
 
 def _is_measured_on_goemotions(made: Artifact) -> bool:
     return goemotions.is_dev(made.metrics["dev"]["data_sha256"], made.config.labels)
-
-
-def _find_limit(record: Mapping[str, Any]) -> int | None:
-    """Return the number of first texts that a run was limited to; None if it was not."""
-    limit: int | None = read_section(record, "recipe", "data").get("limit")
-    return limit

@@ -15,7 +15,7 @@ from emotag_training.evaluation.metrics import CALIBRATION_BINS, Floats
 from emotag_training.record import read_section
 
 from . import plots, tables
-from .card import explain_selection
+from .selection import explain_selection
 from .tables import format_figure, format_interval
 
 FILE = "report.html"

@@ -25,6 +25,22 @@ SLOT = np.dtype(
 
 PREFIX, WORD_CHARACTERS = "##", 100
 
+EMOJI = "[\u00a9\u00ae\u203c\u2049\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]"
+"""Characters that are a word each, also next to letters: a pattern in tokenizers that know emoji."""
+
+BERT: Mapping[str, Any] = {"type": "BertPreTokenizer"}
+PRE_TOKENIZERS = (
+    BERT,
+    {
+        "type": "Sequence",
+        "pretokenizers": [
+            BERT,
+            {"type": "Split", "pattern": {"Regex": EMOJI}, "behavior": "Isolated", "invert": False},
+        ],
+    },
+)
+"""How a tokenizer that the library can replace finds words. Both ways decide by single characters."""
+
 BLOCKS = (range(0x3000), range(0xFE00, 0xFF00), range(0x1F000, 0x1FB00))
 """Code points that the table covers: alphabets and punctuation, emoji and their variants. It lacks mainly the scripts
 of East Asia, whose thousands of characters would lengthen the start."""
@@ -69,7 +85,7 @@ class WordPieceConfig:
             normalizer.pop("strip_accents", False) in (None, True)
             and normalizer
             == {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": True}
-            and parts["pre_tokenizer"] == {"type": "BertPreTokenizer"}
+            and parts["pre_tokenizer"] in PRE_TOKENIZERS
             and model["continuing_subword_prefix"] == PREFIX
             and model["max_input_chars_per_word"] == WORD_CHARACTERS
             and model["unk_token"] in model["vocab"]

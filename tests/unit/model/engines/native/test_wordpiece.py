@@ -23,11 +23,8 @@ from tests.numerics.conftest import tiny_tokenizer, unigram_tokenizer
 pytestmark = pytest.mark.skipif(not library.is_compiled(), reason="the library is not compiled")
 
 SHIPPED = artifact.DEFAULT / artifact.TOKENIZER
-WINDOWS = (2, 3, 12, 128)
 SPECIAL = ("[CLS]", "[SEP]", "[MASK]", "[UNK]", "[PAD]", "[cls]", "[Mask]", "[NAME]", "[", "]", "[C", "##ing", "#")
-CHARACTERS = (
-    "aeXYZ 19.,!'\"-_[]#\t\r\n\0\x07\x0b\x7f\x85\xa0éÉßøİſΣς’‘“”–—…\u00ad\u0301\u200b\u200d\u2028\ufe0f\ufffd😂🏽☕中가"
-)
+CHARACTERS = "aeXYZ 19.,!'\"-_[]#\t\r\n\0\x07\x0b\x7f\x85\xa0éÉßøİſΣς’‘“”–—…\u00ad\u0301\u200b\u200d\u2028\ufe0f\ufffd😂🏽☕⏳‼🦀中가"
 PARTS = st.one_of(
     st.sampled_from(SPECIAL),
     st.sampled_from(["unbelievable", "tokenization", "a" * 100, "a" * 101, "é" * 100, "😂" * 101, "x" * 130, "\ud83d"]),
@@ -39,14 +36,17 @@ PARTS = st.one_of(
 TEXTS = st.lists(PARTS, max_size=8).map("".join)
 
 
-@pytest.fixture(scope="module", params=WINDOWS)
+@pytest.fixture(scope="module", params=[(2, True), (3, True), (12, True), (128, True), (12, False), (128, False)])
 def both(request: pytest.FixtureRequest) -> tuple[Tokens, Tokens]:
     """Tokens with the library, and without it."""
-    return build_both(request.param)
+    max_tokens, with_emoji = request.param
+    return build_both(max_tokens, with_emoji=with_emoji)
 
 
-def build_both(max_tokens: int) -> tuple[Tokens, Tokens]:
-    tokenizer = Tokenizer.from_file(str(SHIPPED))
+def build_both(max_tokens: int, *, with_emoji: bool = True) -> tuple[Tokens, Tokens]:
+    """Tokens of the shipped tokenizer, or of one that cuts emoji as uncased BERT does."""
+    cut = wordpiece.PRE_TOKENIZERS[with_emoji]
+    tokenizer = _change(pre_tokenizer=cut)
     fast = Tokens(tokenizer, max_tokens=max_tokens)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(library, "is_compiled", lambda: False)
@@ -75,8 +75,9 @@ def test_any_texts_get_the_same_tokens_as_without_the_library(both: tuple[Tokens
     assert plain(texts) == fast(texts)
 
 
-def test_every_character_alone_and_in_a_word_gets_the_same_tokens() -> None:
-    fast, plain = build_both(128)
+@pytest.mark.parametrize("with_emoji", [True, False])
+def test_every_character_alone_and_in_a_word_gets_the_same_tokens(with_emoji: bool) -> None:
+    fast, plain = build_both(128, with_emoji=with_emoji)
     characters = [chr(code) for code in chain(*wordpiece.BLOCKS, range(0xD7F0, 0xE010))]
     texts = [f"{c} un{c}able {c}{c} e{c}\u0301" for c in characters]
     differing = [hex(ord(c)) for c, a, b in zip(characters, plain(texts), fast(texts), strict=True) if a != b]
@@ -119,8 +120,13 @@ def test_nothing_after_the_cut_keeps_the_library_from_reading_a_text() -> None:
 
 
 def test_an_unknown_word_is_counted_within_the_window_alone() -> None:
-    fast, _ = build_both(5)
-    assert [TokenIds((101, 100, 100, 1037, 102), True, 2)] == fast(["☃☃ 😂😂 a 😂 😂"])
+    fast, _ = build_both(5, with_emoji=False)
+    assert [TokenIds((101, 100, 100, 1037, 102), True, 2)] == fast(["🚜🚜 🛠🛠 a 🚜 🚜"])
+
+
+def test_an_emoji_is_a_word_by_itself() -> None:
+    for fast in build_both(9):
+        assert 7 == len(fast(["😂😂ok😂!"])[0].ids)
 
 
 def _change(**changes: Any) -> Tokenizer:

@@ -1,0 +1,1 @@
+"""Changes to training texts that prepare a model for emoji and misspellings."""
