@@ -80,7 +80,10 @@ BLOCKS = (
 )
 """Unicode's blocks of emoji, without most transport, office and signs: the unused places do not suffice."""
 
-SYMBOLS = "☀☁☂☃☔☕☘☝☠☢☣☮☯☹☺♀♂♥♦♠♣♡♪♫♻⚠⚡⚽⚾⚰⛄⛔✅✈✉✊✋✌✍✔✖✨❄❌❎❓❔❕❗❣❤➕➖➡⬅⬆⬇⭐⭕‼⁉©®☑⛅⏰⌛⏳⚔⚖⚙📷📌📅📎📱💻📈📉📖📚📝📢🔔💰💸"
+SYMBOLS = (
+    "☀☁☂☃☔☕☘☝☠☢☣☮☯☹☺♀♂♥♦♠♣♡♪♫♻⚠⚡⚽⚾⚰⛄⛔✅✈✉✊✋✌✍✔✖✨❄"
+    "❌❎❓❔❕❗❣❤➕➖➡⬅⬆⬇⭐⭕‼⁉©®☑⛅⏰⌛⏳⚔⚖⚙📷📌📅📎📱💻📈📉📖📚📝📢🔔💰💸"
+)
 """Emoji among older symbols."""
 
 TONES = "🏻🏼🏽🏾🏿"

@@ -58,6 +58,7 @@ def average(models: Sequence[Path], out: Path, *, command: str, device: str) -> 
         **{key: first.training[key] for key in KEPT if key in first.training},
         "averaged": [_describe(each) for each in made],
     }
+    out.mkdir(parents=True, exist_ok=True)
     return export(
         DistilBertCNN.of(first.config, weights),
         first.tokenizer,

@@ -2,7 +2,16 @@
 
 import pytest
 
-from emotag_model.scope.rules import LEAST_SCORE, NO_LETTERS, UNDETERMINED, Detected, Scope, TextScope, judge
+from emotag_model.scope.rules import (
+    EMOJI_ALONE,
+    LEAST_SCORE,
+    NO_LETTERS,
+    UNDETERMINED,
+    Detected,
+    Scope,
+    TextScope,
+    judge,
+)
 
 ENGLISH, KOREAN = Detected("en", 0.9), Detected("ko", 0.9)
 UNSURE = Detected("ko", LEAST_SCORE - 0.01)
@@ -23,6 +32,9 @@ UNSURE = Detected("ko", LEAST_SCORE - 0.01)
         (NO_LETTERS, 0, 0, TextScope("too_short", None)),
         (UNDETERMINED, 0, 5, TextScope("ok", None)),
         (UNDETERMINED, 3, 4, TextScope("unreadable", None)),
+        (EMOJI_ALONE, 0, 3, TextScope("ok", None)),
+        (EMOJI_ALONE, 1, 3, TextScope("too_short", None)),
+        (EMOJI_ALONE, 2, 3, TextScope("unreadable", None)),
         # The language is the better reason: the words are unknown because of it.
         (KOREAN, 5, 5, TextScope("other_language", "ko")),
     ],

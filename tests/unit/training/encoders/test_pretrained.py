@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, processors
 from transformers import (
@@ -19,10 +20,14 @@ from transformers import (
     XLMRobertaModel,
 )
 
+from emotag_model import artifact
+from emotag_model.artifact import Artifact
+from emotag_model.distilbert_cnn import DistilBertCNN
+from emotag_model.thresholds import Thresholds
 from emotag_training.encoders.pretrained import load_encoder
 from emotag_training.errors import EncoderError
 from tests.encoders import save_encoder
-from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
+from tests.numerics.conftest import byte_level_tokenizer, tiny_config, tiny_tokenizer, unigram_tokenizer
 
 TEXTS = ("", "glad to see you", "a b <mask> c", "wonderful 😂")
 
@@ -74,3 +79,21 @@ def test_a_tokenizer_with_other_special_tokens_is_refused(tmp_path: Path) -> Non
 def test_an_encoder_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="nowhere"):
         load_encoder(str(tmp_path / "nowhere"))
+
+
+def test_a_run_can_continue_from_an_artifact(tmp_path: Path) -> None:
+    """With its head, if it has the same labels and sizes."""
+    model = DistilBertCNN(tiny_config())
+    thresholds = Thresholds.fixed(model.config.labels, 0.5)
+    record = {"encoder": "tiny-encoder"}
+    made = Artifact("tiny", model.config, model.weights(), tiny_tokenizer(), thresholds, {}, record)
+    artifact.save(made, tmp_path, card="", dtype="fp32")
+    encoder = load_encoder(str(tmp_path))
+    assert ("tiny-encoder", f"tiny ({artifact.load(tmp_path).version})") == (encoder.origin, encoder.continued_from)
+    same = encoder.grow(labels=made.config.labels, max_tokens=32, channels=16).weights()
+    assert all(np.array_equal(values, same[name]) for name, values in made.weights.items())
+    other_labels = encoder.grow(labels=("a", "b"), max_tokens=32, channels=16).weights()
+    wider = encoder.grow(labels=made.config.labels, max_tokens=32, channels=32).weights()
+    for grown in (other_labels, wider):
+        assert all(np.array_equal(values, grown[name]) for name, values in made.weights.items() if "encoder" in name)
+        assert made.weights["classifier.bias"].tolist() != grown["classifier.bias"].tolist()

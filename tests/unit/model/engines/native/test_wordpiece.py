@@ -24,7 +24,11 @@ pytestmark = pytest.mark.skipif(not library.is_compiled(), reason="the library i
 
 SHIPPED = artifact.DEFAULT / artifact.TOKENIZER
 SPECIAL = ("[CLS]", "[SEP]", "[MASK]", "[UNK]", "[PAD]", "[cls]", "[Mask]", "[NAME]", "[", "]", "[C", "##ing", "#")
-CHARACTERS = "aeXYZ 19.,!'\"-_[]#\t\r\n\0\x07\x0b\x7f\x85\xa0éÉßøİſΣς’‘“”–—…\u00ad\u0301\u200b\u200d\u2028\ufe0f\ufffd😂🏽☕⏳‼🦀中가"
+EMOJI = "😂🏽☕⏳‼🦀"
+CHARACTERS = (
+    EMOJI
+    + "aeXYZ 19.,!'\"-_[]#\t\r\n\0\x07\x0b\x7f\x85\xa0éÉßøİſΣς’‘“”–—…\u00ad\u0301\u200b\u200d\u2028\ufe0f\ufffd中가"
+)
 PARTS = st.one_of(
     st.sampled_from(SPECIAL),
     st.sampled_from(["unbelievable", "tokenization", "a" * 100, "a" * 101, "é" * 100, "😂" * 101, "x" * 130, "\ud83d"]),
