@@ -180,13 +180,9 @@ encoder-teacher: $(READY) ## download and unpack the encoder of `--encoder mpnet
 	  cp model.safetensors tokenizer*.json special_tokens_map.json config.json "$$cache/encoders/mpnet"
 
 RECIPES := training/emotag_training/recipes
-SEEDS := 42 43
 train: encoder ## train the default model and draw its report (DATA=folder with train.tsv and dev.tsv)
 	$(BIN)/emotag-train fit --config $(RECIPES)/emotag-mini-first.toml --data $(DATA) --out runs/emotag-mini-first $(ARGS)
-	for seed in $(SEEDS); do \
-	  $(BIN)/emotag-train fit --config $(RECIPES)/emotag-mini.toml --seed $$seed --data $(DATA) --out runs/emotag-mini-$$seed $(ARGS) || exit; \
-	done
-	$(BIN)/emotag-train average $(SEEDS:%=runs/emotag-mini-%) --out runs/emotag-mini
+	$(BIN)/emotag-train fit --config $(RECIPES)/emotag-mini.toml --data $(DATA) --out runs/emotag-mini $(ARGS)
 	$(BIN)/emotag-train plot --model runs/emotag-mini --data $(DATA) --out runs/emotag-mini-report
 
 # The reference recipe is the one of https://github.com/burning-phoenix/GoEmotions, the model that emotag's is modelled on.

@@ -15,17 +15,17 @@ from .meanings import GENDERS, MEANINGS, TONES, list_emoji
 Floats = npt.NDArray[np.float32]
 
 BELIEF, MOST_TEXTS = 20, 10
-"""Texts that the table counts as, and the most training texts with a sign that count against it: the labels of a
-training text are those of its words too."""
+"""The table has the weight of 20 training texts. At most 10 training texts with a sign are counted, because their labels
+also come from their words."""
 
 FEWEST_TEXTS = 5
 """A sign that the table does not have needs this many training texts."""
 
 GIVEN = (0.7, 0.5, 0.4, 0.35)
-"""Share of the texts with a sign that have each of its labels in the table, by the number of these labels."""
+"""For a sign with n labels in the table, GIVEN[n - 1] is the assumed share of its texts that have each of them."""
 
 NOT_GIVEN = 0.3
-"""The same for all other labels, times the share of all texts that have them."""
+"""The assumed share of any other label, as a fraction of its share in all texts."""
 
 LARGEST_SHIFT = 4.0
 LEAST = 0.003

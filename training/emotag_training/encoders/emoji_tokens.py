@@ -1,7 +1,7 @@
 """Emoji as tokens of their own, in the unused places of BERT's vocabulary.
 
-BERT's uncased vocabulary has no emoji: each one is the unknown token, together with the letters and emoji that touch
-it. The new tokens need no place beyond the vocabulary, so the model does not grow. A token starts with the mean
+BERT's uncased vocabulary has almost no emoji: an emoji is one unknown token, together with the letters and emoji that
+touch it. The new tokens need no place beyond the vocabulary, so the model does not grow. A token starts with the mean
 embedding of the words that say what the emoji says, or, if the table does not know it, of the words of its name in
 Unicode. Then it is trained like any other.
 """

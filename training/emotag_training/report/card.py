@@ -257,8 +257,6 @@ def _explain_reservations(made: Artifact) -> str:
     """Explain the limits of the figures."""
     figures = made.metrics["dev"]
     seed = f"One seed ({made.training['seed']}). " if "seed" in made.training else ""
-    if seeds := [run["seed"] for run in made.training.get("averaged") or ()]:
-        seed = f"The weights are the mean of {len(seeds)} runs (seeds {', '.join(map(str, seeds))}). "
     after = f"\n{explain_selection(made.training, figures)}".rstrip()
     if made.thresholds.data_sha256 != figures["data_sha256"]:
         of_train = made.thresholds.data_sha256 == read_section(made.training, "data").get("train_sha256")

@@ -20,8 +20,6 @@ def explain_selection(record: Mapping[str, Any], figures: Mapping[str, Any]) -> 
         reasons.append(f"the weights are those of the epoch ({record['best_epoch']} of {epochs}) {best}")
     if seeds > 1 and chosen_here:
         reasons.append(f"the seed is the one of {seeds} {best}")
-    if chosen_here and record.get("averaged"):
-        reasons.append(f"each of the {len(record['averaged'])} averaged runs kept its epoch {best}")
     calibration = record.get("calibration") or {}
     if calibration.get("data_sha256") == measured:
         all_of_them = calibration["texts"] >= figures["texts"] if "texts" in calibration else whole
