@@ -179,10 +179,8 @@ encoder-teacher: $(READY) ## download and unpack the encoder of `--encoder mpnet
 	  mkdir -p "$$cache/encoders/mpnet" && cd build/encoder/all-mpnet-base-v2 && \
 	  cp model.safetensors tokenizer*.json special_tokens_map.json config.json "$$cache/encoders/mpnet"
 
-RECIPES := training/emotag_training/recipes
 train: encoder ## train the default model and draw its report (DATA=folder with train.tsv and dev.tsv)
-	$(BIN)/emotag-train fit --config $(RECIPES)/emotag-mini-first.toml --data $(DATA) --out runs/emotag-mini-first $(ARGS)
-	$(BIN)/emotag-train fit --config $(RECIPES)/emotag-mini.toml --data $(DATA) --out runs/emotag-mini $(ARGS)
+	$(BIN)/emotag-train fit --config training/emotag_training/recipes/emotag-mini.toml --data $(DATA) --out runs/emotag-mini $(ARGS)
 	$(BIN)/emotag-train plot --model runs/emotag-mini --data $(DATA) --out runs/emotag-mini-report
 
 # The reference recipe is the one of https://github.com/burning-phoenix/GoEmotions, the model that emotag's is modelled on.

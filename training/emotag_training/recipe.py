@@ -122,7 +122,7 @@ class EncoderSection(Section):
 
     Attributes:
         name: `minilm`, `bge-small`, a local folder, or a hub id; to distill from, also `mpnet`. The folder of an
-            artifact continues from its encoder, and from its head if that has the same labels and sizes.
+            artifact stands for its encoder.
         max_tokens: the model's window, special tokens included.
         dropout: inside the encoder, as in its pre-training.
         token_masking: share of the tokens that are replaced by the mask token in training, drawn again for every batch.

@@ -32,7 +32,7 @@ from .encoders.pretrained import PretrainedEncoder, load_encoder
 from .evaluation.evaluate import compute_figures
 from .evaluation.rare_labels import find_rare_labels
 from .evaluation.thresholds import choose_thresholds
-from .export.artifact_writer import export
+from .export.artifact_writer import export, refuse_source
 from .loop.checkpoint import Checkpoints
 from .loop.distributed import Ranks, count_local_processes, format_command, join_processes
 from .loop.fit import fit
@@ -155,6 +155,7 @@ def prepare(
         Checkpoints(out, recipe, texts.train, texts.dev).refuse_unfinished()
     report(f"loading the encoder {recipe.encoder.name}")
     encoder, model = build_model(recipe, texts.train.labels)
+    refuse_source(out, Path(recipe.encoder.name))
     _check_output(recipe, encoder, out, needs_artifact=needs_artifact)
     out.mkdir(parents=True, exist_ok=True)  # a wrong path must fail now, not after an hour of training
     model.to(device)
@@ -162,7 +163,7 @@ def prepare(
     if recipe.run.precision == "auto":
         bf16 = ranks.agree(0.0, measure_fastest_precision(model, device) == "bf16")[1]
         recipe = apply_changes(recipe, {"run.precision": "bf16" if bf16 else "fp32"})
-    checkpoints = Checkpoints(out, recipe, texts.train, texts.dev, processes=ranks.world)
+    checkpoints = Checkpoints(out, recipe, texts.train, texts.dev, processes=ranks.world, start=encoder.continued_from)
     if ranks.leads:
         checkpoints.begin(recipe, format_command(*command), again=resume)
     tokens = Tokens(encoder.tokenizer, max_tokens=recipe.encoder.max_tokens)
@@ -215,7 +216,7 @@ def _fit(job: Job, *, resume: bool, trackers: Sequence[str], console: Console) -
                 resume=resume,
                 stop=stop,
                 ranks=job.ranks,
-                augment=_build_augmentation(job, train),
+                augment=Augmentation.of(job.recipe, train, job.texts.annotated, job.tokens),
             )
     except Interrupted as interrupted:
         stopped = str(interrupted)
@@ -223,16 +224,6 @@ def _fit(job: Job, *, resume: bool, trackers: Sequence[str], console: Console) -
     if run is None:
         raise Interrupted(f"{stopped}; {job.again}")
     return run
-
-
-def _build_augmentation(job: Job, train: TokenizedSplit) -> Augmentation | None:
-    """Return what changes the texts of each epoch; None if the recipe asks for no changes."""
-    asked = job.recipe.augmentation
-    if not asked.emoji and not asked.typos:
-        return None
-    return Augmentation(
-        train, job.texts.annotated, job.tokens, emoji=asked.emoji, typos=asked.typos, seed=job.recipe.run.seed
-    )
 
 
 def _find_mask_id(job: Job) -> int:

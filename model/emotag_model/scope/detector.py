@@ -11,7 +11,6 @@ from pathlib import Path
 
 import fasttext
 
-from emotag_model.engines.native.wordpiece import EMOJI
 from emotag_model.errors import ArtifactError
 from emotag_model.tokens import MAX_CHARACTERS, normalize
 
@@ -26,7 +25,8 @@ MOST_CHARACTERS = 500
 HARMLESS = "a harmless text"
 
 LABEL_PREFIX = "__label__"
-_EMOJI = re.compile(EMOJI)
+_EMOJI = re.compile("[\u231a\u231b\u23e9-\u23f3\u2600-\u2668\u2670-\u27bf\u2b50\u2b55\U0001f000-\U0001faff]")
+"""Emoji, without signs such as © and ♪ that say nothing alone."""
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from emotag_training import run
-from emotag_training.errors import RecipeError
+from emotag_training.errors import OutputError, RecipeError
 from emotag_training.presets import apply_changes
 from emotag_training.recipe import Recipe
 
@@ -77,3 +77,18 @@ def test_a_run_that_writes_no_model_is_refused_before_training_if_the_caller_nee
     assert not out.exists()
     assert isinstance(console.file, io.StringIO)
     assert "so [/joy] (" in console.file.getvalue()
+
+
+def test_a_run_does_not_overwrite_the_model_that_it_starts_from(
+    encoder: FakeEncoder, mine: Recipe, tmp_path: Path
+) -> None:
+    recipe = apply_changes(mine, {"encoder.name": str(tmp_path / "first")})
+    console = Console(file=io.StringIO())
+    with pytest.raises(OutputError, match="it is the model itself"):
+        run.train(recipe, tmp_path / "first", command=(), resume=False, trackers=(), console=console)
+
+
+def test_a_recipe_cannot_augment_texts_whose_frozen_layers_are_cached(encoder: FakeEncoder) -> None:
+    changes = {"encoder.cache_frozen": True, "encoder.trainable_layers": 1, "encoder.token_masking": 0.0}
+    with pytest.raises(RecipeError, match="set augmentation to 0"):
+        run.build_model(apply_changes(Recipe(), {**changes, "augmentation.typos": 0.1}), ("joy",))

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 
 from emotag_model.tokens import TokenIds
 from emotag_training.data.split import Split, TokenizedSplit
+from emotag_training.distillation.folds import mark_fold
+from emotag_training.recipe import Recipe
 
 from .meanings import GENDERS, TONES
 from .signs import Floats, Signs
@@ -54,6 +57,22 @@ class Augmentation:
         self._train, self._tokens = train, tokens
         self._emoji, self._typos, self._seed = emoji, typos, seed
         self._signs = Signs.of(annotated) if emoji else None
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        train: TokenizedSplit,
+        annotated: Split,
+        tokens: Callable[[Sequence[str]], Sequence[TokenIds]],
+    ) -> Self | None:
+        """Return what changes the texts of each epoch; None if the recipe asks for no changes."""
+        asked, fold = recipe.augmentation, recipe.data.fold
+        if not asked.emoji and not asked.typos:
+            return None
+        # A run that leaves out a fold must not see its labels.
+        seen = annotated.take(np.flatnonzero(~mark_fold(annotated, fold))) if fold else annotated
+        return cls(train, seen, tokens, emoji=asked.emoji, typos=asked.typos, seed=recipe.run.seed)
 
     def __call__(self, epoch: int) -> TokenizedSplit:
         """Return the texts of an epoch, in the order of the split."""

@@ -15,8 +15,8 @@ from .meanings import GENDERS, MEANINGS, TONES, list_emoji
 Floats = npt.NDArray[np.float32]
 
 BELIEF, MOST_TEXTS = 20, 10
-"""The table has the weight of 20 training texts. At most 10 training texts with a sign are counted, because their labels
-also come from their words."""
+"""The table has the weight of 20 training texts. At most 10 training texts with a sign are counted, because their
+labels also come from their words."""
 
 FEWEST_TEXTS = 5
 """A sign that the table does not have needs this many training texts."""
@@ -85,7 +85,7 @@ class Signs:
     @cached_property
     def others(self) -> Sequence[str]:
         """The emoji that say nothing about the labels."""
-        return [emoji for emoji in list_emoji() if emoji not in self.shares]
+        return [emoji for emoji in list_emoji() if emoji not in {*self.shares, *TONES, *GENDERS}]
 
     def shift(self, targets_K: Floats, sign: str) -> Floats:
         """Return the targets of a text after *sign* was added to it.

@@ -1,8 +1,7 @@
 """The pretrained encoder of a model, from a package, a folder or a hub."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,6 @@ class PretrainedEncoder:
         weights: by DistilBERT's names.
         model: the class of the model on it.
         continued_from: the artifact that it was read from, with its version; empty for a published encoder.
-        head: the weights of a trained head, by the model's names, and the labels that it gives; both can be empty.
     """
 
     origin: str
@@ -74,8 +72,6 @@ class PretrainedEncoder:
     tokenizer: Tokenizer
     model: type[DistilBertCNN] = DistilBertCNN
     continued_from: str = ""
-    head: Mapping[str, Tensor] = field(default_factory=dict)
-    labels: tuple[str, ...] = ()
 
     @property
     def only_teaches(self) -> bool:
@@ -83,21 +79,14 @@ class PretrainedEncoder:
         return self.model is not DistilBertCNN
 
     def grow(self, **others: Any) -> DistilBertCNN:
-        """Return a model on this encoder, with its head if that fits, and otherwise with an untrained one.
+        """Return a model on this encoder, with an untrained head.
 
         Args:
             others: the rest of `ModelConfig`: labels, max_tokens, dropouts, attention_heads (default 0: none).
         """
         model = self.model(ModelConfig(**self.settings, **others))
         model.encoder.load_state_dict(self.weights)
-        if model.config.labels == self.labels and self._fits(model):
-            model.load_state_dict(dict(self.head), strict=False)
         return model
-
-    def _fits(self, model: DistilBertCNN) -> bool:
-        """Return True if the head has every weight of the model's head, in its shape."""
-        shapes = {name: each.shape for name, each in model.state_dict().items() if not name.startswith(ENCODER)}
-        return shapes == {name: each.shape for name, each in self.head.items()}
 
     def with_emoji(self) -> "PretrainedEncoder":
         """Return the encoder with emoji as tokens, if its tokenizer can have them."""
@@ -139,7 +128,7 @@ def load_encoder(name: str) -> PretrainedEncoder:
 
 
 def _read_artifact(path: Path) -> PretrainedEncoder:
-    """Return the encoder of an emotag artifact, with its head.
+    """Return the encoder of an emotag artifact.
 
     Raises:
         ArtifactError: the artifact is damaged.
@@ -152,8 +141,6 @@ def _read_artifact(path: Path) -> PretrainedEncoder:
         {name.removeprefix(ENCODER): tensor for name, tensor in weights.items() if name.startswith(ENCODER)},
         trained.tokenizer,
         continued_from=f"{trained.name} ({trained.version})",
-        head={name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER)},
-        labels=trained.config.labels,
     )
 
 

@@ -76,10 +76,14 @@ def find_unfinished_recipe(out: Path) -> Path:
 class Checkpoints:
     """The checkpoint of one run, and the recipe and texts that it must have been made from."""
 
-    def __init__(self, out: Path, recipe: Recipe, train: Split, dev: Split, *, processes: int = 1) -> None:
+    def __init__(
+        self, out: Path, recipe: Recipe, train: Split, dev: Split, *, processes: int = 1, start: str = ""
+    ) -> None:
         self.folder = out / FOLDER
         self._path = self.folder / STATE
         self._identity = {**identify(recipe, train, dev), "processes": processes}
+        if start:
+            self._identity["artifact"] = start
 
     def begin(self, recipe: Recipe, command: str, *, again: bool = False) -> None:
         """Store what a resumed run needs: the recipe with `auto` resolved, and the command that began the run.

@@ -72,9 +72,18 @@ def fit(
     model.to(device)
     torch.manual_seed(recipe.run.seed + ranks.rank)
     loop = _Loop(
-        model, train, dev, recipe, progress=progress, device=device, checkpoints=checkpoints, stop=stop, ranks=ranks
+        model,
+        train,
+        dev,
+        recipe,
+        progress=progress,
+        device=device,
+        checkpoints=checkpoints,
+        stop=stop,
+        ranks=ranks,
+        augment=augment,
+        mask_id=mask_id,
     )
-    loop.augment, loop.mask_id = augment, mask_id
     if resume and checkpoints is not None:
         loop.state.restore(checkpoints.load(device), device, ranks)
     loop.prepare()
@@ -100,14 +109,15 @@ class _Loop:
         checkpoints: Checkpoints | None,
         stop: Callable[[], bool],
         ranks: Ranks,
+        augment: Callable[[int], TokenizedSplit] | None,
+        mask_id: int,
     ) -> None:
+        self._augment, self._mask_id = augment, mask_id
         self._model, self._train, self._dev, self._recipe = model, train, dev, recipe
         self._progress, self._device, self._checkpoints = progress, device, checkpoints
         self._stop, self._ranks = stop, ranks
         steps = -(-len(train) // recipe.schedule.batch_size)
         self.state = State(model, recipe.encoder, recipe.schedule, steps_per_epoch=steps)
-        self.augment: Callable[[int], TokenizedSplit] | None = None
-        self.mask_id = 0
         self._loss = build_loss(recipe.loss, torch.from_numpy(train.split.targets_NK).to(device))
 
     def prepare(self) -> None:
@@ -139,8 +149,8 @@ class _Loop:
         """
         state, seed = self.state, self._recipe.run.seed
         self._model.train()
-        if self.augment is not None:
-            self._train = self.augment(state.epoch)
+        if self._augment is not None:
+            self._train = self._augment(state.epoch)
             self._source = self._read_tokens()
         rng = np.random.default_rng((seed, state.epoch))
         lengths = [len(text.ids) for text in self._train.token_ids]
@@ -209,7 +219,7 @@ class _Loop:
 
     def _read_tokens(self) -> TokenBatches:
         masked = self._recipe.encoder.token_masking
-        return TokenBatches(self._train.token_ids, self._model.config, masked=masked, mask_id=self.mask_id)
+        return TokenBatches(self._train.token_ids, self._model.config, masked=masked, mask_id=self._mask_id)
 
     def _run_frozen_layers(self, first: int) -> HiddenStates:
         def stop() -> bool:

@@ -134,5 +134,5 @@ def describe_scope(scope: "Scope", language: str | None) -> str:
         case "unreadable":
             return "the model does not know most of the words of the text"
         case "too_short":
-            return "the text has neither letters nor emoji that the model knows"
+            return "the text has no letter"
     assert_never(scope)

@@ -28,7 +28,7 @@ def test_a_sentence_has_a_language(text: str, language: str) -> None:
     assert language == DETECTOR.detect(text).language
 
 
-@pytest.mark.parametrize("text", ["", "   ", "10/10", ":)", "!?", "\x00", "\ud800"])
+@pytest.mark.parametrize("text", ["", "   ", "10/10", ":)", "© 2024", "♪", "!?", "\x00", "\ud800"])
 def test_a_text_without_letters_has_none(text: str) -> None:
     assert NO_LETTERS == DETECTOR.detect(text)
 

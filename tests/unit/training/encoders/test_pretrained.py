@@ -81,8 +81,7 @@ def test_an_encoder_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None
         load_encoder(str(tmp_path / "nowhere"))
 
 
-def test_a_run_can_continue_from_an_artifact(tmp_path: Path) -> None:
-    """With its head, if it has the same labels and sizes."""
+def test_the_encoder_of_an_artifact_is_loaded_without_its_head(tmp_path: Path) -> None:
     model = DistilBertCNN(tiny_config())
     thresholds = Thresholds.fixed(model.config.labels, 0.5)
     record = {"encoder": "tiny-encoder"}
@@ -90,10 +89,6 @@ def test_a_run_can_continue_from_an_artifact(tmp_path: Path) -> None:
     artifact.save(made, tmp_path, card="", dtype="fp32")
     encoder = load_encoder(str(tmp_path))
     assert ("tiny-encoder", f"tiny ({artifact.load(tmp_path).version})") == (encoder.origin, encoder.continued_from)
-    same = encoder.grow(labels=made.config.labels, max_tokens=32, channels=16).weights()
-    assert all(np.array_equal(values, same[name]) for name, values in made.weights.items())
-    other_labels = encoder.grow(labels=("a", "b"), max_tokens=32, channels=16).weights()
-    wider = encoder.grow(labels=made.config.labels, max_tokens=32, channels=32).weights()
-    for grown in (other_labels, wider):
-        assert all(np.array_equal(values, grown[name]) for name, values in made.weights.items() if "encoder" in name)
-        assert made.weights["classifier.bias"].tolist() != grown["classifier.bias"].tolist()
+    grown = encoder.grow(labels=made.config.labels, max_tokens=32, channels=16).weights()
+    assert all(np.array_equal(values, grown[name]) for name, values in made.weights.items() if "encoder" in name)
+    assert made.weights["classifier.bias"].tolist() != grown["classifier.bias"].tolist()

@@ -1,11 +1,15 @@
 """When a checkpoint belongs to a run, and when it does not."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 
 from emotag_training.data.split import Split
-from emotag_training.loop.checkpoint import FREE_TO_CHANGE, find_first_change, identify
+from emotag_training.errors import CheckpointError
+from emotag_training.loop.checkpoint import FREE_TO_CHANGE, Checkpoint, Checkpoints, find_first_change, identify
 from emotag_training.presets import apply_changes
 from emotag_training.recipe import Recipe
 
@@ -50,3 +54,14 @@ def test_other_targets_of_the_same_texts_are_a_change() -> None:
     found = find_first_change(identify(Recipe(), TEXTS, TEXTS), identify(Recipe(), soft, TEXTS))
     assert found is not None
     assert found.startswith("training targets")
+
+
+def test_a_run_that_started_from_another_artifact_is_another_run(tmp_path: Path) -> None:
+    """The folder of an artifact can get other weights between an interrupted run and its continuation."""
+    before, now = (
+        Checkpoints(tmp_path, Recipe(), TEXTS, TEXTS, start=start) for start in ("a (sha256:1)", "a (sha256:2)")
+    )
+    before.begin(Recipe(), "emotag-train fit")
+    before.save(Checkpoint({}, {}))
+    with pytest.raises(CheckpointError, match="artifact 'a"):
+        now.load(torch.device("cpu"))
