@@ -10,6 +10,9 @@ from emotag_schemas.labels import LABELS
 from emotag_training.augmentation.augmented import Augmentation, add_sign
 from emotag_training.augmentation.signs import Signs
 from emotag_training.data.split import Split, TokenizedSplit
+from emotag_training.distillation.folds import mark_fold
+from emotag_training.presets import apply_changes
+from emotag_training.recipe import Recipe
 
 TEXTS = tuple(f"really number {number}" for number in range(400))
 
@@ -83,6 +86,19 @@ def test_half_of_the_signs_fit_the_labels_of_the_text(train: TokenizedSplit) -> 
     fitting = signs.drawn[love]
     written = [add_sign("x", targets_K, signs, draw)[0] for _ in range(1_000)]
     assert sum(any(sign in text for sign in fitting) for text in written) > 450
+
+
+def test_a_fold_that_is_left_out_does_not_say_what_a_sign_means(train: TokenizedSplit) -> None:
+    texts = tuple(f"{number} 🦀" for number in range(100))
+    targets_NK = np.tile(np.array([[0.0], [1.0]], np.float32), (50, 1))
+    annotated = Split(texts, targets_NK, ("crab",), "sha256")
+    recipe = apply_changes(Recipe(), {"augmentation.emoji": 0.5, "data.fold": "1/2"})
+    left = annotated.take(np.flatnonzero(~mark_fold(annotated, "1/2")))
+    found = Augmentation.of(recipe, TokenizedSplit.of(left, tokenize), annotated, tokenize)
+    expected = Augmentation(TokenizedSplit.of(left, tokenize), left, tokenize, emoji=0.5, typos=0.0, seed=42)
+    assert found is not None
+    assert (found(1).split.targets_NK == expected(1).split.targets_NK).all()
+    assert Augmentation.of(Recipe(), train, annotated, tokenize) is None
 
 
 def test_labels_that_the_table_lacks_get_signs_too() -> None:
