@@ -299,7 +299,8 @@ class EmotionTagger:
             return probabilities_BK
 
         probabilities_BK, errors = self._halve(range(len(texts)), compute)
-        maxima.values_BF[list(errors)] = 0
+        failed = list(errors)
+        maxima.values_BF[failed], maxima.positions_BF[failed] = 0, 0  # NaN has no valid position
         return probabilities_BK, self._explainer.find_spans(maxima, texts), errors
 
     def _halve(

@@ -17,6 +17,7 @@ import torch
 from emotag_model import artifact
 from emotag_model.artifact import Artifact
 from emotag_model.distilbert_cnn import DistilBertCNN
+from emotag_model.engines.reference_engine import ReferenceEngine
 from emotag_model.errors import DeviceFailed
 from emotag_model.reasons.spans import Maxima
 from emotag_model.tagger import EmotionTagger
@@ -275,3 +276,20 @@ def test_a_text_that_fails_has_no_spans_and_harms_no_other(
     assert not found_BK[5].any()
     assert not spans[5].any()
     assert expected_spans[5].any()
+
+
+def test_a_text_whose_values_are_not_finite_fails_alone_and_has_no_spans(with_attention: Path) -> None:
+    """NaN equals no value, so an engine returns a position outside the text."""
+    tagger = EmotionTagger.load(with_attention, on="cpu", reasons=True)
+    assert "reference" == tagger.engine
+    tokens = tagger.tokenize(["a", "b"])
+    broken = tokens[0].ids[1]
+    assert isinstance(tagger._engine, ReferenceEngine)
+    with torch.no_grad():
+        tagger._engine._model.encoder.embeddings.word_embeddings.weight[broken] = torch.nan
+    _, expected_errors = tagger.probabilities_or_errors(tokens)
+    found_BK, spans, errors = tagger.explain_or_errors(tokens)
+    assert [0] == list(expected_errors) == list(errors)
+    assert not found_BK[0].any()
+    assert not spans[0].any()
+    assert found_BK[1].any()
