@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from msgspec.structs import replace
 
+from emotag_model.long_texts.windows import find_deciding_windows
 from emotag_model.reasons.spans import ReasonSpan, read_reasons
 from emotag_model.tokens import normalize, original_positions
 
@@ -42,14 +44,16 @@ def locate_result(result: TextResult, entry: Entry, text: str, labels: Sequence[
 def _read_reasons(
     result: TextResult, entry: Entry, positions: Sequence[int], labels: Sequence[str]
 ) -> tuple[tuple[ReasonSpan, ...], ...] | None:
-    """Return the reasons of each emotion, from the window in which its score is highest; None without reasons."""
+    """Return the reasons of each emotion, from the window that its score comes from; None without reasons."""
+    blocks = [(window.start, window.spans_KS3) for window in entry.windows] or [(0, entry.spans_KS3)]
+    deciding = [0] * len(labels)
+    if entry.windows:
+        probabilities_WK = np.stack([window.probabilities_K for window in entry.windows])
+        deciding = find_deciding_windows(probabilities_WK, labels).tolist()
     found = []
     for label, _ in result.emotions:
         k = labels.index(label)
-        start, spans_KS3 = 0, entry.spans_KS3
-        if entry.windows:
-            window = max(entry.windows, key=lambda each: float(each.probabilities_K[k]))
-            start, spans_KS3 = window.start, window.spans_KS3
+        start, spans_KS3 = blocks[deciding[k]]
         if spans_KS3 is None:
             return None
         found.append(read_reasons(spans_KS3[k].tolist(), positions, start=start))

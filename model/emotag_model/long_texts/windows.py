@@ -123,11 +123,19 @@ def join_windows(probabilities_WK: npt.NDArray[np.float32], labels: Sequence[str
     A text has a label if a part of it has the label: the maximum. It is neutral only if all parts are: the minimum.
     Decision 35 compares other rules.
     """
-    joined_K: npt.NDArray[np.float32] = probabilities_WK.max(axis=0)
+    joined_K: npt.NDArray[np.float32] = probabilities_WK[
+        find_deciding_windows(probabilities_WK, labels), np.arange(len(labels))
+    ]
+    return joined_K
+
+
+def find_deciding_windows(probabilities_WK: npt.NDArray[np.float32], labels: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Return the number of the window that each label's joined probability comes from, [K]; the first of equal ones."""
+    windows_K: npt.NDArray[np.intp] = probabilities_WK.argmax(axis=0)
     if NEUTRAL in labels:
         neutral = labels.index(NEUTRAL)
-        joined_K[neutral] = probabilities_WK[:, neutral].min()
-    return joined_K
+        windows_K[neutral] = probabilities_WK[:, neutral].argmin()
+    return windows_K
 
 
 class _Cuts:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotag_model.artifact import Artifact
+from emotag_model.long_texts.windows import find_deciding_windows
 from emotag_model.tokens import TokenIds, Tokens, normalize, original_positions
 
 from .spans import Maxima, ReasonSpan, Spans, Weigher, read_reasons
@@ -51,10 +52,10 @@ class Explainer:
     def read(
         self, text: str, tokens: TokenIds, probabilities_WK: npt.NDArray[np.float32], spans_WKS3: Spans
     ) -> Reasons:
-        """Return the reasons of each label of a text, from the window in which the label's probability is highest."""
+        """Return the reasons of each label of a text, from the window that the label's probability comes from."""
         positions = original_positions(text)
         starts = [window.start for window in tokens.windows] or [0]
-        windows = probabilities_WK.argmax(axis=0).tolist()
+        windows = find_deciding_windows(probabilities_WK, self._labels).tolist()
         return {
             label: read_reasons(spans_WKS3[window, k].tolist(), positions, start=starts[window])
             for k, (label, window) in enumerate(zip(self._labels, windows, strict=True))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emotag_model.reasons.spans import LEVELS, ReasonSpan
 from emotag_model.scope.rules import TextScope
 from emotag_model.tokens import TokenIds, Window
 from emotag_worker.batch_results import compute_entries, encode_batch
@@ -80,6 +81,20 @@ def test_the_reasons_of_a_long_text_come_from_the_window_with_the_highest_score(
     assert [] == anger["reasons"]  # the span would end after the text
     anger = explain([" a bcd"], {"a b": entry}, {})[0][1]
     assert [{"start": 3, "end": 6, "share": 0.2}] == anger["reasons"]
+
+
+def test_the_reasons_of_neutral_come_from_the_least_neutral_window() -> None:
+    """Its score is the lowest one of all windows."""
+    spans = np.zeros((2, 3, 3), np.uint16)
+    spans[:, 0] = (0, 1, LEVELS)
+    windows = tuple(
+        WindowEntry(start, start + 1, np.array([score, score], np.float32), spans)
+        for start, score in ((0, 0.9), (2, 0.6), (4, 0.8))
+    )
+    entry = Entry(NO_PROBABILITIES, truncated=False, windows=windows)
+    result = TextResult((("joy", 0.9), ("neutral", 0.6)), None, False, False)
+    found = locate_result(result, entry, "a b c", ("joy", "neutral"))
+    assert ((ReasonSpan(0, 1, 1.0),), (ReasonSpan(2, 3, 1.0),)) == found.reasons
 
 
 def test_spans_that_somebody_forged_do_not_stop_the_worker() -> None:

@@ -14,6 +14,7 @@ from emotag_model.long_texts.windows import (
     MOST_WINDOWS,
     WINDOW_TOKENS,
     estimate_windows,
+    find_deciding_windows,
     join_texts,
     join_windows,
     read_windows,
@@ -212,6 +213,13 @@ def test_a_text_has_the_label_of_any_window_and_is_neutral_if_all_are(last: str,
     windows_WK = np.array([[0.1, 0.9, 0.2], [0.8, 0.3, 0.1]], np.float32)
     found_K = join_windows(windows_WK, ("joy", "anger", last))
     np.testing.assert_array_equal(np.array(expected, np.float32), found_K)
+
+
+@pytest.mark.parametrize(("last", "expected"), [("fear", [1, 0, 0]), ("neutral", [1, 0, 1])])
+def test_the_score_of_neutral_comes_from_the_least_neutral_window(last: str, expected: list[int]) -> None:
+    """The first of equal windows decides."""
+    windows_WK = np.array([[0.1, 0.9, 0.2], [0.8, 0.9, 0.1], [0.8, 0.3, 0.1]], np.float32)
+    assert expected == find_deciding_windows(windows_WK, ("joy", "anger", last)).tolist()
 
 
 def test_windows_are_shorter_than_the_models_window(shipped: Artifact) -> None:

@@ -29,20 +29,23 @@ def test_each_window_of_a_long_text_is_located_alone(explainer: Explainer, token
     assert [] == explainer.locate([], [])
 
 
-def test_a_label_is_explained_by_the_window_in_which_it_is_likeliest(
+def test_a_label_is_explained_by_the_window_that_its_probability_comes_from(
     explainer: Explainer, shipped: Artifact, tokens: Tokens
 ) -> None:
-    """Its spans are places in the whole text."""
+    """Of `neutral`, the window in which it is least likely. The spans are places in the whole text."""
     labels = shipped.config.labels
+    neutral = labels.index("neutral")
     windows = tuple(Window(start, end, tokens(["x"])[0]) for start, end in ((0, 2), (3, 7)))
     probabilities_WK = np.zeros((2, len(labels)), np.float32)
-    probabilities_WK[0, 0] = probabilities_WK[1, 1] = 0.5
+    probabilities_WK[0, 0] = probabilities_WK[1, 1] = probabilities_WK[0, neutral] = 0.5
     spans_WKS3 = np.zeros((2, len(labels), 3, 3), np.uint16)
     spans_WKS3[0, 0, 0], spans_WKS3[1, 0, 0], spans_WKS3[1, 1, 0] = (0, 2, LEVELS), (0, 1, LEVELS), (0, 4, LEVELS)
+    spans_WKS3[0, neutral, 0], spans_WKS3[1, neutral, 0] = (0, 2, LEVELS), (1, 4, LEVELS)
     found = explainer.read(" so   good", TokenIds((), False, 0, windows), probabilities_WK, spans_WKS3)
     assert (ReasonSpan(1, 3, 1.0),) == found[labels[0]]
     assert (ReasonSpan(6, 10, 1.0),) == found[labels[1]]
     assert () == found[labels[2]]
+    assert (ReasonSpan(7, 10, 1.0),) == found["neutral"]
 
 
 def test_rows_that_nobody_fills_in_have_no_spans(explainer: Explainer, tokens: Tokens) -> None:
