@@ -1,15 +1,18 @@
 """From the maxima of an engine to the characters of a text."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from emotag_model.artifact import Artifact
 from emotag_model.long_texts.windows import find_deciding_windows
 from emotag_model.tokens import TokenIds, Tokens, normalize, original_positions
 
 from .spans import Maxima, ReasonSpan, Spans, Weigher, read_reasons
+
+if TYPE_CHECKING:  # cache keys contain a hash of the modules that this one imports, and loading decides no entry
+    from emotag_model.artifact import Artifact
 
 Reasons = Mapping[str, tuple[ReasonSpan, ...]]
 """The parts of a text that carry the score of each label, the largest share first."""
@@ -18,7 +21,7 @@ Reasons = Mapping[str, tuple[ReasonSpan, ...]]
 class Explainer:
     """Finds the reasons of a model's labels."""
 
-    def __init__(self, trained: Artifact, tokens: Tokens) -> None:
+    def __init__(self, trained: "Artifact", tokens: Tokens) -> None:
         self._labels = trained.config.labels
         self._channels = trained.config.channels
         self._tokens = tokens

@@ -12,8 +12,9 @@ from .entry import Codec, Entry
 class MemoryCache:
     """The entries that were used last. Its calls are made from one thread.
 
-    An entry is stored as in Redis, in 64 bytes: with its key and its place in the table it takes about 300 bytes.
-    The entry of a long text takes the place of several: all entries together have at most `most` x 64 bytes.
+    An entry is stored as in Redis, in `codec.size` bytes: 64 for 28 labels, and 568 with reasons. Its key and its place
+    in the table take about 240 more. The entry of a long text takes the place of several: all entries together have at
+    most `most` x `codec.size` bytes.
 
     Args:
         behind: the cache that is asked for the other entries; None if there is none.

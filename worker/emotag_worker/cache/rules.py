@@ -1,7 +1,7 @@
 """The part of a cache key that is the same for all texts: whatever else decides an entry.
 
-It contains a hash of the code that decides the tokens, the scope and the language of a text. So a worker with other
-rules never reads an entry that these rules made.
+It contains a hash of the code that decides the tokens, the reasons, the scope and the language of a text. So a worker
+with other rules never reads an entry that these rules made.
 """
 
 import hashlib
@@ -17,7 +17,8 @@ from .entry import VERSION
 
 FOLDER = Path(emotag_model.__file__).parent
 FILES = (
-    *("tokens.py", "spelling.py", "long_texts/windows.py", "reasons/spans.py", "scope/detector.py", "scope/rules.py"),
+    *("tokens.py", "spelling.py", "long_texts/windows.py", "reasons/explainer.py", "reasons/spans.py"),
+    *("scope/detector.py", "scope/rules.py"),
     *(f"engines/native/wordpiece.{kind}" for kind in ("py", "c", "h")),
 )
 """The code, in the folder of emotag_model. The first file of the scope contains the hash of the detector's model, and

@@ -1,4 +1,4 @@
-"""The constant part of a cache key changes with each file that decides tokens, scope or language."""
+"""The constant part of a cache key changes with each file that decides tokens, reasons, scope or language."""
 
 import shutil
 import subprocess
@@ -29,7 +29,8 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-import emotag_model.long_texts.windows, emotag_model.scope.detector, emotag_model.scope.rules
+import emotag_model.long_texts.windows, emotag_model.reasons.explainer
+import emotag_model.scope.detector, emotag_model.scope.rules
 folder = Path(emotag_model.__file__).parent
 files = [Path(module.__file__) for name, module in sys.modules.items() if name.startswith("emotag_model")]
 print(*(file.relative_to(folder) for file in files))
