@@ -66,7 +66,7 @@ class Reason(_Wire):
     )
     end: Annotated[int, Field(ge=0)] = Field(description="The place after the last character.", examples=[23])
     share: Score = Field(
-        description="Its part of everything in the text that raises the score of the label.", examples=[0.7891]
+        description="Its part of the sum of all positive contributions to the score of the label.", examples=[0.7891]
     )
 
 
@@ -84,8 +84,9 @@ class Emotion(_Wire):
     score: Score = Field(description="The calibrated probability that the text has the label.", examples=[0.9766])
     reasons: tuple[Reason, ...] | None = Field(
         default=None,
-        description="Up to three parts of the text that carry the score, the largest share first; can be empty. Absent "
-        "unless the worker runs with EMOTAG_OUTPUT__REASONS=true, and in the field `parts`.",
+        description="Up to three parts of the text that carry the score, the largest share first. An empty list means "
+        "that nothing in the text speaks for the label. Absent in `parts`, and if the worker runs without "
+        "EMOTAG_OUTPUT__REASONS.",
     )
 
 
@@ -155,9 +156,8 @@ class EmotionResult(_Wire):
         "Null for every other text, and with EMOTAG_INPUT__LONG_TEXTS=first.",
     )
     truncated: bool = Field(
-        description="True if only the beginning of the text was tagged, because the text is longer than the largest "
-        "number of parts, or than 16,384 characters; with EMOTAG_INPUT__LONG_TEXTS=first, longer than the model's "
-        "window."
+        description="True if only the beginning of the text was tagged: the text has more than 64 parts or 16,384 "
+        "characters. With EMOTAG_INPUT__LONG_TEXTS=first: more than 128 tokens."
     )
     cached: bool = Field(description="True if the emotions come from the cache. They are the same as computed ones.")
     scope: Scope = Field(

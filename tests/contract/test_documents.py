@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
+from emotag_model import artifact
+from emotag_model.long_texts.windows import MOST_WINDOWS
+from emotag_model.tokens import MAX_CHARACTERS
 from emotag_schemas import LABELS, documents
 from emotag_schemas.dead_letter import NAMES
 
@@ -70,6 +73,13 @@ def test_every_field_of_a_result_is_promised(name: str) -> None:
     """Also fields that can be null: consumers in typed languages need not check that a field exists."""
     with pytest.raises(ValidationError, match=f"'{name}' is a required property"):
         schema("emotion-result").validate({field: value for field, value in RESULT.items() if field != name})
+
+
+def test_the_description_of_truncated_has_the_limits_of_the_model() -> None:
+    fields = documents.build_documents()["emotion-result.schema.json"]["properties"]
+    described = fields["truncated"]["description"]
+    assert f"more than {MOST_WINDOWS} parts or {MAX_CHARACTERS:,} characters" in described
+    assert f"more than {artifact.load(artifact.DEFAULT).config.max_tokens} tokens" in described
 
 
 def test_a_result_without_a_timestamp_or_with_all_scores_is_one() -> None:
