@@ -84,7 +84,7 @@ class Emotion(_Wire):
     score: Score = Field(description="The calibrated probability that the text has the label.", examples=[0.9766])
     reasons: tuple[Reason, ...] | None = Field(
         default=None,
-        description="Up to three parts of the text that carry the score, the largest share first. An empty list means "
+        description="Up to three spans of the text that carry the score, the largest share first. An empty list means "
         "that nothing in the text speaks for the label. Absent in `parts`, and if the worker runs without "
         "EMOTAG_OUTPUT__REASONS.",
     )

@@ -122,7 +122,7 @@ class InputSettings(SettingsSection):
         LongTexts,
         Field(
             description="Handling of a text that is longer than the model's window. windows: the text is read in "
-            "overlapping parts; the result joins them, and has the emotions of each part in the field parts. first: "
+            "overlapping windows; the result joins them, and has the emotions of each in the field parts. first: "
             "only its beginning is tagged.",
         ),
     ] = "windows"
@@ -153,8 +153,8 @@ class OutputSettings(SettingsSection):
     reasons: Annotated[
         bool,
         Field(
-            description="Add to each emotion of a result the parts of the text that carry its score. An entry of the "
-            "cache is then nine times as large.",
+            description="Add to each emotion of a result the spans of the text that carry its score. An entry of the "
+            "cache then has 568 bytes instead of 64.",
         ),
     ] = False
     out_of_scope: Annotated[
