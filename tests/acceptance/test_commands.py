@@ -121,7 +121,8 @@ def test_tag_reads_lines_and_writes_the_contracts_json() -> None:
     assert (0, "") == (done.returncode, done.stderr)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert ["Thank you!", "That is \ufffd.", "That is disgusting."] == [answer["text"] for answer in found]
-    assert {"text", "emotions", "sentiment", "ekman", "truncated", "scope", "language", "scores"} == set(found[0])
+    fields = {"text", "emotions", "sentiment", "ekman", "truncated", "scope", "language", "scores", "parts"}
+    assert fields == set(found[0])
     assert "gratitude" == found[0]["emotions"][0]["label"]
     assert 28 == len(found[0]["scores"])
 

@@ -275,7 +275,8 @@ def test_the_model_is_the_one_of_the_settings(parts: Parts, lifecycle: Lifecycle
     with capture_logs() as lines:
         given.pop("before_measuring")()
     assert ["engine_measurement_started"] == [line["event"] for line in lines]
-    assert {"path": Path("m"), "on": "cpu", "engine": "torch", "precision": "bf16"} == given
+    of_the_model = {"path": Path("m"), "on": "cpu", "engine": "torch", "precision": "bf16"}
+    assert {**of_the_model, "long_texts": "windows", "reasons": False} == given
 
 
 def test_an_unknown_device_is_a_mistake_in_named_settings(parts: Parts, lifecycle: Lifecycle) -> None:

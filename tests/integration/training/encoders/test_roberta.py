@@ -45,7 +45,7 @@ def test_each_engine_serves_it(model: Path) -> None:
     assert (1, 128, 1e-5) == (config.pad_token_id, config.max_position_embeddings, config.layer_norm_eps)
     found = {}
     for engine, precision in (("reference", "fp32"), ("torch", "fp32"), ("openvino", "fp32"), ("native", "int8")):
-        tagger = EmotionTagger.load(model, on="cpu", engine=engine, precision=precision)
+        tagger = EmotionTagger.load(model, on="cpu", engine=engine, precision=precision, long_texts="first")
         tokens = tagger.tokenize(TEXTS)
         assert [False, False, False, False, True] == [text.truncated for text in tokens]
         assert {(0, 2)} == {(text.ids[0], text.ids[-1]) for text in tokens}
@@ -57,13 +57,16 @@ def test_each_engine_serves_it(model: Path) -> None:
 
 
 def test_the_program_in_its_onnx_folder_gives_the_taggers_probabilities(model: Path, tmp_path: Path) -> None:
-    """Also for runs of blanks: a byte-level tokenizer has tokens for them, and the model was trained without them."""
+    """Also for runs of blanks: a byte-level tokenizer has tokens for them, and the model was trained without them.
+
+    The program reads the beginning of a long text.
+    """
     export_onnx(model, tmp_path / "onnx")
     (program,) = re.findall(r"```python\n(.*?)```", (tmp_path / "onnx" / "README.md").read_text(), re.DOTALL)
     names: dict[str, Any] = {"print": lambda *_: None}
     with contextlib.chdir(tmp_path / "onnx"):
         exec(program, names)
     names["thresholds"] = dict.fromkeys(names["labels"], 0.0)
-    tagger = EmotionTagger.load(model, on="cpu", engine="torch", precision="fp32")
+    tagger = EmotionTagger.load(model, on="cpu", engine="torch", precision="fp32", long_texts="first")
     expected = [pytest.approx(tagging.scores, abs=1e-5) for tagging in tagger.tag(TEXTS)]
     assert expected == names["tag"](TEXTS)
