@@ -66,7 +66,7 @@ class Tagging:
         scope: `ok`, or why the emotions cannot be trusted: `other_language`, `unreadable`, `too_short`.
         language: the code of the text's language (`en`); None if it is not certain.
         parts: the parts of a text that is longer than the model's window; None for every other text.
-        reasons: for every label the parts of the text that carry its score, the largest share first; at most three, and
+        reasons: for every label the spans of the text that carry its score, the largest share first; at most three, and
             none if nothing speaks for the label. Empty if the tagger was loaded without reasons.
     """
 
@@ -143,9 +143,9 @@ class EmotionTagger:
             on: `auto` (a CUDA GPU if there is one), `cpu`, `cuda`, `cuda:N`.
             engine: `auto` (on a CPU measured once, and remembered), or one of `engines.precision.ENGINES`.
             precision: `auto` (chosen with the engine), or one of `engines.precision.PRECISIONS`.
-            long_texts: `windows` (a text that is longer than the model's window is read in overlapping parts), or
+            long_texts: `windows` (a text that is longer than the model's window is read in overlapping windows), or
                 `first` (only its beginning is read).
-            reasons: find the parts of each text that carry the scores: `Tagging.reasons`.
+            reasons: find the spans of each text that carry the scores: `Tagging.reasons`.
             before_measuring: called before the measurement that chooses engine and precision, which takes up to 8 s and
                 happens once per machine and model.
 

@@ -100,7 +100,7 @@ class Pipeline:
         self._telemetry = telemetry
         self._traces = traces or NoTraces()
         self._fingerprint = Fingerprint(
-            model=identify_entries(tagger) + "r" * settings.output.reasons,
+            model=identify_entries(tagger, reasons=settings.output.reasons),
             secret=settings.cache.hash_secret.get_secret_value() if settings.cache.hash_secret else "",
         )
         self._refusals = RefusalLimit(most=settings.dlq.stop_after, can_read=can_read)

@@ -1,1 +1,1 @@
-"""Why a text has a label: the parts of the text that carry the score."""
+"""Why a text has a label: the spans of the text that carry the score."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # cache keys contain a hash of the modules that this one impo
     from emotag_model.artifact import Artifact
 
 Reasons = Mapping[str, tuple[ReasonSpan, ...]]
-"""The parts of a text that carry the score of each label, the largest share first."""
+"""The spans of a text that carry the score of each label, the largest share first."""
 
 
 class Explainer:

@@ -1,4 +1,4 @@
-"""The parts of a text that carry the score of a label, from the exact sum behind the score.
+"""The spans of a text that carry the score of a label, from the exact sum behind the score.
 
 The classifier reads the largest value of each channel of the convolution, and each value comes from one token. So a
 logit is the label's bias plus a sum over tokens, and nothing is estimated:
@@ -37,11 +37,11 @@ Spans = npt.NDArray[np.uint16]
 
 
 class ReasonSpan(NamedTuple):
-    """A part of a text that carries the score of a label.
+    """A span of a text that carries the score of a label.
 
     Attributes:
         start, end: its first character, and the one after its last, in Unicode code points.
-        share: its part of everything that speaks for the label, above 0 and up to 1.
+        share: its contribution as a share of all contributions that raise the score, above 0 and up to 1.
     """
 
     start: int

@@ -23,7 +23,7 @@ from emotag_worker.wire.encode import RecordEncoder, TombstoneAction
 from emotag_worker.wire.record import Outgoing, Record
 from tests.unit.worker.kafka.scripted import NoGroup
 
-from .scripted_tagger import TwoLabels
+from .scripted import TwoLabels
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 JOY, ANGER, BOTH = [0.9, 0.1], [0.2, 0.8], [0.7, 0.6]

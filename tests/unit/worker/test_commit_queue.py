@@ -14,7 +14,8 @@ from emotag_worker.observability.traces import NoTraces
 from emotag_worker.pipeline import Pipeline
 from emotag_worker.wire.record import Answer, Outgoing, Record
 from tests.unit.worker.kafka.scripted import TOPIC, NoGroup, ScriptedConsumer, Turn
-from tests.unit.worker.test_pipeline import ScriptedSink, Slow, advance, build, message
+from tests.unit.worker.scripted import ScriptedSink, advance, build, message
+from tests.unit.worker.test_pipeline import Slow
 
 MOST = 100
 

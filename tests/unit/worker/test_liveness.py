@@ -8,7 +8,8 @@ from emotag_worker.liveness import compute_stuck_s
 from emotag_worker.pipeline import HUNG, SLOW, STAY_S
 from emotag_worker.settings import KafkaSettings, Settings
 
-from .test_pipeline import ScriptedSink, Slow, advance, build, message
+from .scripted import ScriptedSink, advance, build, message
+from .test_pipeline import Slow
 
 
 @pytest.mark.parametrize("broker_timeout_s", [1.0, 10.0, 47.0, 60.0, 600.0])

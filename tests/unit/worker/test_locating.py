@@ -19,7 +19,7 @@ from emotag_worker.settings.stream import OutputSettings
 from emotag_worker.wire.decode import Decoded
 from emotag_worker.wire.encode import RecordEncoder, ResultPart, TextResult
 
-from .scripted_tagger import TwoLabels
+from .scripted import TwoLabels
 from .test_batch_results import BOTH, JOY, NOW, batch, records_of
 
 SETTINGS = OutputSettings(reasons=True)

@@ -1,94 +1,26 @@
 """The pipeline between a scripted consumer group and a scripted sink: the order of a batch, and batches that fail."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emotag_model.tokens import TokenIds
+from emotag_model.tokens import TokenIds, Window
 from emotag_worker import pipeline as pipeline_
 from emotag_worker.batch_budget import BatchBudget
-from emotag_worker.cache.entry import Entry
+from emotag_worker.cache.entry import NO_PROBABILITIES, Entry, WindowEntry
 from emotag_worker.cache.redis_cache import NoCache
-from emotag_worker.commit_queue import CommitQueue
-from emotag_worker.errors import BatchAborted, DeviceLost, NotJson, TransactionFailed
+from emotag_worker.errors import DeviceLost, NotJson, TransactionFailed
 from emotag_worker.kafka.output.sink import MAX_ABORTS
 from emotag_worker.observability.instruments import STAGES
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.pipeline import Pipeline
-from emotag_worker.protocols import Group, Tagger
 from emotag_worker.settings import Settings
-from emotag_worker.wire.encode import RecordEncoder
-from emotag_worker.wire.record import Outgoing, Partition, Record
-from tests.unit.worker.kafka.scripted import TOPIC, ScriptedConsumer, ScriptedMessage, Turn, source_of
-from tests.unit.worker.scripted_tagger import POISON, OneLabel
-
-
-@dataclass
-class ScriptedSink:
-    """A sink that aborts a given number of batches, then writes."""
-
-    aborts: int = 0
-    transactional: bool = True
-    written: list[tuple[list[str], Mapping[Partition, int]]] = field(default_factory=list)
-    members: list[object] = field(default_factory=list)
-
-    def open(self) -> None:
-        pass
-
-    def write(
-        self,
-        records: Sequence[Outgoing],
-        offsets: Mapping[Partition, int],
-        group: Group,
-        *,
-        flush_after: Collection[int] = (),
-    ) -> None:
-        if self.aborts:
-            self.aborts -= 1
-            raise BatchAborted("aborted")
-        self.members.append(group.group_metadata())
-        self.written.append(([record.topic for record in records], offsets))
-
-
-def message(partition: int, offset: int, words: str = "hello") -> Turn:
-    return Turn(message=ScriptedMessage((partition, offset), b'{"text": "%b"}' % words.encode()))
-
-
-def build(
-    sink: ScriptedSink,
-    *turns: Turn,
-    tagger: Tagger | None = None,
-    telemetry: Telemetry | None = None,
-    interval_s: float = 0.0,
-    record_s: float = 0.001,
-    mark_alive: Callable[[], None] = lambda: None,
-) -> tuple[Pipeline, ScriptedConsumer]:
-    """Return a pipeline that owns partitions 0 and 1, and its consumer."""
-    consumer = ScriptedConsumer([Turn(assigned=[0, 1]), *turns])
-    source = source_of(consumer)
-    pipeline = Pipeline(
-        source=source,
-        cache=NoCache(),
-        tagger=tagger or OneLabel(),
-        sink=sink,
-        encoder=RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0"),
-        budget=BatchBudget(objective_s=1.0, most=256, record_s=record_s),
-        commits=CommitQueue(interval_s=interval_s, max_bytes=1_000_000),
-        settings=Settings(),
-        telemetry=telemetry or Telemetry(),
-        mark_alive=mark_alive,
-    )
-    source.subscribe(before_revoke=pipeline.finish, when_lost=pipeline.forget)
-    return pipeline, consumer
-
-
-def advance(pipeline: Pipeline, times: int) -> None:
-    for _ in range(times):
-        pipeline.advance()
+from emotag_worker.wire.record import Record
+from tests.unit.worker.kafka.scripted import TOPIC, Turn
+from tests.unit.worker.scripted import POISON, OneLabel, Recorded, ScriptedSink, advance, build, message
 
 
 @pytest.fixture(autouse=True)
@@ -341,3 +273,42 @@ def test_a_batch_is_cut_by_the_windows_of_its_texts() -> None:
     advance(pipeline, 2)
     pipeline.finish()
     assert [{(TOPIC, 0): 4}] == [offsets for _, offsets in short.written]
+
+
+def test_an_entry_whose_windows_end_after_its_text_is_computed_again() -> None:
+    """Somebody can forge it if the cache has no secret."""
+    windows = tuple(WindowEntry(at, at + 9, np.ones(1, np.float32)) for at in (0, 10))
+    cache = Recorded(Entry(NO_PROBABILITIES, truncated=False, windows=windows))
+    sink = ScriptedSink()
+    pipeline, _ = build(sink, message(0, 1), cache=cache)
+    advance(pipeline, 2)
+    pipeline.finish()
+    assert [["emotions"]] == [topics for topics, _ in sink.written]
+    (computed,) = cache.remembered.values()
+    assert () == computed.windows
+
+
+def test_entries_with_reasons_have_keys_of_their_own() -> None:
+    keys = []
+    for reasons in (False, True):
+        cache = Recorded()
+        settings = Settings.model_validate({"output": {"reasons": reasons}})
+        pipeline, _ = build(ScriptedSink(), message(0, 1), cache=cache, settings=settings)
+        advance(pipeline, 2)
+        pipeline.finish()
+        keys += cache.keys
+    assert 2 == len(set(keys))
+
+
+def test_the_budget_learns_from_the_windows_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Long(OneLabel):
+        def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
+            row = TokenIds((1,), truncated=False)
+            return [TokenIds((1,), truncated=False, windows=(Window(0, 2, row), Window(2, 5, row))) for _ in texts]
+
+    learned: list[int] = []
+    monkeypatch.setattr(BatchBudget, "learn", lambda _, *, new, **times: learned.append(new))
+    pipeline, _ = build(ScriptedSink(), message(0, 1), tagger=Long())
+    advance(pipeline, 2)
+    pipeline.finish()
+    assert [2] == learned

@@ -7,7 +7,7 @@ import pytest
 from emotag_model.tokens import TokenIds
 from emotag_worker.errors import DeviceLost, TokenizerRejected
 from emotag_worker.tokenizing import tokenize_texts
-from tests.unit.worker.scripted_tagger import OneLabel
+from tests.unit.worker.scripted import OneLabel
 
 PanicException = type("PanicException", (BaseException,), {})
 """A panic in Rust, as Python receives it. Its class cannot be imported."""

@@ -1,4 +1,4 @@
-"""What emoji and emoticons say, in GoEmotions' labels. With other labels, only the training texts count.
+"""The meaning of emoji and emoticons, in GoEmotions' labels. With other labels, only the training texts count.
 
 The table was written by hand from the names of the emoji in Unicode and from their use in GoEmotions' training split.
 """

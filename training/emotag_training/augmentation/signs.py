@@ -1,4 +1,4 @@
-"""What each emoji and emoticon says about the labels of a text: by the table, corrected by the training texts."""
+"""The meaning of each emoji and emoticon: the labels of a text with it, from the table and from the training texts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

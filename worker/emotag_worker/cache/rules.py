@@ -31,13 +31,17 @@ DIGEST_BYTES = 3
 more of Redis' memory."""
 
 
-def identify_entries(tagger: Tagger) -> str:
+def identify_entries(tagger: Tagger, *, reasons: bool) -> str:
     """Return the model, its engine and precision, which change the bits of probabilities, and the hash of the rules.
 
     The hash also changes with the way in which the tagger reads long texts.
+
+    Args:
+        reasons: entries have spans.
     """
+    settings = (VERSION, tagger.long_texts, reasons)
     model = tagger.version.removeprefix("sha256:")[:16]  # eight bytes identify it
-    return f"{model}-{tagger.engine}-{tagger.precision}-{hash_rules(entries=(VERSION, tagger.long_texts))}"
+    return f"{model}-{tagger.engine}-{tagger.precision}-{hash_rules(entries=settings)}"
 
 
 @cache

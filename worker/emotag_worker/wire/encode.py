@@ -60,7 +60,7 @@ class TextResult(msgspec.Struct, frozen=True):
         cached: the answer was read from the cache.
         scope, language: as in a result.
         parts: of a long text that was read in windows; None for every other text.
-        reasons: of each emotion, the parts of the text that carry its score; None if the settings ask for none.
+        reasons: of each emotion, the spans of the text that carry its score; None if the settings ask for none.
     """
 
     emotions: tuple[tuple[str, float], ...]

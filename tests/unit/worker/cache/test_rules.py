@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from emotag_worker.cache.rules import FILES, FOLDER, LIBRARIES, hash_rules, identify_entries
-from tests.unit.worker.scripted_tagger import OneLabel
+from tests.unit.worker.scripted import OneLabel
 
 DECIDE_NOTHING = {
     *(
@@ -61,17 +61,21 @@ def copied(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("attribute", "value"), [("version", "sha256:1"), ("engine", "torch"), ("precision", "int8")])
 def test_another_model_engine_or_precision_has_other_keys(attribute: str, value: str) -> None:
-    assert identify_entries(OneLabel()) != identify_entries(Other(attribute, value))
+    assert identify_entries(OneLabel(), reasons=False) != identify_entries(Other(attribute, value), reasons=False)
 
 
 def test_another_reading_of_long_texts_has_other_keys() -> None:
-    assert 2 == len({identify_entries(Other("long_texts", each)) for each in ("first", "windows")})
+    assert 2 == len({identify_entries(Other("long_texts", each), reasons=False) for each in ("first", "windows")})
+
+
+def test_entries_with_spans_have_other_keys() -> None:
+    assert identify_entries(OneLabel(), reasons=False) != identify_entries(OneLabel(), reasons=True)
 
 
 def test_another_format_of_entries_has_other_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = identify_entries(OneLabel())
+    before = identify_entries(OneLabel(), reasons=False)
     monkeypatch.setattr("emotag_worker.cache.rules.VERSION", -1)
-    assert before != identify_entries(OneLabel())
+    assert before != identify_entries(OneLabel(), reasons=False)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError
 from emotag_worker import pipeline as pipeline_
 from emotag_worker.kafka.input.progress import ReadProgress
 from tests.unit.worker.kafka.scripted import TOPIC, ScriptedMessage, Turn
-from tests.unit.worker.test_pipeline import ScriptedSink, advance, build, message
+from tests.unit.worker.scripted import ScriptedSink, advance, build, message
 
 P, Q = ("texts", 0), ("texts", 1)
 

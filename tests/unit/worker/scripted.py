@@ -1,6 +1,7 @@
-"""A tagger for tests without a model."""
+"""A tagger without a model, and a pipeline between a scripted consumer group, sink and cache."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,18 @@ from emotag_model.reasons.spans import Spans
 from emotag_model.scope.rules import TextScope
 from emotag_model.thresholds import Thresholds
 from emotag_model.tokens import TokenIds
+from emotag_worker.batch_budget import BatchBudget
+from emotag_worker.cache.entry import Entry
+from emotag_worker.cache.redis_cache import NoCache
+from emotag_worker.commit_queue import CommitQueue
+from emotag_worker.errors import BatchAborted
+from emotag_worker.observability.telemetry import Telemetry
+from emotag_worker.pipeline import Pipeline
+from emotag_worker.protocols import Cache, Group, Tagger
+from emotag_worker.settings import Settings
+from emotag_worker.wire.encode import RecordEncoder
+from emotag_worker.wire.record import Outgoing, Partition
+from tests.unit.worker.kafka.scripted import ScriptedConsumer, ScriptedMessage, Turn, source_of
 
 POISON = "poison"
 
@@ -94,3 +107,85 @@ class TwoLabels:
     def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
         rows = probabilities_BK.tolist()
         return [tuple((label, p) for label, p in zip(self.labels, row, strict=True) if p >= 0.5) for row in rows]
+
+
+@dataclass
+class ScriptedSink:
+    """A sink that aborts a given number of batches, then writes."""
+
+    aborts: int = 0
+    transactional: bool = True
+    written: list[tuple[list[str], Mapping[Partition, int]]] = field(default_factory=list)
+    members: list[object] = field(default_factory=list)
+
+    def open(self) -> None:
+        pass
+
+    def write(
+        self,
+        records: Sequence[Outgoing],
+        offsets: Mapping[Partition, int],
+        group: Group,
+        *,
+        flush_after: Collection[int] = (),
+    ) -> None:
+        if self.aborts:
+            self.aborts -= 1
+            raise BatchAborted("aborted")
+        self.members.append(group.group_metadata())
+        self.written.append(([record.topic for record in records], offsets))
+
+
+def message(partition: int, offset: int, words: str = "hello") -> Turn:
+    return Turn(message=ScriptedMessage((partition, offset), b'{"text": "%b"}' % words.encode()))
+
+
+def build(
+    sink: ScriptedSink,
+    *turns: Turn,
+    tagger: Tagger | None = None,
+    telemetry: Telemetry | None = None,
+    interval_s: float = 0.0,
+    record_s: float = 0.001,
+    mark_alive: Callable[[], None] = lambda: None,
+    cache: Cache | None = None,
+    settings: Settings | None = None,
+) -> tuple[Pipeline, ScriptedConsumer]:
+    """Return a pipeline that owns partitions 0 and 1, and its consumer."""
+    consumer = ScriptedConsumer([Turn(assigned=[0, 1]), *turns])
+    source = source_of(consumer)
+    pipeline = Pipeline(
+        source=source,
+        cache=cache or NoCache(),
+        tagger=tagger or OneLabel(),
+        sink=sink,
+        encoder=RecordEncoder({"name": "one"}, "emotions", "dead", "group", "0"),
+        budget=BatchBudget(objective_s=1.0, most=256, record_s=record_s),
+        commits=CommitQueue(interval_s=interval_s, max_bytes=1_000_000),
+        settings=settings or Settings(),
+        telemetry=telemetry or Telemetry(),
+        mark_alive=mark_alive,
+    )
+    source.subscribe(before_revoke=pipeline.finish, when_lost=pipeline.forget)
+    return pipeline, consumer
+
+
+def advance(pipeline: Pipeline, times: int) -> None:
+    for _ in range(times):
+        pipeline.advance()
+
+
+class Recorded(NoCache):
+    """A cache that answers every key with one entry, and records the keys and what it is told to remember."""
+
+    def __init__(self, entry: Entry | None = None) -> None:
+        self.entry = entry
+        self.keys: list[str] = []
+        self.remembered: dict[str, Entry] = {}
+
+    def lookup(self, keys: Sequence[str]) -> dict[str, Entry]:
+        self.keys += keys
+        return {} if self.entry is None else dict.fromkeys(keys, self.entry)
+
+    def remember(self, entries: Mapping[str, Entry]) -> None:
+        self.remembered |= entries
