@@ -1,7 +1,5 @@
 """A text that is longer than the model's window, on a real stream: one result, with the emotions of its parts."""
 
-import uuid
-
 import pytest
 
 from emotag_schemas import EmotionResult
@@ -23,14 +21,11 @@ def judge(result: EmotionResult) -> tuple[object, ...]:
 
 @pytest.mark.timeout(240)
 def test_a_long_text_has_one_result_with_parts_the_same_computed_or_from_the_cache(
-    bootstrap_servers: str, redis_url: str, topics: Topics, start_worker: StartWorker
+    bootstrap_servers: str, shared_cache: dict[str, str], topics: Topics, start_worker: StartWorker
 ) -> None:
     """Workers that read long texts in different ways share a Redis, and neither takes the entries of the other."""
     environment = {
-        **topics.environment(bootstrap_servers),
-        "EMOTAG_CACHE__URL": redis_url,
-        "EMOTAG_CACHE__HASH_SECRET": uuid.uuid4().hex,  # no other test shares the entries
-        "EMOTAG_CACHE__TIMEOUT_MS": "1000",
+        **shared_cache,
         "EMOTAG_OUTPUT__ALL_SCORES": "true",
     }
     reader = Reader(bootstrap_servers, topics)

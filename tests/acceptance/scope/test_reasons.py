@@ -1,7 +1,5 @@
 """The reasons of emotions on a real stream: the same computed and from the cache, and never a text."""
 
-import uuid
-
 import pytest
 
 from emotag_schemas import EmotionResult
@@ -21,20 +19,14 @@ TEXTS = {
 
 @pytest.mark.timeout(240)
 def test_reasons_are_the_same_computed_and_from_the_cache(
-    bootstrap_servers: str, redis_url: str, topics: Topics, start_worker: StartWorker
+    bootstrap_servers: str, shared_cache: dict[str, str], topics: Topics, start_worker: StartWorker
 ) -> None:
     """Workers with and without reasons share a Redis, and neither takes the entries of the other."""
-    environment = {
-        **topics.environment(bootstrap_servers),
-        "EMOTAG_CACHE__URL": redis_url,
-        "EMOTAG_CACHE__HASH_SECRET": uuid.uuid4().hex,  # no other test shares the entries
-        "EMOTAG_CACHE__TIMEOUT_MS": "1000",
-    }
     reader = Reader(bootstrap_servers, topics)
     found: list[dict[str, EmotionResult]] = []
     for number, reasons in enumerate(("false", "true", "true")):
         send(bootstrap_servers, topics.input, [text(words, id=f"{number} {name}") for name, words in TEXTS.items()])
-        worker = start_worker({**environment, "EMOTAG_OUTPUT__REASONS": reasons})
+        worker = start_worker({**shared_cache, "EMOTAG_OUTPUT__REASONS": reasons})
         read = reader.until(len(TEXTS) * (number + 1), timeout_s=60)
         worker.stop()
         results = {result.id: result for result in read.parsed().values()}

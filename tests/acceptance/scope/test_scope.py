@@ -1,7 +1,5 @@
 """Texts that the model cannot judge, on a real stream: marked, without emotions, or dead letters."""
 
-import uuid
-
 import pytest
 
 from emotag_schemas import EmotionResult
@@ -25,14 +23,11 @@ def judge(result: EmotionResult) -> tuple[object, ...]:
 
 @pytest.mark.timeout(240)
 def test_a_text_out_of_scope_is_marked_hidden_or_dead_lettered_computed_or_from_the_cache(
-    bootstrap_servers: str, redis_url: str, topics: Topics, start_worker: StartWorker
+    bootstrap_servers: str, shared_cache: dict[str, str], topics: Topics, start_worker: StartWorker
 ) -> None:
     """Three workers with three settings share a cache, whose entries are those of the first."""
     environment = {
-        **topics.environment(bootstrap_servers),
-        "EMOTAG_CACHE__URL": redis_url,
-        "EMOTAG_CACHE__HASH_SECRET": uuid.uuid4().hex,  # no other test shares the entries
-        "EMOTAG_CACHE__TIMEOUT_MS": "1000",
+        **shared_cache,
         "EMOTAG_OUTPUT__ALL_SCORES": "true",
         "EMOTAG_DLQ__STOP_AFTER": "1",
     }
