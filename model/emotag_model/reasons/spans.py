@@ -138,9 +138,9 @@ class Weigher:
 def _choose_windows(
     terms_LBK: npt.NDArray[np.float32], lengths_B: npt.NDArray[np.int64], reach: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the token in the middle of each span, [B, K, SPANS], and the span's share; 0 for one that does not exist.
+    """Return the token in the middle of each span, and the share of each span, both [B, K, SPANS].
 
-    A window is chosen for all terms around it, because the words that matter are in several windows.
+    A missing span has the share 0. A window is chosen by all terms in it, because a word affects the terms around it.
     """
     L, B, K = terms_LBK.shape
     remaining_LBK = np.maximum(terms_LBK, 0)
@@ -150,7 +150,7 @@ def _choose_windows(
     open_LBK = np.repeat(is_word_LB1, K, axis=2)
     centers_BKS, shares_BKS = np.zeros((2, B, K, SPANS), np.int64)
     for number in range(SPANS):
-        # 1. Take the window that has most in common with the windows of the terms.
+        # 1. Take the window whose terms have the largest sum, in which those in its middle count most.
         around_LBK = _add_neighbors(remaining_LBK, reach) * open_LBK
         largest_BK = around_LBK.max(axis=0)
         centers_BK = np.where(around_LBK == largest_BK, tokens_L11, L).min(axis=0)
