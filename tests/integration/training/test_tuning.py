@@ -95,7 +95,9 @@ def test_thresholds_of_out_of_fold_predictions_leave_dev_to_measure_on(folder: P
     replace(teacher, models_N=None).save(tmp_path / "all")
     options = ["tune", "--data", str(folder), "--model", str(toy), "--predictions"]
     run(*options, str(tmp_path / "folds"))
-    assert train.sha256 == artifact.load(toy).thresholds.data_sha256
+    tuned = artifact.load(toy)
+    assert train.sha256 == tuned.thresholds.data_sha256
+    assert 0 <= tuned.metrics["dev"]["held_out_cuts_cross_validated"]["macro_f1"] <= 1
     assert "which only calibrate them: they were tuned on out-of-fold" in (toy / artifact.CARD).read_text()
     with pytest.raises(TeacherError, match="predicted texts that they had trained on"):
         run(*options, str(tmp_path / "all"))

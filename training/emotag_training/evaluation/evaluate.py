@@ -163,10 +163,12 @@ def list_headline(found: Mapping[str, Any]) -> list[tuple[str, float | None, Seq
     sure = found["intervals"]
     calibrated = found["calibration"]["as_is"]
     precise, frequent = found.get("precision_cross_validated"), found.get("without_rare_labels")
+    transferred = found.get("held_out_cuts_cross_validated")
     return [
         ("macro F1, thresholds cross-validated", found["macro_f1_cross_validated"], sure["macro_f1_cross_validated"]),
         ("  its deviation over the repetitions", found["macro_f1_cross_validated_std"], None),
         *([("  the same without rare labels", frequent["macro_f1_cross_validated"], None)] if frequent else []),
+        *([("macro F1, cuts from out-of-fold predictions", transferred["macro_f1"], None)] if transferred else []),
         ("macro F1, own thresholds", found["own_thresholds"]["macro_f1"], sure["macro_f1_own_thresholds"]),
         ("macro F1, at 0.51", found["at_0.51"]["macro_f1"], sure["macro_f1_at_0.51"]),
         ("macro F1, at 0.3", found["at_0.3"]["macro_f1"], None),

@@ -20,6 +20,7 @@ from emotag_training.errors import PolicyError
 from .metrics import (
     Cuts,
     Floats,
+    compute_macro_f1,
     cross_validate_decisions,
     find_best_f1_cuts,
     find_best_f1_thresholds,
@@ -135,9 +136,29 @@ def transfer_thresholds(held_out: HeldOut, probabilities_NK: Floats, targets_NK:
         probabilities_NK: the model's output on dev, which only fits its calibration.
         targets_NK: of dev.
     """
-    theirs = fit_platt(held_out.probabilities_NK, held_out.targets_NK, prior=LEVEL_PRIOR)
-    cuts_K = find_best_f1_cuts(apply_platt(held_out.probabilities_NK, *theirs), held_out.targets_NK)
-    return map_cuts(cuts_K, fit_platt(probabilities_NK, targets_NK, prior=LEVEL_PRIOR))
+    return map_cuts(_find_cuts(held_out), fit_platt(probabilities_NK, targets_NK, prior=LEVEL_PRIOR))
+
+
+def cross_validate_transfer(held_out: HeldOut, probabilities_NK: Floats, targets_NK: Floats) -> dict[str, float]:
+    """Return macro F1 at the thresholds of `transfer_thresholds`, fitted on one half of dev and measured on the other.
+
+    Returns:
+        `macro_f1` and `std`: mean and standard deviation over the repetitions of `cross_validate_decisions`.
+    """
+    cuts_K = _find_cuts(held_out)
+
+    def choose(fitted_nK: Floats, true_nK: Floats) -> Floats:
+        return map_cuts(cuts_K, fit_platt(fitted_nK, true_nK, prior=LEVEL_PRIOR))
+
+    decided = cross_validate_decisions(probabilities_NK, targets_NK, choose=choose)
+    scores = [compute_macro_f1(decided_NK, targets_NK) for decided_NK in decided]
+    return {"macro_f1": round(float(np.mean(scores)), 4), "std": round(float(np.std(scores)), 4)}
+
+
+def _find_cuts(held_out: HeldOut) -> Cuts:
+    """Return the cuts with the best expected F1 of the other models' calibrated predictions, [K]."""
+    pair = fit_platt(held_out.probabilities_NK, held_out.targets_NK, prior=LEVEL_PRIOR)
+    return find_best_f1_cuts(apply_platt(held_out.probabilities_NK, *pair), held_out.targets_NK)
 
 
 def find_precise_thresholds(probabilities_NK: Floats, targets_NK: Floats, *, least: float) -> Floats:

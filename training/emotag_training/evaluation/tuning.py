@@ -16,7 +16,7 @@ from .evaluate import find_train_split, measure
 from .metrics import Floats
 from .platt import fit_platt, fold_platt
 from .prediction import predict
-from .thresholds import HeldOut, choose_thresholds
+from .thresholds import BestF1, HeldOut, choose_thresholds, cross_validate_transfer, parse_policy
 
 CALIBRATED = ("classifier.weight", "classifier.bias")
 
@@ -49,6 +49,10 @@ def tune(
     reference = build_reference(trained, probabilities_NK, dev, find_train_split(trained, shared_with))
     tuned = replace(trained, thresholds=thresholds, reference_stats=reference)
     figures = measure(tuned, probabilities_NK, dev, shared_with=shared_with, device=device)
+    if held_out is not None and isinstance(parse_policy(policy), BestF1):
+        figures["held_out_cuts_cross_validated"] = cross_validate_transfer(
+            held_out, probabilities_NK, dev.split.targets_NK
+        )
     return replace(tuned, metrics={"dev": figures})
 
 

@@ -8,6 +8,7 @@ import pytest
 from emotag_training.data.split import Split
 from emotag_training.errors import PolicyError
 from emotag_training.evaluation import thresholds
+from emotag_training.evaluation.metrics import cross_validate_macro_f1
 from emotag_training.evaluation.platt import apply_platt
 from emotag_training.evaluation.thresholds import (
     AtPrecision,
@@ -18,6 +19,7 @@ from emotag_training.evaluation.thresholds import (
     choose_thresholds,
     compute_lower_bound,
     cross_validate_precision,
+    cross_validate_transfer,
     parse_policy,
 )
 
@@ -117,3 +119,17 @@ def test_cuts_are_chosen_on_the_held_out_texts_and_not_on_dev() -> None:
     )
     assert np.allclose(choose_thresholds(PROBABILITIES_NK, dev, "f1").values, on_dev.values, atol=1e-4)
     assert not np.allclose(on_dev.values, elsewhere.values, atol=0.01)
+
+
+def test_macro_f1_at_the_cuts_of_other_models_is_measured_on_texts_that_fitted_nothing() -> None:
+    """Near that of the same model's own cuts; worse with cuts that do not fit; the same if all scores move."""
+    held_out = HeldOut(PROBABILITIES_NK, TARGETS_NK, "train")
+    found = cross_validate_transfer(held_out, PROBABILITIES_NK, TARGETS_NK)
+    assert found["macro_f1"] == pytest.approx(cross_validate_macro_f1(PROBABILITIES_NK, TARGETS_NK)[0], abs=0.02)
+    assert 0 < found["std"] < 0.05
+    unlike = HeldOut(PROBABILITIES_NK, (TARGETS_NK * (RNG.random((400, 3)) < 0.1)).astype(np.float32), "train")
+    assert cross_validate_transfer(unlike, PROBABILITIES_NK, TARGETS_NK)["macro_f1"] < found["macro_f1"] - 0.05
+    moved_NK = apply_platt(PROBABILITIES_NK, np.ones(3), np.array([2.0, 0.5, -1.0])).astype(np.float32)
+    assert found["macro_f1"] == pytest.approx(
+        cross_validate_transfer(held_out, moved_NK, TARGETS_NK)["macro_f1"], abs=0.005
+    )
