@@ -156,11 +156,14 @@ class HeadSection(Section):
             evenly (Kim 2014, arXiv:1408.5882). All exported kernels have the widest size; zeros fill the narrower ones.
         dropout: before the classifier.
         attention_heads: heads of an attention layer in the head; 0 for none.
+        continued: `encoder.name` is the folder of an artifact with the same labels: continue with its head too, instead
+            of an untrained one.
     """
 
     kernel_sizes: Annotated[str, AfterValidator(_check_kernel_sizes)] = "5"
     dropout: Share = 0.3
     attention_heads: Annotated[int, Field(ge=0)] = 0
+    continued: bool = False
 
 
 class LossSection(Section):

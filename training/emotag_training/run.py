@@ -343,4 +343,6 @@ def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedEnco
     except ValueError as error:  # a shape that no model can have
         raise RecipeError(f"encoder {encoder.name!r} does not fit the recipe: {error}") from error
     narrow_kernels(model, sizes)
+    if head.continued:
+        start.continue_head(model)
     return start, model

@@ -14,23 +14,23 @@ from .meanings import GENDERS, MEANINGS, TONES, list_emoji
 
 Floats = npt.NDArray[np.float32]
 
-BELIEF, MOST_TEXTS = 20, 10
-"""The table has the weight of 20 training texts. At most 10 training texts with a sign are counted, because their
+BELIEF, MOST_TEXTS = 40, 10
+"""The table has the weight of 40 training texts. At most 10 training texts with a sign are counted, because their
 labels also come from their words."""
 
 FEWEST_TEXTS = 5
 """A sign that the table does not have needs this many training texts."""
 
-GIVEN = (0.7, 0.5, 0.4, 0.35)
+GIVEN = (0.75, 0.6, 0.5, 0.45)
 """For a sign with n labels in the table, GIVEN[n - 1] is the assumed share of its texts that have each of them."""
 
-NOT_GIVEN = 0.3
+NOT_GIVEN = 0.5
 """The assumed share of any other label, as a fraction of its share in all texts."""
 
 RAISED, LOWERED = 2.0, 4.0
 """The most that a sign moves the logit of a label that the text says already, up and down."""
 
-HEARD = 0.4
+HEARD = 0.8
 """The weight of a sign next to a text that says everything; next to one that says nothing, it is 1.
 
 GoEmotions' annotators gave `amusement` to 24 % of the training texts with 😂, and other emotions to most of them.

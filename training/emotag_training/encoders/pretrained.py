@@ -1,7 +1,8 @@
 """The pretrained encoder of a model, from a package, a folder or a hub."""
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from emotag_model import artifact
 from emotag_model.config import ModelConfig
 from emotag_model.distilbert_cnn import DistilBertCNN
-from emotag_training.errors import EncoderError, Unreachable
+from emotag_training.errors import EncoderError, RecipeError, Unreachable
 
 from .conversion import convert
 from .emoji_tokens import add_emoji
@@ -64,6 +65,8 @@ class PretrainedEncoder:
         weights: by DistilBERT's names.
         model: the class of the model on it.
         continued_from: the artifact that it was read from, with its version; empty for a published encoder.
+        head: the other weights of that artifact, by the model's names.
+        labels: of that artifact, in the order of the head's outputs.
     """
 
     origin: str
@@ -72,6 +75,8 @@ class PretrainedEncoder:
     tokenizer: Tokenizer
     model: type[DistilBertCNN] = DistilBertCNN
     continued_from: str = ""
+    head: Mapping[str, Tensor] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
     @property
     def only_teaches(self) -> bool:
@@ -87,6 +92,24 @@ class PretrainedEncoder:
         model = self.model(ModelConfig(**self.settings, **others))
         model.encoder.load_state_dict(self.weights)
         return model
+
+    def continue_head(self, model: DistilBertCNN) -> None:
+        """Give *model* the head of the artifact that the encoder was read from.
+
+        Raises:
+            RecipeError: the encoder was not read from an artifact, or the artifact's head is another one.
+        """
+        if not self.continued_from:
+            raise RecipeError(
+                f"head.continued = true: {self.origin} has no head; name an artifact's folder: --encoder DIR"
+            )
+        own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if not name.startswith(ENCODER)}
+        if self.labels != model.config.labels or own != {name: tuple(kept.shape) for name, kept in self.head.items()}:
+            raise RecipeError(
+                f"head.continued = true: the head of {self.continued_from} has other labels or another shape;"
+                " remove the key, and the head starts untrained"
+            )
+        model.load_state_dict(self.head, strict=False)
 
     def with_emoji(self) -> "PretrainedEncoder":
         """Return the encoder with emoji as tokens, if its tokenizer can have them."""
@@ -141,6 +164,8 @@ def _read_artifact(path: Path) -> PretrainedEncoder:
         {name.removeprefix(ENCODER): tensor for name, tensor in weights.items() if name.startswith(ENCODER)},
         trained.tokenizer,
         continued_from=f"{trained.name} ({trained.version})",
+        head={name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER)},
+        labels=trained.config.labels,
     )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotag_training.augmentation.signs import BELIEF, FEWEST_TEXTS, GIVEN, HEARD, MOST_TEXTS, Signs
+from emotag_training.augmentation.signs import BELIEF, FEWEST_TEXTS, GIVEN, HEARD, MOST_TEXTS, NOT_GIVEN, Signs
 from emotag_training.data.split import Split
 
 LABELS = ("anger", "joy", "neutral")
@@ -22,7 +22,7 @@ def build(*rows: tuple[str, list[float]]) -> Signs:
 
 def test_a_sign_of_the_table_says_its_label_although_no_text_has_it() -> None:
     signs = build()
-    assert [pytest.approx(GIVEN[0]), pytest.approx(0.1), pytest.approx(0.1)] == signs.shares["😡"].tolist()
+    assert [GIVEN[0], NOT_GIVEN / 3, NOT_GIVEN / 3] == pytest.approx(signs.shares["😡"].tolist())
 
 
 def test_texts_with_a_sign_correct_the_table_up_to_a_limit() -> None:
@@ -52,7 +52,7 @@ def test_next_to_an_emotion_a_sign_has_a_part_of_its_weight_and_the_emotion_stay
     anger, joy, neutral = build().shift(np.array([0.0, 1.0, 0.0], np.float32), "😡").tolist()
     assert anger == pytest.approx(HEARD * GIVEN[0])
     assert joy > 0.5
-    assert neutral < 0.1
+    assert neutral == pytest.approx(HEARD * NOT_GIVEN / 3)
 
 
 def test_a_sign_confirms_the_emotion_of_a_text_and_lowers_others() -> None:

@@ -25,7 +25,7 @@ from emotag_model.artifact import Artifact
 from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_model.thresholds import Thresholds
 from emotag_training.encoders.pretrained import load_encoder
-from emotag_training.errors import EncoderError
+from emotag_training.errors import EncoderError, RecipeError
 from tests.encoders import save_encoder
 from tests.numerics.conftest import byte_level_tokenizer, tiny_config, tiny_tokenizer, unigram_tokenizer
 
@@ -81,14 +81,47 @@ def test_an_encoder_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None
         load_encoder(str(tmp_path / "nowhere"))
 
 
-def test_the_encoder_of_an_artifact_is_loaded_without_its_head(tmp_path: Path) -> None:
+@pytest.fixture
+def saved(tmp_path: Path) -> Artifact:
+    """A tiny artifact, in `tmp_path`."""
     model = DistilBertCNN(tiny_config())
     thresholds = Thresholds.fixed(model.config.labels, 0.5)
     record = {"encoder": "tiny-encoder"}
     made = Artifact("tiny", model.config, model.weights(), tiny_tokenizer(), thresholds, {}, record)
     artifact.save(made, tmp_path, card="", dtype="fp32")
+    return made
+
+
+def test_the_encoder_of_an_artifact_is_loaded_without_its_head(saved: Artifact, tmp_path: Path) -> None:
     encoder = load_encoder(str(tmp_path))
     assert ("tiny-encoder", f"tiny ({artifact.load(tmp_path).version})") == (encoder.origin, encoder.continued_from)
-    grown = encoder.grow(labels=made.config.labels, max_tokens=32, channels=16).weights()
-    assert all(np.array_equal(values, grown[name]) for name, values in made.weights.items() if "encoder" in name)
-    assert made.weights["classifier.bias"].tolist() != grown["classifier.bias"].tolist()
+    grown = encoder.grow(labels=saved.config.labels, max_tokens=32, channels=16).weights()
+    assert all(np.array_equal(values, grown[name]) for name, values in saved.weights.items() if "encoder" in name)
+    assert saved.weights["classifier.bias"].tolist() != grown["classifier.bias"].tolist()
+
+
+def test_the_head_of_an_artifact_is_continued_on_request(saved: Artifact, tmp_path: Path) -> None:
+    encoder = load_encoder(str(tmp_path))
+    model = encoder.grow(labels=saved.config.labels, max_tokens=32, channels=16)
+    encoder.continue_head(model)
+    assert all(np.array_equal(values, saved.weights[name]) for name, values in model.weights().items())
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{"kernel_size": 3}, {"attention_heads": 2}, {"labels": ("other", "names", "of", "labels")}],
+    ids=["shape", "attention", "labels"],
+)
+def test_a_head_that_does_not_fit_is_refused(saved: Artifact, tmp_path: Path, others: dict[str, Any]) -> None:
+    encoder = load_encoder(str(tmp_path))
+    model = encoder.grow(**{"labels": saved.config.labels, "max_tokens": 32, "channels": 16, **others})
+    with pytest.raises(RecipeError, match=r"the head of tiny \(sha256:.*\) has other labels or another shape"):
+        encoder.continue_head(model)
+
+
+def test_a_published_encoder_has_no_head_to_continue(tmp_path: Path) -> None:
+    config = DistilBertConfig(vocab_size=64, dim=32, n_heads=4, n_layers=1)
+    save_encoder(tmp_path, DistilBertModel, config, tiny_tokenizer())
+    encoder = load_encoder(str(tmp_path))
+    with pytest.raises(RecipeError, match=r"head\.continued = true: .* has no head; name an artifact's folder"):
+        encoder.continue_head(encoder.grow(labels=("a", "b"), max_tokens=16))
