@@ -28,12 +28,13 @@ NOT_GIVEN = 0.5
 """The assumed share of any other label, as a fraction of its share in all texts."""
 
 RAISED, LOWERED = 2.0, 4.0
-"""The most that a sign moves the logit of a label that the text says already, up and down."""
+"""The most that a sign raises and lowers the logit of a label."""
 
-HEARD = 0.8
-"""The weight of a sign next to a text that says everything; next to one that says nothing, it is 1.
+SIGN_WEIGHT = 0.8
+"""The weight of a sign next to a text that has an emotion for certain.
 
-GoEmotions' annotators gave `amusement` to 24 % of the training texts with 😂, and other emotions to most of them.
+The annotators of GoEmotions give a sign less weight: 24 % of the training texts with 😂 have `amusement`, and most have
+only the emotion of their words. Here the sign counts, because its writer chose it.
 """
 
 LEAST = 0.003
@@ -102,9 +103,10 @@ class Signs:
     def shift(self, targets_K: Floats, sign: str) -> Floats:
         """Return the targets of a text after *sign* was added to it.
 
-        A label that the text says already becomes more or less likely: its odds are multiplied by what the sign says
-        about it. A label that only the sign says has at least the sign's share, times the weight of the sign: the less
-        the text says, the more the sign decides. `neutral` is the mean of text and sign, by the same weight.
+        The odds of each label are multiplied by a factor that depends on the sign and the label (naive Bayes, limited
+        by `RAISED` and `LOWERED`). A label that the sign makes more likely also gets at least the sign's share, times
+        the sign's weight. The weight is 1 next to a text without emotions, and `SIGN_WEIGHT` next to one that has an
+        emotion for certain. `neutral` is the mean of text and sign, with the same weight.
         """
         if sign not in self.shares:
             return targets_K
@@ -112,7 +114,7 @@ class Signs:
         raised = shares_K > self.rates_K
         emotions = np.arange(len(targets_K)) != self.neutral
         open_ = 1 - targets_K[emotions].max(initial=0)
-        weight = HEARD + (1 - HEARD) * open_
+        weight = SIGN_WEIGHT + (1 - SIGN_WEIGHT) * open_
         moved_K = np.clip(_logit(shares_K) - _logit(self.rates_K), -LOWERED, RAISED)
         shifted_K = 1 / (1 + np.exp(-_logit(targets_K) - moved_K))
         mixed_K = (1 - weight) * targets_K + weight * shares_K

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotag_training.augmentation.signs import BELIEF, FEWEST_TEXTS, GIVEN, HEARD, MOST_TEXTS, NOT_GIVEN, Signs
+from emotag_training.augmentation.signs import BELIEF, FEWEST_TEXTS, GIVEN, SIGN_WEIGHT, MOST_TEXTS, NOT_GIVEN, Signs
 from emotag_training.data.split import Split
 
 LABELS = ("anger", "joy", "neutral")
@@ -50,9 +50,9 @@ def test_next_to_a_text_that_says_nothing_a_sign_decides() -> None:
 
 def test_next_to_an_emotion_a_sign_has_a_part_of_its_weight_and_the_emotion_stays() -> None:
     anger, joy, neutral = build().shift(np.array([0.0, 1.0, 0.0], np.float32), "😡").tolist()
-    assert anger == pytest.approx(HEARD * GIVEN[0])
+    assert anger == pytest.approx(SIGN_WEIGHT * GIVEN[0])
     assert joy > 0.5
-    assert neutral == pytest.approx(HEARD * NOT_GIVEN / 3)
+    assert neutral == pytest.approx(SIGN_WEIGHT * NOT_GIVEN / 3)
 
 
 def test_a_sign_confirms_the_emotion_of_a_text_and_lowers_others() -> None:
