@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emotag_training.augmentation.signs import BELIEF, FEWEST_TEXTS, GIVEN, SIGN_WEIGHT, MOST_TEXTS, NOT_GIVEN, Signs
+from emotag_training.augmentation.signs import BELIEF, FEWEST_TEXTS, GIVEN, MOST_TEXTS, NOT_GIVEN, SIGN_WEIGHT, Signs
 from emotag_training.data.split import Split
 
 LABELS = ("anger", "joy", "neutral")
