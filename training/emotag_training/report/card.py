@@ -291,10 +291,13 @@ def _render_origin(made: Artifact) -> str:
     others = "another model" if len(versions) == 1 else f"{len(versions)} other models"
     teachers = f" It was distilled from {others} on these texts: {', '.join(versions)}." if versions else ""
     started = f" It continued from {record['continued_from']}." if "continued_from" in record else ""
+    runs = record.get("mean_of") or []
+    seeds = ", ".join(str(run["seed"]) for run in runs)
+    mean = f" Its weights are the mean of {len(runs)} runs, with the seeds {seeds}." if runs else ""
     dev, figures = "", ""
     if _has_figures(made):
         dev, figures = f"; dev sha256 `{made.metrics['dev']['data_sha256']}`", "All figures: `metrics.json`."
-    return f"{command}Training data: {train}{dev}.{started}{teachers}\n{recipe}{figures}".rstrip()
+    return f"{command}Training data: {train}{dev}.{started}{mean}{teachers}\n{recipe}{figures}".rstrip()
 
 
 def _explain_misuse(made: Artifact) -> str:

@@ -11,7 +11,7 @@ from emotag_training.cli import main
 from emotag_training.errors import DataError, Interrupted, TrainingError
 
 HEAVY = ("torch", "transformers", "numpy", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "tokenizers", "onnx")
-COMMANDS = ("fit", "audit", "evaluate", "tune", "distill", "plot", "export", "compare")
+COMMANDS = ("fit", "audit", "evaluate", "tune", "distill", "average", "plot", "export", "compare")
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
@@ -48,7 +48,7 @@ def test_help_lists_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert not [command for command in COMMANDS if command not in shown]
 
 
-@pytest.mark.parametrize("command", ["evaluate", "compare", "distill", "tune", "plot"])
+@pytest.mark.parametrize("command", ["evaluate", "compare", "distill", "average", "tune", "plot"])
 def test_every_command_that_measures_takes_a_device(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
