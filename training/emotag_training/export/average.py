@@ -24,6 +24,9 @@ from emotag_training.texts import read_texts
 
 from .artifact_writer import export, refuse_source
 
+CHOSEN = ("run.seed", "data.source", "encoder.name")
+"""Keys in which the runs of one recipe can differ. The model that they continue is compared by its version."""
+
 
 def average(runs: Sequence[Path], out: Path, *, source: str, device: str, command: str) -> dict[str, Any]:
     """Write the mean of the models in *runs* to *out*, and return its figures on dev.
@@ -95,7 +98,7 @@ def _check_same_recipe(runs: Sequence[Path], made: Sequence[Artifact]) -> list[R
 
 def _identify(model: Artifact, recipe: Recipe) -> tuple[object, ...]:
     """Return what runs must have in common."""
-    flat = {key: value for key, value in recipe.flatten().items() if key not in ("run.seed", "data.source")}
+    flat = {key: value for key, value in recipe.flatten().items() if key not in CHOSEN}
     return model.config, model.tokenizer.to_str(), model.training["continued_from"], flat
 
 
