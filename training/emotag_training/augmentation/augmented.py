@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from emotag_model.tokens import TokenIds
 from emotag_training.data.split import Split, TokenizedSplit
@@ -15,8 +14,6 @@ from emotag_training.recipe import Recipe
 from .meanings import GENDERS, TONES
 from .signs import Floats, Signs
 from .typos import misspell
-
-Weights = npt.NDArray[np.float64]
 
 FITTING, ANY = 0.5, 0.85
 """Half of the signs fit the text's labels, a third are any sign that says something, the others say nothing."""
@@ -101,7 +98,7 @@ def add_sign(text: str, targets_K: Floats, signs: Signs, draw: np.random.Generat
     sign = _draw_fitting(targets_K, signs, draw) if kind < FITTING else None
     if sign is None:
         pool = signs.known if kind < ANY or not signs.others else signs.others
-        sign = _draw_frequent(pool, np.ones(len(pool)), signs, draw)
+        sign = pool[int(draw.integers(len(pool)))]
     written = _write(sign, draw)
     if sign in signs.shares and draw.random() < ALONE:
         return written, signs.shares[sign]
@@ -118,19 +115,14 @@ def add_sign(text: str, targets_K: Floats, signs: Signs, draw: np.random.Generat
 
 
 def _draw_fitting(targets_K: Floats, signs: Signs, draw: np.random.Generator) -> str | None:
-    """Return a sign of one of the emotions that the text may have; None if the table has none of them."""
-    columns = [column for column in signs.drawn if targets_K[column] > 0 and column != signs.neutral]
+    """Return a sign of one of the text's labels; None if the table has none of them."""
+    columns = [column for column in signs.drawn if targets_K[column] > 0]
     if not columns:
         return None
     weights = targets_K[columns] / targets_K[columns].sum()
     of_label = signs.drawn[int(draw.choice(columns, p=weights.astype(np.float64) / weights.sum(dtype=np.float64)))]
-    return _draw_frequent(of_label, 1 / np.sqrt(np.arange(1, len(of_label) + 1)), signs, draw)
-
-
-def _draw_frequent(pool: Sequence[str], weights: Weights, signs: Signs, draw: np.random.Generator) -> str:
-    """Return one of the signs, by these weights and by the square root of the number of its training texts."""
-    weights = weights * np.sqrt([1 + signs.counts.get(sign, 0) for sign in pool])
-    return pool[int(draw.choice(len(pool), p=weights / weights.sum()))]
+    ranks = 1 / np.sqrt(np.arange(1, len(of_label) + 1))
+    return of_label[int(draw.choice(len(of_label), p=ranks / ranks.sum()))]
 
 
 def _write(sign: str, draw: np.random.Generator) -> str:

@@ -88,21 +88,6 @@ def test_half_of_the_signs_fit_the_labels_of_the_text(train: TokenizedSplit) -> 
     assert sum(any(sign in text for sign in fitting) for text in written) > 450
 
 
-def test_frequent_signs_are_drawn_more_often_and_neutral_texts_get_signs_of_emotions(train: TokenizedSplit) -> None:
-    frequent = Split(
-        (*train.split.texts, *["x 🤣"] * 100),
-        np.vstack([train.split.targets_NK, *[train.split.targets_NK[:1]] * 100]),
-        LABELS,
-        "sha256",
-    )
-    signs, draw = Signs.of(frequent), np.random.default_rng(0)
-    targets_K = np.zeros(len(LABELS), np.float32)
-    targets_K[LABELS.index("amusement")], targets_K[LABELS.index("neutral")] = 0.05, 0.95
-    written = [add_sign("x", targets_K, signs, draw)[0] for _ in range(1_000)]
-    assert sum("🤣" in text for text in written) > 3 * sum("😆" in text for text in written)
-    assert sum("😐" in text for text in written) < 50
-
-
 def test_a_fold_that_is_left_out_does_not_say_what_a_sign_means(train: TokenizedSplit) -> None:
     texts = tuple(f"{number} 🦀" for number in range(100))
     targets_NK = np.tile(np.array([[0.0], [1.0]], np.float32), (50, 1))
