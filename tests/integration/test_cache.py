@@ -136,7 +136,7 @@ def test_a_paused_server_costs_one_timeout_and_then_nothing(cache: RedisCache, o
     for _ in range(20):
         cache.remember({"k": entry()})
         assert {} == cache.lookup(["k"])
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 5  # without the breaker: 40 timeouts of 1 s
     own_valkey.resume()
 
 

@@ -129,8 +129,8 @@ def test_a_slow_client_is_hung_up_on_and_probes_are_answered_meanwhile(
             asked = time.monotonic()
             assert 200 == ask(port, "GET", "/livez")[0]
             longest = max(longest, time.monotonic() - asked)
-    assert 0.9 < time.monotonic() - began < 3
-    assert longest < 0.5
+    assert 0.9 < time.monotonic() - began < 10  # a limit for each byte alone would allow 100 s
+    assert longest < 0.9
 
 
 def test_a_client_that_does_not_read_its_answer_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def test_a_flood_of_connections_costs_no_threads_and_keeps_no_probe_out(port: in
         ]
         began = time.monotonic()
         assert 200 == ask(port, "GET", "/livez")[0]
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 9
         assert threads == threading.active_count()
         served = open_files() - files - len(silent)
         assert served <= admin_server.CONNECTIONS

@@ -44,6 +44,8 @@ def test_the_mean_of_two_runs_has_the_mean_of_their_weights_and_figures_of_its_o
     card = (out / artifact.CARD).read_text()
     assert "Its weights are the mean of 2 runs, with the seeds 1, 2." in card
     assert "One seed" not in card
+    with pytest.raises(RecipeError, match="mean is a mean of runs itself; name these runs"):
+        run("average", str(runs["one"]), str(out), "--data", str(folder), "--out", str(tmp_path / "again"))
 
 
 @pytest.mark.parametrize(

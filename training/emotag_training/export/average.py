@@ -83,6 +83,8 @@ def _check_same_recipe(runs: Sequence[Path], made: Sequence[Artifact]) -> list[R
     if len(runs) < 2:
         raise RecipeError("a mean needs two models or more: emotag-train average RUN RUN … --out DIR")
     for run, model in zip(runs, made, strict=True):
+        if "mean_of" in model.training:
+            raise RecipeError(f"{run} is a mean of runs itself; name these runs")
         if not model.training.get("recipe", {}).get("head", {}).get("continued"):
             raise RecipeError(f"{run} started with a head of its own; only runs with head.continued = true have a mean")
     recipes = [Recipe(**model.training["recipe"]) for model in made]
