@@ -191,7 +191,7 @@ class ScheduleSection(Section):
         epochs: passes over the training texts.
         batch_size: texts per batch.
         learning_rate: of the encoder's last layer.
-        head_learning_rate: of convolution and classifier, which start untrained.
+        head_learning_rate: of convolution and classifier, which start untrained if `head.continued` is not set.
         layer_decay: each layer's rate is the rate of the layer above it times this (Howard and Ruder 2018); 1 gives
             all layers the same rate.
         weight_decay: of AdamW, on matrices only.

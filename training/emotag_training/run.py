@@ -309,7 +309,7 @@ def _write_teacher(job: Job, run: Run) -> dict[str, Any]:
 
 
 def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedEncoder, DistilBertCNN]:
-    """Load the recipe's encoder, and build the untrained model on it.
+    """Load the recipe's encoder, and build the model on it, with an untrained head or the one that it continues.
 
     Raises:
         EncoderError: the encoder cannot be loaded.
@@ -344,5 +344,5 @@ def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedEnco
         raise RecipeError(f"encoder {encoder.name!r} does not fit the recipe: {error}") from error
     narrow_kernels(model, sizes)
     if head.continued:
-        start.continue_head(model)
+        start.continue_head(model, head)
     return start, model

@@ -15,13 +15,13 @@ from .test_training import run
 
 @pytest.fixture(scope="module")
 def runs(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A first model, and models that continue it: with two seeds, with another rate, and with a head of their own."""
+    """A first model, and models that continue it: with two seeds, with another rate, and with an untrained head."""
     root = tmp_path_factory.mktemp("runs")
-    common = ["--data", str(folder), "--epochs", "1", "--precision", "fp32"]
+    common = ["--data", str(folder), "--epochs", "2", "--precision", "fp32"]
     run("fit", *common, "--encoder", str(folder / "encoder"), "--out", str(root / "first"))
     continued = [*common, "--encoder", str(root / "first"), "--set", "head.continued=true"]
-    run("fit", *continued, "--seed", "1", "--out", str(root / "one"))
-    run("fit", *continued, "--seed", "2", "--out", str(root / "two"))
+    run("fit", *continued, "--seed", "1", "--set", "run.best_of_seeds=3", "--out", str(root / "one"))
+    run("fit", *continued, "--seed", "2", "--set", "run.best_of_seeds=3", "--name", "two", "--out", str(root / "two"))
     run("fit", *continued, "--seed", "3", "--set", "schedule.learning_rate=1e-5", "--out", str(root / "other"))
     shutil.copytree(root / "one", root / "same")
     return {name: root / name for name in ("first", "one", "two", "other", "same")}
@@ -43,17 +43,22 @@ def test_the_mean_of_two_runs_has_the_mean_of_their_weights_and_figures_of_its_o
     assert f"emotag-train average {runs['one']} {runs['two']}" in record["command"]
     card = (out / artifact.CARD).read_text()
     assert "Its weights are the mean of 2 runs, with the seeds 1, 2." in card
-    assert "One seed" not in card
-    with pytest.raises(RecipeError, match="mean is a mean of runs itself; name these runs"):
+    assert "each run kept the weights of the epoch with the best mean average precision on them" in " ".join(
+        card.split()
+    )
+    assert not [word for word in ("One seed", "the seed is the one of") if word in card]
+    assert str(folder) == record["recipe"]["data"]["source"]
+    with pytest.raises(RecipeError, match="mean is a mean of runs; name the runs that it was made from"):
         run("average", str(runs["one"]), str(out), "--data", str(folder), "--out", str(tmp_path / "again"))
 
 
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        (["one"], "a mean needs two models or more"),
-        (["one", "first"], "first started with a head of its own; only runs with head.continued = true have a mean"),
-        (["one", "other"], "other and .*one differ in more than their seed"),
+        (["one"], "a mean needs two runs or more"),
+        (["one", "none"], "none: it has no recipe.toml"),
+        (["one", "first"], "first started with an untrained head; only runs with head.continued = true have a mean"),
+        (["two", "other"], "different recipes: schedule.learning_rate, run.best_of_seeds; only the seed may differ"),
         (["one", "same"], "two of the runs have the same seed"),
     ],
 )
@@ -61,10 +66,17 @@ def test_models_that_have_no_mean_are_refused(
     folder: Path, runs: dict[str, Path], tmp_path: Path, named: list[str], message: str
 ) -> None:
     with pytest.raises(RecipeError, match=message):
-        run("average", *[str(runs[name]) for name in named], "--data", str(folder), "--out", str(tmp_path / "mean"))
+        run(
+            "average",
+            *[str(runs["one"].parent / name) for name in named],
+            "--data",
+            str(folder),
+            "--out",
+            str(tmp_path / "mean"),
+        )
 
 
-def test_other_texts_and_an_out_folder_that_is_a_run_are_refused(
+def test_other_texts_and_an_output_that_would_replace_something_are_refused(
     folder: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:
     for name in ("dev.tsv", "emotions.txt"):
@@ -75,3 +87,5 @@ def test_other_texts_and_an_out_folder_that_is_a_run_are_refused(
         run("average", *both, "--data", str(tmp_path), "--out", str(tmp_path / "mean"))
     with pytest.raises(OutputError, match="it is the model itself"):
         run("average", *both, "--data", str(folder), "--out", str(runs["two"]))
+    with pytest.raises(OutputError, match="it is a file"):
+        run("average", *both, "--data", str(folder), "--out", str(folder / "dev.tsv"))

@@ -69,6 +69,25 @@ def check_encoder(name: str) -> None:
         )
 
 
+def check_runs(runs: Sequence[Path], out: Path) -> None:
+    """Check that there are runs to average, and a directory to write.
+
+    Raises:
+        RecipeError: there is one run, or a path has no recipe.
+        OutputError: --out is a file.
+    """
+    from emotag_training.errors import OutputError, RecipeError
+    from emotag_training.recipe import FILE
+
+    if len(runs) < 2:
+        raise RecipeError("a mean needs two runs or more: emotag-train average RUN RUN … --out DIR")
+    for run in runs:
+        if not (run / FILE).is_file():
+            raise RecipeError(f"{run}: it has no {FILE}; name a directory that `emotag-train fit` wrote")
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"--out {out}: it is a file; name a directory")
+
+
 def check_teachers(paths: Sequence[Path]) -> None:
     """Check that the models and predictions to distill from exist.
 

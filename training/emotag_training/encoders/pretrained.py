@@ -1,8 +1,7 @@
 """The pretrained encoder of a model, from a package, a folder or a hub."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from emotag_model import artifact
+from emotag_model.artifact import Artifact
 from emotag_model.config import ModelConfig
 from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_training.errors import EncoderError, RecipeError, Unreachable
+from emotag_training.recipe import HeadSection
+from emotag_training.record import read_section
 
 from .conversion import convert
 from .emoji_tokens import add_emoji
@@ -65,8 +67,7 @@ class PretrainedEncoder:
         weights: by DistilBERT's names.
         model: the class of the model on it.
         continued_from: the artifact that it was read from, with its version; empty for a published encoder.
-        head: the other weights of that artifact, by the model's names.
-        labels: of that artifact, in the order of the head's outputs.
+        artifact: that artifact; None for a published encoder.
     """
 
     origin: str
@@ -75,8 +76,7 @@ class PretrainedEncoder:
     tokenizer: Tokenizer
     model: type[DistilBertCNN] = DistilBertCNN
     continued_from: str = ""
-    head: Mapping[str, Tensor] = field(default_factory=dict)
-    labels: tuple[str, ...] = ()
+    artifact: Artifact | None = None
 
     @property
     def only_teaches(self) -> bool:
@@ -93,23 +93,39 @@ class PretrainedEncoder:
         model.encoder.load_state_dict(self.weights)
         return model
 
-    def continue_head(self, model: DistilBertCNN) -> None:
+    def continue_head(self, model: DistilBertCNN, head: HeadSection) -> None:
         """Give *model* the head of the artifact that the encoder was read from.
 
+        Args:
+            head: the recipe's settings of the head, which *model* has.
+
         Raises:
-            RecipeError: the encoder was not read from an artifact, or the artifact's head is another one.
+            RecipeError: the encoder was not read from an artifact, or the artifact's head has other labels or settings.
         """
-        if not self.continued_from:
+        if self.artifact is None:
             raise RecipeError(
-                f"head.continued = true: {self.origin} has no head; name an artifact's folder: --encoder DIR"
+                f"head.continued = true: {self.origin} has no head; name the folder of a trained model: --encoder DIR"
             )
-        own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if not name.startswith(ENCODER)}
-        if self.labels != model.config.labels or own != {name: tuple(kept.shape) for name, kept in self.head.items()}:
+        if self.artifact.config.labels != model.config.labels:
             raise RecipeError(
-                f"head.continued = true: the head of {self.continued_from} has other labels or another shape;"
-                " remove the key, and the head starts untrained"
+                f"head.continued = true: {self.continued_from} has other labels than the data; remove the key, and the"
+                " head starts untrained"
             )
-        model.load_state_dict(self.head, strict=False)
+        recorded = read_section(self.artifact.training, "recipe", "head")
+        sizes = recorded.get("kernel_sizes", str(self.artifact.config.kernel_size))
+        theirs = {"head.kernel_sizes": sizes, "head.attention_heads": self.artifact.config.attention_heads}
+        for key, value in theirs.items():
+            own = getattr(head, key.removeprefix("head."))
+            if own != value:
+                raise RecipeError(
+                    f"head.continued = true: {key} = {own!r}, but {self.continued_from} has {value!r}; set"
+                    f" {key}={value}, or remove head.continued"
+                )
+        weights = self.artifact.weights
+        model.load_state_dict(
+            {name: torch.from_numpy(np.array(weights[name])) for name in weights if not name.startswith(ENCODER)},
+            strict=False,
+        )
 
     def with_emoji(self) -> "PretrainedEncoder":
         """Return the encoder with emoji as tokens, if its tokenizer can have them."""
@@ -164,8 +180,7 @@ def _read_artifact(path: Path) -> PretrainedEncoder:
         {name.removeprefix(ENCODER): tensor for name, tensor in weights.items() if name.startswith(ENCODER)},
         trained.tokenizer,
         continued_from=f"{trained.name} ({trained.version})",
-        head={name: tensor for name, tensor in weights.items() if not name.startswith(ENCODER)},
-        labels=trained.config.labels,
+        artifact=trained,
     )
 
 

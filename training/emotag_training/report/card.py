@@ -292,7 +292,7 @@ def _render_origin(made: Artifact) -> str:
     teachers = f" It was distilled from {others} on these texts: {', '.join(versions)}." if versions else ""
     started = f" It continued from {record['continued_from']}." if "continued_from" in record else ""
     runs = record.get("mean_of") or []
-    seeds = ", ".join(str(run["seed"]) for run in runs)
+    seeds = ", ".join(str(run.get("seed", "?")) for run in runs)
     mean = f" Its weights are the mean of {len(runs)} runs, with the seeds {seeds}." if runs else ""
     dev, figures = "", ""
     if _has_figures(made):

@@ -18,7 +18,7 @@ def explain_selection(record: Mapping[str, Any], figures: Mapping[str, Any]) -> 
     epochs, seeds = len(record.get("epochs") or ()), read_section(record, "recipe", "run").get("best_of_seeds", 1)
     if epochs > 1 and "best_epoch" in record and chosen_here:  # with a single epoch there was no choice
         reasons.append(f"the weights are those of the epoch ({record['best_epoch']} of {epochs}) {best}")
-    if chosen_here and any(len(run["epochs"]) > 1 for run in record.get("mean_of") or ()):
+    if chosen_here and any(len(run.get("epochs") or ()) > 1 for run in record.get("mean_of") or ()):
         reasons.append(f"each run kept the weights of the epoch {best}")
     if seeds > 1 and chosen_here:
         reasons.append(f"the seed is the one of {seeds} {best}")

@@ -26,8 +26,9 @@ from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_model.thresholds import Thresholds
 from emotag_training.encoders.pretrained import load_encoder
 from emotag_training.errors import EncoderError, RecipeError
+from emotag_training.recipe import HeadSection
 from tests.encoders import save_encoder
-from tests.numerics.conftest import byte_level_tokenizer, tiny_config, tiny_tokenizer, unigram_tokenizer
+from tests.numerics.conftest import LABELS, byte_level_tokenizer, tiny_config, tiny_tokenizer, unigram_tokenizer
 
 TEXTS = ("", "glad to see you", "a b <mask> c", "wonderful 😂")
 
@@ -103,25 +104,34 @@ def test_the_encoder_of_an_artifact_is_loaded_without_its_head(saved: Artifact, 
 def test_the_head_of_an_artifact_is_continued_on_request(saved: Artifact, tmp_path: Path) -> None:
     encoder = load_encoder(str(tmp_path))
     model = encoder.grow(labels=saved.config.labels, max_tokens=32, channels=16)
-    encoder.continue_head(model)
+    encoder.continue_head(model, HeadSection())
     assert all(np.array_equal(values, saved.weights[name]) for name, values in model.weights().items())
 
 
 @pytest.mark.parametrize(
-    "others",
-    [{"kernel_size": 3}, {"attention_heads": 2}, {"labels": ("other", "names", "of", "labels")}],
-    ids=["shape", "attention", "labels"],
+    ("labels", "head", "message"),
+    [
+        (("a", "b"), {}, r"tiny \(sha256:.*\) has other labels than the data; remove the key"),
+        (LABELS, {"kernel_sizes": "3+5"}, r"head.kernel_sizes = '3\+5', but tiny .* has '5'; set head.kernel_sizes=5,"),
+        (LABELS, {"attention_heads": 2}, "head.attention_heads = 2, but tiny .* has 0; set head.attention_heads=0,"),
+    ],
+    ids=["labels", "kernels", "attention"],
 )
-def test_a_head_that_does_not_fit_is_refused(saved: Artifact, tmp_path: Path, others: dict[str, Any]) -> None:
+def test_a_head_that_does_not_fit_is_refused(
+    saved: Artifact, tmp_path: Path, labels: tuple[str, ...], head: dict[str, Any], message: str
+) -> None:
     encoder = load_encoder(str(tmp_path))
-    model = encoder.grow(**{"labels": saved.config.labels, "max_tokens": 32, "channels": 16, **others})
-    with pytest.raises(RecipeError, match=r"the head of tiny \(sha256:.*\) has other labels or another shape"):
-        encoder.continue_head(model)
+    attention = {"attention_heads": head["attention_heads"]} if "attention_heads" in head else {}
+    model = encoder.grow(labels=labels, max_tokens=32, channels=16, **attention)
+    with pytest.raises(RecipeError, match=message):
+        encoder.continue_head(model, HeadSection(**head))
 
 
 def test_a_published_encoder_has_no_head_to_continue(tmp_path: Path) -> None:
     config = DistilBertConfig(vocab_size=64, dim=32, n_heads=4, n_layers=1)
     save_encoder(tmp_path, DistilBertModel, config, tiny_tokenizer())
     encoder = load_encoder(str(tmp_path))
-    with pytest.raises(RecipeError, match=r"head\.continued = true: .* has no head; name an artifact's folder"):
-        encoder.continue_head(encoder.grow(labels=("a", "b"), max_tokens=16))
+    with pytest.raises(
+        RecipeError, match=r"head\.continued = true: .* has no head; name the folder of a trained model"
+    ):
+        encoder.continue_head(encoder.grow(labels=("a", "b"), max_tokens=16), HeadSection())
