@@ -26,7 +26,7 @@ def find_commands() -> list[list[str]]:
     blocks = [
         block for page in PAGES for block in re.findall(r"^```[^\n]*\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     ]
-    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     commands = [shlex.split(line) for line in lines if line.startswith("emotag") and "--resume" not in line]
     return [words for words in commands if {"examples/comments.csv", "runs/comments"} & set(words)]
 
