@@ -9,8 +9,7 @@ import pytest
 
 from emotag_model import artifact
 from emotag_training.errors import OutputError, RecipeError
-
-from .test_training import run
+from tests.integration.training.test_training import run
 
 
 @pytest.fixture(scope="module")
