@@ -309,7 +309,7 @@ def _write_teacher(job: Job, run: Run) -> dict[str, Any]:
 
 
 def build_model(recipe: Recipe, labels: tuple[str, ...]) -> tuple[PretrainedEncoder, DistilBertCNN]:
-    """Load the recipe's encoder, and build the model on it, with an untrained head or the one that it continues.
+    """Load the recipe's encoder, and build the model on it, with an untrained head or the one to continue.
 
     Raises:
         EncoderError: the encoder cannot be loaded.

@@ -17,7 +17,7 @@ from emotag_training.data.goemotions import SHA256
 from emotag_training.data.table import load_split
 from emotag_training.distillation.teacher import Teacher
 from emotag_training.errors import DataError, OutputError, PolicyError, TeacherError
-from emotag_training.evaluation.evaluate import find_train_split, measure, tokenize
+from emotag_training.evaluation.evaluate import find_train_split, list_headline, measure, tokenize
 from emotag_training.evaluation.metrics import compute_calibration_errors
 from emotag_training.evaluation.prediction import predict
 from emotag_training.evaluation.slices import VARIETIES
@@ -102,6 +102,8 @@ def test_thresholds_of_out_of_fold_predictions_leave_dev_to_measure_on(folder: P
     held_out = HeldOut(shown_NK.astype(np.float16).astype(np.float32), train.targets_NK, train.sha256)
     expected = cross_validate_transfer(held_out, predict(tuned, tokenize(tuned, dev)), dev.targets_NK)
     assert expected == pytest.approx(tuned.metrics["dev"]["held_out_cuts_cross_validated"], abs=0.002)
+    shown = {title: value for title, value, _ in list_headline(tuned.metrics["dev"])}
+    assert expected["macro_f1"] == pytest.approx(shown["macro F1, cuts from out-of-fold predictions"], abs=0.002)
     assert "which only calibrate them: they were tuned on out-of-fold" in (toy / artifact.CARD).read_text()
     with pytest.raises(TeacherError, match="predicted texts that they had trained on"):
         run(*options, str(tmp_path / "all"))

@@ -15,11 +15,10 @@ def check_run(recipe: "Recipe", out: Path, trackers: Sequence[str]) -> None:
     Raises:
         TrainingError: a file or folder is missing, --out is a file, or a tracker is unknown or not installed.
     """
-    from emotag_training.errors import OutputError, TeacherError
+    from emotag_training.errors import TeacherError
     from emotag_training.loop.trackers import require_trackers
 
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"--out {out}: it is a file; name a directory")
+    _check_directory(out)
     check_encoder(recipe.encoder.name)
     teacher = recipe.distillation.teacher
     if teacher and not Path(teacher).is_file():
@@ -76,7 +75,7 @@ def check_runs(runs: Sequence[Path], out: Path) -> None:
         RecipeError: there is one run, or a path has no recipe.
         OutputError: --out is a file.
     """
-    from emotag_training.errors import OutputError, RecipeError
+    from emotag_training.errors import RecipeError
     from emotag_training.recipe import FILE
 
     if len(runs) < 2:
@@ -84,8 +83,7 @@ def check_runs(runs: Sequence[Path], out: Path) -> None:
     for run in runs:
         if not (run / FILE).is_file():
             raise RecipeError(f"{run}: it has no {FILE}; name a directory that `emotag-train fit` wrote")
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"--out {out}: it is a file; name a directory")
+    _check_directory(out)
 
 
 def check_teachers(paths: Sequence[Path]) -> None:
@@ -101,3 +99,10 @@ def check_teachers(paths: Sequence[Path]) -> None:
             raise TeacherError(
                 f"{path}: not found; name a model's directory, or a file that `emotag-train distill` wrote"
             )
+
+
+def _check_directory(out: Path) -> None:
+    from emotag_training.errors import OutputError
+
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"--out {out}: it is a file; name a directory")

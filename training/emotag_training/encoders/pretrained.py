@@ -66,8 +66,7 @@ class PretrainedEncoder:
         settings: those of `ModelConfig` that the encoder decides.
         weights: by DistilBERT's names.
         model: the class of the model on it.
-        continued_from: the artifact that it was read from, with its version; empty for a published encoder.
-        artifact: that artifact; None for a published encoder.
+        artifact: the artifact that it was read from; None for a published encoder.
     """
 
     origin: str
@@ -75,8 +74,12 @@ class PretrainedEncoder:
     weights: dict[str, Tensor]
     tokenizer: Tokenizer
     model: type[DistilBertCNN] = DistilBertCNN
-    continued_from: str = ""
     artifact: Artifact | None = None
+
+    @property
+    def continued_from(self) -> str:
+        """The artifact that it was read from, with its version; empty for a published encoder."""
+        return "" if self.artifact is None else f"{self.artifact.name} ({self.artifact.version})"
 
     @property
     def only_teaches(self) -> bool:
@@ -179,7 +182,6 @@ def _read_artifact(path: Path) -> PretrainedEncoder:
         {name: getattr(trained.config, name) for name in SETTINGS},
         {name.removeprefix(ENCODER): tensor for name, tensor in weights.items() if name.startswith(ENCODER)},
         trained.tokenizer,
-        continued_from=f"{trained.name} ({trained.version})",
         artifact=trained,
     )
 
