@@ -29,7 +29,20 @@ def runs(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
     common += ["--set", f"distillation.teacher={root / 'folds'}"]
     continued = [*common, "--encoder", str(root / "first"), "--set", "head.continued=true"]
     run("fit", *continued, "--seed", "1", "--set", "run.best_of_seeds=3", "--out", str(root / "one"))
-    run("fit", *continued, "--seed", "2", "--set", "run.best_of_seeds=3", "--name", "two", "--out", str(root / "two"))
+    run(
+        "fit",
+        *continued,
+        "--seed",
+        "2",
+        "--set",
+        "run.best_of_seeds=3",
+        "--name",
+        "two",
+        "--precision",
+        "bf16",
+        "--out",
+        str(root / "two"),
+    )
     run("fit", *continued, "--seed", "3", "--set", "schedule.learning_rate=1e-5", "--out", str(root / "other"))
     shutil.copytree(root / "one", root / "same")
     return {name: root / name for name in ("first", "one", "two", "other", "same")}
