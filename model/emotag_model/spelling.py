@@ -2,6 +2,8 @@
 
 WordPiece cuts such words into pieces that say little, so the model misses them. A word that the vocabulary has stays as
 it is. Any other word is replaced only if undoing one kind of noise gives a word of the vocabulary.
+
+A text of emoji alone is replaced by words that say the same, and emoji are separated from words.
 """
 
 import re
@@ -13,6 +15,8 @@ from typing import Self
 
 import numpy as np
 from tokenizers import Tokenizer, models
+
+from .emoji import Replacement, is_alone, needs_words, replace_signs, separate
 
 CONTINUATION = "##"
 """The beginning of pieces that continue a word, as in every published WordPiece vocabulary."""
@@ -92,9 +96,10 @@ class Spelling:
     Args:
         vocabulary: the id of each piece. Of two candidates, the one with the smaller id counts: published vocabularies
             are sorted by frequency.
+        unknown: the piece for words that the vocabulary does not have.
     """
 
-    def __init__(self, vocabulary: Mapping[str, int]) -> None:
+    def __init__(self, vocabulary: Mapping[str, int], *, unknown: str = "[UNK]") -> None:
         # Unknown words repeat as all words do: most are names.
         self._correct_word = lru_cache(maxsize=WORDS_KEPT)(self._correct_written)
         self._words = {piece: number for piece, number in vocabulary.items() if piece.isalnum() and len(piece) > 1}
@@ -102,13 +107,15 @@ class Spelling:
         self._masked = [word for word in MASKABLE if word in self._words]
         # In a vocabulary of another language, such a word may be no contraction.
         self._contractions = {word: short for word, short in CONTRACTIONS.items() if short.split("'")[0] in vocabulary}
+        self._has_words_for_emoji = needs_words(vocabulary)
         sizes = np.zeros(max(vocabulary.values(), default=0) + 1, np.int8)
         self._is_piece_V, self._is_sign_V = np.zeros(len(sizes), np.bool_), np.zeros(len(sizes), np.bool_)
         for piece, number in vocabulary.items():
-            self._is_piece_V[number] = piece.startswith(CONTINUATION) or piece in RARE_SIGNS
+            self._is_piece_V[number] = piece.startswith(CONTINUATION) or piece in RARE_SIGNS or piece == unknown
             self._is_sign_V[number] = piece in SIGNS
             sizes[number] = min(len(piece), SHORTEST) if piece.isalpha() else 0
         self._is_letter_V, self._is_short_V = sizes == 1, (sizes > 0) & (sizes < SHORTEST)
+        self._is_word_V = sizes > 1
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Self | None:
@@ -116,12 +123,13 @@ class Spelling:
         model = tokenizer.model
         is_wordpiece = isinstance(model, models.WordPiece) and model.continuing_subword_prefix == CONTINUATION
         is_lower_case = tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("A") == "a"
-        return cls(tokenizer.get_vocab()) if is_wordpiece and is_lower_case else None
+        return cls(tokenizer.get_vocab(), unknown=model.unk_token) if is_wordpiece and is_lower_case else None
 
     def find_suspects(self, rows: Sequence[Sequence[int]]) -> list[int]:
         """Return the texts that may have something to correct.
 
-        Such a text has a word in pieces, a rare sign, a sign after one or two letters, or three single letters.
+        Such a text has a word in pieces, an unknown word, a rare sign, a sign after one or two letters, or three single
+        letters. Or it has no word, and may be an emoticon.
 
         Args:
             rows: the token ids of each text, at least one.
@@ -134,7 +142,11 @@ class Spelling:
         suspect_T, letter_T = self._is_piece_V[ids_T], self._is_letter_V[ids_T]
         suspect_T[2:] |= letter_T[2:] & letter_T[1:-1] & letter_T[:-2]
         suspect_T[1:] |= self._is_sign_V[ids_T[1:]] & self._is_short_V[ids_T[:-1]]
-        suspects: list[int] = np.flatnonzero(np.logical_or.reduceat(suspect_T, ends_B - lengths_B)).tolist()
+        starts_B = ends_B - lengths_B
+        suspect_B = np.logical_or.reduceat(suspect_T, starts_B)
+        if self._has_words_for_emoji:
+            suspect_B |= ~np.logical_or.reduceat(self._is_word_V[ids_T], starts_B)
+        suspects: list[int] = np.flatnonzero(suspect_B).tolist()
         return suspects
 
     def correct(self, text: str) -> str:
@@ -144,9 +156,9 @@ class Spelling:
             text: with single spaces, as `tokens.normalize` returns it.
         """
         beginning, rest = _divide(text)
-        beginning = _SPACED.sub(self._join, beginning)
-        if corrections := self._find_corrections(beginning):
-            beginning = _WORD.sub(lambda found: corrections.get(found[0].lower(), found[0]), beginning)
+        for find in self._list_steps(beginning):
+            if step := find(beginning):
+                beginning = step[0].sub(step[1], beginning)
         return beginning + rest
 
     def trace(self, text: str) -> tuple[str, list[int], list[int]]:
@@ -156,10 +168,24 @@ class Spelling:
             `correct(text)`, and for each character the first one in *text*, and the one after the last.
         """
         beginning, rest = _divide(text)
-        traced = _replace(_SPACED, self._join, beginning, list(range(len(text))), list(range(1, len(text) + 1)))
-        corrections = self._find_corrections(traced[0])
-        beginning, starts, ends = _replace(_WORD, lambda found: corrections.get(found[0].lower(), found[0]), *traced)
+        starts, ends = list(range(len(text))), list(range(1, len(text) + 1))
+        for find in self._list_steps(beginning):
+            if step := find(beginning):
+                beginning, starts, ends = _replace(*step, beginning, starts, ends)
         return beginning + rest, starts, ends
+
+    def _list_steps(self, text: str) -> Sequence[Callable[[str], Replacement | None]]:
+        """Return the steps that correct a text: each returns what it replaces in the result of the step before."""
+        if self._has_words_for_emoji and is_alone(text):
+            return (replace_signs,)
+        return self._join_letters, self._replace_words, separate
+
+    def _join_letters(self, text: str) -> Replacement:
+        return _SPACED, self._join
+
+    def _replace_words(self, text: str) -> Replacement | None:
+        corrections = self._find_corrections(text)
+        return (_WORD, lambda found: corrections.get(found[0].lower(), found[0])) if corrections else None
 
     def _find_corrections(self, text: str) -> dict[str, str]:
         """Return the correction of each word in lower case that has one."""

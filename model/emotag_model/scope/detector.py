@@ -6,11 +6,11 @@ https://fasttext.cc/docs/en/language-identification.html, under CC BY-SA 3.0.
 
 import hashlib
 import logging
-import re
 from pathlib import Path
 
 import fasttext
 
+from emotag_model.emoji import is_alone, remove
 from emotag_model.errors import ArtifactError
 from emotag_model.tokens import MAX_CHARACTERS, normalize
 
@@ -25,8 +25,6 @@ MOST_CHARACTERS = 500
 HARMLESS = "a harmless text"
 
 LABEL_PREFIX = "__label__"
-_EMOJI = re.compile("[\u231a\u231b\u23e9-\u23f3\u2600-\u2668\u2670-\u27bf\u2b50\u2b55\U0001f000-\U0001faff]")
-"""Emoji, without signs such as © and ♪ that say nothing alone."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,15 +57,19 @@ class Detector:
     def detect(self, text: str) -> Detected:
         """Return the most probable language of a text.
 
-        `EMOJI_ALONE` or `NO_LETTERS` for a text without letters; `UNDETERMINED` if the library fails on it.
+        `EMOJI_ALONE` for a text of emoji or emoticons, `NO_LETTERS` for any other text without letters, and
+        `UNDETERMINED` if the library fails on it.
         """
         # First as the tokenizer reads the text: texts with one cache key must have one language.
         read = normalize(text)[:MAX_CHARACTERS]
+        if is_alone(read):
+            return EMOJI_ALONE
+        read = remove(read)  # fastText takes "I hate you😡" for Japanese
         # The tokenizer drops some characters: a text could begin with hundreds of them. Most texts begin with a letter.
         if not read[:1].isalpha():
             first = next((at for at, character in enumerate(read) if character.isalpha()), None)
             if first is None:
-                return EMOJI_ALONE if _EMOJI.search(read) else NO_LETTERS
+                return NO_LETTERS
             read = read[first:]
         read = read[:MOST_CHARACTERS]
         try:

@@ -10,7 +10,7 @@ from tests.stream import Reader, header_map, send, text
 SCOPES = {
     "Thank you so much for your help!": ("ok", "en"),
     "Te odio, eres lo peor que me ha pasado": ("other_language", "es"),
-    "😂😂😂": ("unreadable", None),
+    "♪♫♪": ("unreadable", None),
     "10/10": ("too_short", None),
 }
 SECRET = "odio"

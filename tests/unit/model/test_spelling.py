@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers
 
 from emotag_model.artifact import DEFAULT, load
+from emotag_model.emoji import WORDS as EMOJI_WORDS
 from emotag_model.spelling import MOST_CHARACTERS, Spelling
 
 UNITS = ("", "s", "m", "k", "x", "am", "pm", "ft", "in", "th", "st", "mph", "yrs", "$")
@@ -15,7 +16,14 @@ WORDS = (
     *("soo", "1st", "ps", "psa", "not", "was", "to", "goo", "ass", "ist", "love", "god", "wasn"),
 )
 VOCABULARY = {
-    piece: number for number, piece in enumerate(("[UNK]", "[CLS]", "[SEP]", *"abcdefghijkl*@$!", *WORDS, "##a", "dog"))
+    piece: number
+    for number, piece in enumerate(("[UNK]", "[CLS]", "[SEP]", *"abcdefghijkl*@$!:)", *WORDS, "##a", "dog"))
+}
+WITHOUT_EMOJI = Spelling(VOCABULARY)
+VOCABULARY |= {
+    word: len(VOCABULARY) + number
+    for number, word in enumerate(dict.fromkeys(" ".join(EMOJI_WORDS.values()).split()))
+    if word not in VOCABULARY
 }
 SPELLING = Spelling(VOCABULARY | {f"rare{number}": len(VOCABULARY) + number for number in range(len(VOCABULARY))})
 
@@ -35,6 +43,9 @@ SPELLING = Spelling(VOCABULARY | {f"rare{number}": len(VOCABULARY) + number for 
         ("d@mn @ss $hit", "damn ass shit"),
         ("rae raelly htat", "rae really that"),
         ("wasnt", "wasn't"),
+        ("h4te❤️", "hate ❤️ "),
+        ("😡!!", " angry furious !!"),
+        ("xDDD", " funny lol haha "),
     ],
 )
 def test_noise_is_undone(noisy: str, corrected: str) -> None:
@@ -84,13 +95,27 @@ def test_a_corrected_text_has_nothing_left_to_correct(text: str) -> None:
         (["[CLS]", "a", "b", "c", "[SEP]"], True),
         (["[CLS]", "hate", "*", "[SEP]"], True),
         (["[CLS]", "so", "!", "a", "[SEP]"], True),
-        (["[CLS]", "[SEP]"], False),
+        (["[CLS]", "hate", "[UNK]", "[SEP]"], True),
+        (["[CLS]", "[SEP]"], True),
     ],
 )
 def test_the_tokens_of_a_text_show_if_it_may_have_noise(pieces: list[str], suspect: bool) -> None:
-    clean = [VOCABULARY[piece] for piece in ("[CLS]", "a", "b", "[SEP]")]
+    clean = [VOCABULARY[piece] for piece in ("[CLS]", "hate", "a", "b", "[SEP]")]
     row = [VOCABULARY[piece] for piece in pieces]
     assert [1] * suspect == SPELLING.find_suspects([clean, row, clean])
+
+
+@pytest.mark.parametrize(
+    ("pieces", "suspect"), [(["[CLS]", ":", ")", "[SEP]"], True), (["[CLS]", ":", ")", "hate", "[SEP]"], False)]
+)
+def test_a_text_without_a_word_may_be_an_emoticon(pieces: list[str], suspect: bool) -> None:
+    row = [VOCABULARY[piece] for piece in pieces]
+    assert [0] * suspect == SPELLING.find_suspects([row])
+    assert [] == WITHOUT_EMOJI.find_suspects([row])
+
+
+def test_emoji_stay_as_they_are_if_the_vocabulary_does_not_have_the_words() -> None:
+    assert "😡 :)" == WITHOUT_EMOJI.correct("😡 :)")
 
 
 def test_without_a_text_there_is_no_suspect() -> None:
@@ -130,6 +155,9 @@ def test_long_words_are_not_kept() -> None:
         ("so b4d!!", "bad", "b4d!!"),
         ("it wasnt", "wasn't", "wasnt"),
         ("this is sooooo good", "is", "is"),
+        ("so b4d😡", "bad", "b4d"),
+        (":( 😡😡", "furious", "😡"),
+        ("(...) <333", "love", "<333"),
     ],
 )
 def test_each_character_stands_for_the_word_that_was_written(noisy: str, word: str, written: str) -> None:
@@ -139,7 +167,10 @@ def test_each_character_stands_for_the_word_that_was_written(noisy: str, word: s
     assert written == noisy[starts[at] : ends[at + len(word) - 1]]
 
 
-@given(st.lists(st.sampled_from([*UNITS, *WORDS, "h4te", "d e a d", "sooooo", "wasnt", "@ss", " ", "x" * 900])))
+SIGNS = ("😡", "😡😡so", "❤️", "<3", ":)))", "🤷🏽‍♀️")
+
+
+@given(st.lists(st.sampled_from([*UNITS, *WORDS, "h4te", "d e a d", "sooooo", "wasnt", "@ss", " ", "x" * 900, *SIGNS])))
 def test_a_traced_text_is_the_corrected_one(parts: list[str]) -> None:
     text = " ".join(" ".join(parts).split())
     corrected, starts, ends = SPELLING.trace(text)

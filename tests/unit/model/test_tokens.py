@@ -17,9 +17,12 @@ from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigra
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("  a \t b\r\n", "a b"), ("a  b", "a b"), ("a\ud800", "a\ufffd"), ("é É", "é É"), ("", "")],
+    [
+        *(("  a \t b\r\n", "a b"), ("a  b", "a b"), ("a\ud800", "a\ufffd"), ("é É ② ﬁ ！", "é É ② ﬁ ！"), ("", "")),
+        *(("𝓘 𝔥𝕒𝖙𝑒", "I hate"), ("Ｉ ｈａｔｅ １０ 𝟙𝟘", "I hate 10 10")),
+    ],
 )
-def test_blanks_become_one_space_and_surrogates_are_replaced(text: str, expected: str) -> None:
+def test_blanks_become_one_space_styled_letters_plain_and_surrogates_are_replaced(text: str, expected: str) -> None:
     assert expected == normalize(text)
     assert expected == normalize(expected)
 
@@ -62,9 +65,17 @@ def test_a_huge_text_is_truncated_even_if_its_tokens_fit() -> None:
 
 
 def test_the_result_is_the_same_without_the_library(shipped: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = ["", "I’m  so\texcited 😂", "[SEP] 中\ud800", "unbelievable " * 9, "a " * MAX_CHARACTERS]
+    texts = [
+        "",
+        "I’m  so\texcited 😂",
+        "𝓘 h4te😡 𝔂𝓸𝓾",
+        "😡 ",
+        "[SEP] 中\ud800",
+        "unbelievable " * 9,
+        "a " * MAX_CHARACTERS,
+    ]
     found = Tokens(shipped.tokenizer, max_tokens=9)(texts)
-    assert [False, False, False, True, True] == [text.truncated for text in found]
+    assert [False, False, False, False, False, True, True] == [text.truncated for text in found]
     monkeypatch.setattr(library, "is_compiled", lambda: False)
     plain = Tokens(shipped.tokenizer, max_tokens=9)
     assert found == plain(texts)
@@ -117,6 +128,8 @@ def test_a_width_is_rounded_up_but_not_beyond_the_widest(length: int, widest: in
     [
         ("So good!", ["So", "good", "!"]),
         ("lmao  good", ["lmao"] * 3 + ["good"]),
+        ("𝓼𝓸  good❤️😡 𝓱4𝓽𝓮", ["so", "good", "❤️😡", "h4te"]),
+        (" ❤️ 😡", ["❤️", "😡", "😡"]),
         ("I h4te  d e a d ends", ["I", "h4te", "d e a d", "ends"]),
         ("dont \U0001f602 \u4e2d\u6587", ["dont"] * 3 + ["\U0001f602", "\u4e2d", "\u6587"]),
     ],
@@ -134,7 +147,11 @@ TOKENS = Tokens(load(DEFAULT).tokenizer, max_tokens=12)
 
 @given(
     st.lists(
-        st.lists(st.sampled_from(["h4te", "d e a d", "sooooo", "dont", "[SEP]", "\u0130", "e\u0301", " ", "a" * 101]))
+        st.lists(
+            st.sampled_from(
+                ["h4te", "d e a d", "sooooo", "dont", "😡", "x❤️", ":)", "[SEP]", "\u0130", "e\u0301", " ", "a" * 101]
+            )
+        )
         | st.lists(st.characters() | st.sampled_from(" \t\nab@$4"), max_size=40),
         max_size=4,
     )

@@ -6,12 +6,12 @@ from typing import Self
 
 import numpy as np
 
+from emotag_model.emoji import GENDERS, TONES
 from emotag_model.tokens import TokenIds
 from emotag_training.data.split import Split, TokenizedSplit
 from emotag_training.distillation.folds import mark_fold
 from emotag_training.recipe import Recipe
 
-from .meanings import GENDERS, TONES
 from .signs import Floats, Signs
 from .typos import misspell
 

@@ -8,9 +8,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from emotag_model.emoji import GENDERS, MEANINGS, TONES
 from emotag_training.data.split import Split
 
-from .meanings import GENDERS, MEANINGS, TONES, list_emoji
+from .characters import list_emoji
 
 Floats = npt.NDArray[np.float32]
 

@@ -7,19 +7,17 @@ Unicode. Then it is trained like any other.
 """
 
 import json
-import unicodedata
 from collections.abc import Mapping
 
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from emotag_model.emoji import describe
 from emotag_model.engines.native.wordpiece import BERT, PRE_TOKENIZERS
-from emotag_training.augmentation.meanings import MEANINGS, WORDS, list_emoji
+from emotag_training.augmentation.characters import list_emoji
 
 UNUSED = "[unused"
 EMBEDDINGS = "embeddings.word_embeddings.weight"
-SAYS_LITTLE = frozenset({"FACE", "WITH", "AND", "OF", "SIGN", "SYMBOL", "HEAVY", "BLACK", "WHITE", "SMILING"})
-"""Words in the names of emoji. `BLACK` and `WHITE` are the names of filled and empty symbols."""
 
 
 def add_emoji(tokenizer: Tokenizer, weights: Mapping[str, Tensor]) -> tuple[Tokenizer, dict[str, Tensor]]:
@@ -44,18 +42,6 @@ def add_emoji(tokenizer: Tokenizer, weights: Mapping[str, Tensor]) -> tuple[Toke
     parts["model"]["vocab"] = dict(sorted(vocabulary.items(), key=lambda item: item[1]))
     parts["pre_tokenizer"] = PRE_TOKENIZERS[1]
     for emoji, number in ids.items():
-        if pieces := _describe(emoji, tokenizer):
+        if pieces := tokenizer.encode(describe(emoji), add_special_tokens=False).ids:
             table[number] = weights[EMBEDDINGS][pieces].mean(dim=0)
     return Tokenizer.from_str(json.dumps(parts)), {**weights, EMBEDDINGS: table}
-
-
-def _describe(emoji: str, tokenizer: Tokenizer) -> list[int]:
-    """Return the ids of word pieces that say what the emoji says."""
-    labels = [label for label, written in MEANINGS.items() if emoji in written.split()]
-    if labels:
-        words = " ".join(WORDS[label] for label in labels)
-    else:
-        name = unicodedata.name(emoji).replace("-", " ").split()
-        words = " ".join([word for word in name if word not in SAYS_LITTLE] or name).lower()
-    ids: list[int] = tokenizer.encode(words, add_special_tokens=False).ids
-    return ids

@@ -28,14 +28,20 @@ def test_a_sentence_has_a_language(text: str, language: str) -> None:
     assert language == DETECTOR.detect(text).language
 
 
-@pytest.mark.parametrize("text", ["", "   ", "10/10", ":)", "© 2024", "♪", "!?", "\x00", "\ud800"])
+@pytest.mark.parametrize("text", ["", "   ", "10/10", "© 2024", "♪", "!?", "\x00", "\ud800"])
 def test_a_text_without_letters_has_none(text: str) -> None:
     assert NO_LETTERS == DETECTOR.detect(text)
 
 
-@pytest.mark.parametrize("text", ["😂😂", "10/10 😂", "❤️"])
-def test_emoji_alone_are_found(text: str) -> None:
+@pytest.mark.parametrize("text", ["😂😂", "10/10 😂", "❤️", ":)", "o_O"])
+def test_emoji_and_emoticons_alone_are_found(text: str) -> None:
     assert EMOJI_ALONE == DETECTOR.detect(text)
+
+
+@pytest.mark.parametrize("text", ["I hate you😡", "😡I hate you", "I hate 😡😡 you"])
+def test_emoji_do_not_change_the_language(text: str) -> None:
+    """fastText takes the first of these texts for Japanese."""
+    assert "en" == DETECTOR.detect(text).language
 
 
 def test_characters_that_no_tokenizer_reads_do_not_hide_a_text() -> None:

@@ -1,20 +1,11 @@
-"""The table of what emoji say."""
+"""The emoji that become tokens."""
 
 import re
 import unicodedata
 
+from emotag_model.emoji import GENDERS, MEANINGS, TONES
 from emotag_model.engines.native.wordpiece import EMOJI
-from emotag_schemas.labels import LABELS
-from emotag_training.augmentation.meanings import GENDERS, MEANINGS, TONES, WORDS, list_emoji
-
-
-def test_every_label_has_signs_and_words_and_no_other_name_has() -> None:
-    assert set(LABELS) == set(MEANINGS) == set(WORDS)
-
-
-def test_no_sign_is_twice_under_one_label() -> None:
-    for signs in MEANINGS.values():
-        assert len(signs.split()) == len(set(signs.split()))
+from emotag_training.augmentation.characters import list_emoji
 
 
 def test_every_emoji_of_the_table_becomes_a_token_that_is_a_word_by_itself() -> None:
