@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from emotag_model.scope.rules import TextScope
-from emotag_model.spelling import Spelling
+from emotag_model.spelling.noise import Spelling
 from emotag_model.tagger import EmotionTagger
 from emotag_model.tokens import TokenIds
 from emotag_worker.local import LocalWorker

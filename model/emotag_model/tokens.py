@@ -14,7 +14,7 @@ from tokenizers import Encoding, Tokenizer, models
 from .engines.native import library
 from .engines.native.wordpiece import WordPiece, WordPieceConfig
 from .reasons.spans import Offsets
-from .spelling import Spelling
+from .spelling.noise import Spelling
 
 MAX_CHARACTERS = 16_384
 """Characters of a text that are read, so that one huge text costs milliseconds and not seconds.

@@ -163,8 +163,8 @@ class EmotionResult(_Wire):
     scope: Scope = Field(
         default="ok",
         description="ok, or the reason why you must not trust the emotions. other_language: the model was not trained "
-        "on the text's language. unreadable: most of the text's words are unknown to the model, for example emoji. "
-        "too_short: the text has no letter.",
+        "on the text's language. unreadable: most of the text's words are unknown to the model, for example ♪♫♪. "
+        "too_short: the text has no letter and no emoji.",
     )
     language: str | None = Field(
         default=None,

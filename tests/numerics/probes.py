@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emotag_model import EmotionTagger
-from emotag_model.emoji import MEANINGS
-from emotag_model.spelling import MASKABLE
+from emotag_model.spelling.emoji import MEANINGS
+from emotag_model.spelling.noise import MASKABLE
 from emotag_training.data.table import load_split
 
 DEV = Path(__file__).parents[3] / "shared" / "data" / "goemotions" / "dev.tsv"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import fasttext
 
-from emotag_model.emoji import is_alone, remove
 from emotag_model.errors import ArtifactError
+from emotag_model.spelling.emoji import is_alone, remove
 from emotag_model.tokens import MAX_CHARACTERS, normalize
 
 from .rules import EMOJI_ALONE, NO_LETTERS, UNDETERMINED, Detected

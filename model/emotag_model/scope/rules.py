@@ -19,7 +19,7 @@ class Detected(NamedTuple):
     Attributes:
         language: the code of the most probable language; None if the text has no letter, and `und` if detection failed.
         score: its probability.
-        is_emoji: the text has no letter, and an emoji.
+        is_emoji: the text has emoji or emoticons, and no words.
     """
 
     language: str | None
@@ -49,7 +49,7 @@ def judge(detected: Detected, *, unknown: int, pieces: int, languages: Collectio
 
     1. `other_language`: the detector is sure of a language that is not one of the model's.
     2. `unreadable`: most word pieces are unknown to the model, for example in another script.
-    3. `too_short`: the text has no letter, for example `10/10` or `:)`, and no emoji that the model knows.
+    3. `too_short`: the text has no letter, for example `10/10`, and no emoji or emoticon that the model can read.
     4. `ok`.
 
     Args:

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from emotag_model.emoji import GENDERS, TONES
+from emotag_model.spelling.emoji import GENDERS, TONES
 from emotag_model.tokens import TokenIds
 from emotag_training.data.split import Split, TokenizedSplit
 from emotag_training.distillation.folds import mark_fold

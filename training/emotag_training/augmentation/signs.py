@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from emotag_model.emoji import GENDERS, MEANINGS, TONES
+from emotag_model.spelling.emoji import GENDERS, MEANINGS, TONES
 from emotag_training.data.split import Split
 
 from .characters import list_emoji

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from emotag_model.emoji import describe
 from emotag_model.engines.native.wordpiece import BERT, PRE_TOKENIZERS
+from emotag_model.spelling.emoji import describe
 from emotag_training.augmentation.characters import list_emoji
 
 UNUSED = "[unused"

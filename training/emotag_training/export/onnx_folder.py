@@ -144,8 +144,8 @@ def tag(texts):
 print(tag(["I'm so excited about this new opportunity!", "ok"]))
 ```
 
-If the tokenizer is a WordPiece in lower case, emotag corrects noisy spelling such as `h4te` first; this program does
-not, so the results of such texts differ.
+If the tokenizer is a WordPiece in lower case, emotag first corrects noisy spelling such as `h4te`, and reads emoji
+alone as words; this program does not, so the results of such texts differ.
 
 A text's result does not depend on the texts beside it, nor on padding.
 """

@@ -17,7 +17,14 @@ from .entry import VERSION
 
 FOLDER = Path(emotag_model.__file__).parent
 FILES = (
-    *("tokens.py", "spelling.py", "emoji.py", "long_texts/windows.py", "reasons/explainer.py", "reasons/spans.py"),
+    *(
+        "tokens.py",
+        "spelling/noise.py",
+        "spelling/emoji.py",
+        "long_texts/windows.py",
+        "reasons/explainer.py",
+        "reasons/spans.py",
+    ),
     *("scope/detector.py", "scope/rules.py"),
     *(f"engines/native/wordpiece.{kind}" for kind in ("py", "c", "h")),
 )

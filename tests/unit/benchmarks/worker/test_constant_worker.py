@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.worker import constant_worker
-from emotag_model.spelling import Spelling
+from emotag_model.spelling.noise import Spelling
 from emotag_model.tagger import EmotionTagger
 from emotag_worker import cli
 from emotag_worker.wire import encode

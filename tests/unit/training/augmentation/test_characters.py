@@ -3,8 +3,8 @@
 import re
 import unicodedata
 
-from emotag_model.emoji import GENDERS, MEANINGS, TONES
 from emotag_model.engines.native.wordpiece import EMOJI
+from emotag_model.spelling.emoji import GENDERS, MEANINGS, TONES
 from emotag_training.augmentation.characters import list_emoji
 
 

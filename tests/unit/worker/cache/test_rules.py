@@ -18,6 +18,7 @@ DECIDE_NOTHING = {
         "engines/__init__.py",
         "engines/native/__init__.py",
         "scope/__init__.py",
+        "spelling/__init__.py",
         "long_texts/__init__.py",
         "reasons/__init__.py",
     ),

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers
 
 from emotag_model.artifact import DEFAULT, load
-from emotag_model.emoji import WORDS as EMOJI_WORDS
-from emotag_model.spelling import MOST_CHARACTERS, Spelling
+from emotag_model.spelling.emoji import WORDS as EMOJI_WORDS
+from emotag_model.spelling.noise import MOST_CHARACTERS, Spelling
 
 UNITS = ("", "s", "m", "k", "x", "am", "pm", "ft", "in", "th", "st", "mph", "yrs", "$")
 

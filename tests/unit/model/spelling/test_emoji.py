@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotag_model.emoji import MEANINGS, WORDS, describe, is_alone, needs_words, remove, replace_signs, separate
+from emotag_model.spelling.emoji import (
+    MEANINGS,
+    WORDS,
+    describe,
+    is_alone,
+    needs_words,
+    remove,
+    replace_signs,
+    separate,
+)
 from emotag_schemas.labels import LABELS
 
 SIGNS = " ".join(MEANINGS.values()).split()
