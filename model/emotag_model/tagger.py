@@ -239,6 +239,7 @@ class EmotionTagger:
                 unknown=ids.unknown,
                 pieces=ids.length - 2 * len(ids.rows),  # without the special tokens
                 languages=self.languages,
+                is_described=ids.is_described,
             )
             for text, ids in zip(texts, tokens, strict=True)
         ]

@@ -2,7 +2,6 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
 from itertools import accumulate, chain
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from .engines.native import library
 from .engines.native.wordpiece import WordPiece, WordPieceConfig
 from .reasons.spans import Offsets
 from .spelling.noise import Spelling
+from .spelling.styled import make_plain
 
 MAX_CHARACTERS = 16_384
 """Characters of a text that are read, so that one huge text costs milliseconds and not seconds.
@@ -25,8 +25,6 @@ MAX_CHARACTERS = 16_384
 _SPACES = re.compile(r"[ \t\r\n]+")
 _WORDS = re.compile(r"[^ \t\r\n]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_STYLED = re.compile("[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff]")
-"""Letters and digits of full width, and those of mathematics: 𝓱𝓪𝓽𝓮."""
 
 
 class TokenIds(NamedTuple):
@@ -39,6 +37,7 @@ class TokenIds(NamedTuple):
         unknown: the number of ids that are the vocabulary's unknown token.
         windows: the parts of a long text, which the model reads in place of *ids*; empty for every other text.
         offsets: from `Tokens.locate`, if the tagger was loaded with reasons; otherwise None.
+        is_described: the text was emoji or emoticons alone, and ids are those of words that say the same.
     """
 
     ids: tuple[int, ...]
@@ -46,6 +45,7 @@ class TokenIds(NamedTuple):
     unknown: int = 0
     windows: "tuple[Window, ...]" = ()
     offsets: Offsets | None = None
+    is_described: bool = False
 
     @property
     def rows(self) -> "Sequence[TokenIds]":
@@ -81,9 +81,7 @@ def normalize(text: str) -> str:
     Other letters and accents stay unchanged: the tokenizer decides if they matter.
     """
     if not text.isascii():
-        text = _SURROGATES.sub("\ufffd", text)
-        # Each is one character in its plain form too, so all places in the text stay the same.
-        text = _STYLED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+        text = make_plain(_SURROGATES.sub("\ufffd", text))
     # Few texts need the substitution, and these four searches take a tenth of the time of one by a pattern.
     if "  " in text or "\n" in text or "\t" in text or "\r" in text:
         text = _SPACES.sub(" ", text)
@@ -132,34 +130,42 @@ class Tokens:
         if library.is_compiled() and max_tokens >= 2 and (config := WordPieceConfig.of(tokenizer)):
             self._wordpiece = WordPiece(tokenizer, config, max_tokens=max_tokens, max_characters=MAX_CHARACTERS)
 
-    def __call__(self, texts: Sequence[str]) -> list[TokenIds]:
+    def __call__(self, texts: Sequence[str], *, are_parts: bool = False) -> list[TokenIds]:
         """Return the token ids of each text, in order, after its noisy spelling is corrected.
 
         A text beyond the window keeps its first tokens and the last.
+
+        Args:
+            are_parts: the texts are parts of longer ones: emoji alone in a part are next to the words of other parts.
         """
         found = self._read(texts)
         if self._spelling is not None:
-            corrected = {}
+            corrected, described = {}, set()
             # Most texts have nothing to correct, and their tokens show it.
             for number in self._spelling.find_suspects([text.ids for text in found]):
                 normalized = normalize(texts[number])
-                if (spelled := self._spelling.correct(normalized)) != normalized:
+                if (spelled := self._spelling.correct(normalized, is_part=are_parts)) != normalized:
                     corrected[number] = spelled
+                    if not are_parts and self._spelling.describes(normalized):
+                        described.add(number)
             for number, tokens in zip(corrected, self._read(list(corrected.values())), strict=True):
-                found[number] = tokens
+                found[number] = tokens._replace(is_described=number in described)
         return found
 
-    def locate(self, texts: Sequence[str]) -> list[Offsets]:
+    def locate(self, texts: Sequence[str], *, are_parts: bool = False) -> list[Offsets]:
         """Return the characters of the word that each token is a part of, in order, as places in `normalize(text)`.
 
         Words are those of the tokenizer. A word whose spelling was corrected has the characters that were written.
+
+        Args:
+            are_parts: as in `__call__`.
         """
         normalized = [normalize(text)[:MAX_CHARACTERS] for text in texts]
         encodings = self._tokenizer.encode_batch(normalized)
         traced: dict[int, tuple[str, list[int], list[int]]] = {}
         if self._spelling is not None:
             for number in self._spelling.find_suspects([self._cut(encoding.ids) for encoding in encodings]):
-                found = self._spelling.trace(normalized[number])
+                found = self._spelling.trace(normalized[number], is_part=are_parts)
                 if found[0] != normalized[number]:
                     traced[number] = found
             spelled = [text[:MAX_CHARACTERS] for text, _, _ in traced.values()]

@@ -59,6 +59,12 @@ def test_nearly_every_sign_of_the_table_has_one_of_its_labels_and_is_in_scope(ta
     assert sum(fitting) >= 0.97 * len(signs)
 
 
+def test_a_window_of_emoji_does_not_decide_about_a_text_with_words(tagger: EmotionTagger) -> None:
+    (tagging,) = tagger.tag(["The meeting is on Monday at ten in room four. " * 14 + "😡 " * 70])
+    assert tagging.parts is not None
+    assert ["neutral"] == [each.label for each in tagging.emotions]
+
+
 def test_texts_keep_their_top_label_if_an_emoji_touches_the_last_word(tagger: EmotionTagger, goemotions: Path) -> None:
     """Without a blank between them, 73 % do."""
     draw = random.Random(0)

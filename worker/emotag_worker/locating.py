@@ -27,7 +27,7 @@ def drop_misplaced(known: Mapping[str, Entry], texts: Mapping[str, str]) -> dict
 
 
 def locate_result(result: TextResult, entry: Entry, text: str, labels: Sequence[str]) -> TextResult:
-    """Return the result with places in the text as its producer wrote it: texts with one cache key differ in blanks.
+    """Return the result with places in the text as its producer wrote it: texts with one key can differ in blanks.
 
     Args:
         result: its parts have places in the normalized text, and it has no reasons.

@@ -42,7 +42,7 @@ def read_windows(tokens: Tokens, text: str) -> TokenIds:
     normalized = normalize(text)
     read = normalized[:MAX_CHARACTERS]
     most_tokens = min(tokens.max_tokens, WINDOW_TOKENS) - 2
-    cut = split(read, tokens.find_starts(read), lambda part: tokens([part])[0], most_tokens=most_tokens)
+    cut = split(read, tokens.find_starts(read), lambda part: tokens([part], are_parts=True)[0], most_tokens=most_tokens)
     windows = tuple(islice(cut, MOST_WINDOWS))
     first, end = windows[0].tokens, windows[-1].end
     truncated = end < len(normalized) or any(window.tokens.truncated for window in windows)

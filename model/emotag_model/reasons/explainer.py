@@ -33,17 +33,21 @@ class Explainer:
 
     def locate(self, texts: Sequence[str], tokens: Sequence[TokenIds]) -> list[TokenIds]:
         """Return the tokens of each text with their offsets: places in the normalized text, or in its window."""
+        whole: list[str] = []
         parts: list[str] = []
         for text, ids in zip(texts, tokens, strict=True):
             normalized = normalize(text)
-            parts += [normalized[window.start : window.end] for window in ids.windows] or [normalized]
-        offsets = iter(self._tokens.locate(parts))
+            if ids.windows:
+                parts += [normalized[window.start : window.end] for window in ids.windows]
+            else:
+                whole.append(normalized)
+        offsets, offsets_of_parts = iter(self._tokens.locate(whole)), iter(self._tokens.locate(parts, are_parts=True))
         located = []
         for ids in tokens:
             if not ids.windows:
                 located.append(ids._replace(offsets=next(offsets)))
                 continue
-            rows = [window.tokens._replace(offsets=next(offsets)) for window in ids.windows]
+            rows = [window.tokens._replace(offsets=next(offsets_of_parts)) for window in ids.windows]
             windows = (window._replace(tokens=row) for window, row in zip(ids.windows, rows, strict=True))
             located.append(ids._replace(windows=tuple(windows)))
         return located

@@ -14,7 +14,7 @@ from emotag_model.errors import ArtifactError
 from emotag_model.spelling.emoji import is_alone, remove
 from emotag_model.tokens import MAX_CHARACTERS, normalize
 
-from .rules import EMOJI_ALONE, NO_LETTERS, UNDETERMINED, Detected
+from .rules import EMOJI_ALONE, NO_WORDS, UNDETERMINED, Detected
 
 FILE = Path(__file__).parent / "lid.176.ftz"
 SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
@@ -57,21 +57,17 @@ class Detector:
     def detect(self, text: str) -> Detected:
         """Return the most probable language of a text.
 
-        `EMOJI_ALONE` for a text of emoji or emoticons, `NO_LETTERS` for any other text without letters, and
+        `EMOJI_ALONE` for a text that has emoji and no words, `NO_WORDS` for any other text without words, and
         `UNDETERMINED` if the library fails on it.
         """
         # First as the tokenizer reads the text: texts with one cache key must have one language.
-        read = normalize(text)[:MAX_CHARACTERS]
-        if is_alone(read):
-            return EMOJI_ALONE
-        read = remove(read)  # fastText takes "I hate you😡" for Japanese
+        written = normalize(text)[:MAX_CHARACTERS]
+        read = remove(written)  # fastText takes "I hate you😡" for Japanese
         # The tokenizer drops some characters: a text could begin with hundreds of them. Most texts begin with a letter.
-        if not read[:1].isalpha():
-            first = next((at for at, character in enumerate(read) if character.isalpha()), None)
-            if first is None:
-                return NO_LETTERS
-            read = read[first:]
-        read = read[:MOST_CHARACTERS]
+        first = 0 if read[:1].isalpha() else next((at for at, each in enumerate(read) if each.isalpha()), None)
+        if first is None or is_alone(written):
+            return NO_WORDS if read == written else EMOJI_ALONE
+        read = read[first : first + MOST_CHARACTERS]
         try:
             # Few words of the model's vocabulary have capitals: it would guess the language of a text in capitals.
             (label,), (score,) = self._model.predict(read.lower())

@@ -17,9 +17,9 @@ class Detected(NamedTuple):
     """The answer of a detector for one text.
 
     Attributes:
-        language: the code of the most probable language; None if the text has no letter, and `und` if detection failed.
+        language: the code of the most probable language; None if the text has no words, and `und` if detection failed.
         score: its probability.
-        is_emoji: the text has emoji or emoticons, and no words.
+        is_emoji: the text has emoji, and no words.
     """
 
     language: str | None
@@ -27,12 +27,12 @@ class Detected(NamedTuple):
     is_emoji: bool = False
 
     @property
-    def has_letters(self) -> bool:
-        """True if the text has a letter of any script."""
+    def has_words(self) -> bool:
+        """True if the text has a letter of any script that is not part of an emoticon."""
         return self.language is not None
 
 
-NO_LETTERS, EMOJI_ALONE = Detected(None, 0.0), Detected(None, 0.0, is_emoji=True)
+NO_WORDS, EMOJI_ALONE = Detected(None, 0.0), Detected(None, 0.0, is_emoji=True)
 UNDETERMINED = Detected("und", 0.0)
 """The answer for a text with letters on which the detector fails. ISO 639 has this code for an unknown language."""
 
@@ -44,22 +44,25 @@ class TextScope(NamedTuple):
     language: str | None
 
 
-def judge(detected: Detected, *, unknown: int, pieces: int, languages: Collection[str]) -> TextScope:
+def judge(
+    detected: Detected, *, unknown: int, pieces: int, languages: Collection[str], is_described: bool = False
+) -> TextScope:
     """Return the scope of a text. The first rule that applies decides.
 
     1. `other_language`: the detector is sure of a language that is not one of the model's.
     2. `unreadable`: most word pieces are unknown to the model, for example in another script.
-    3. `too_short`: the text has no letter, for example `10/10`, and no emoji or emoticon that the model can read.
+    3. `too_short`: the text has no words, for example `10/10`, and no emoji or emoticon that the model can read.
     4. `ok`.
 
     Args:
         unknown, pieces: word pieces of the text that the vocabulary does not have, and all; without special tokens.
         languages: the languages that the model was trained on.
+        is_described: the text was emoji or emoticons alone, and the model reads words for them.
     """
     language = detected.language if detected.score >= LEAST_SCORE else None
     if language is not None and language not in languages:
         return TextScope("other_language", language)
     if unknown > MOST_UNKNOWN * pieces:
         return TextScope("unreadable", language)
-    is_readable = detected.has_letters or (detected.is_emoji and not unknown)
+    is_readable = detected.has_words or is_described or (detected.is_emoji and not unknown)
     return TextScope("ok" if is_readable else "too_short", language)

@@ -1,1 +1,1 @@
-"""Changes to a text before it is tokenized: noisy words and emoji become words that the vocabulary has."""
+"""Changes to a text before it is tokenized: to noisy words, to emoji, and to letters in another style."""

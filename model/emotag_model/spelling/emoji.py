@@ -6,36 +6,35 @@ otherwise a word that an emoji touches would be unknown too.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection
 
 MEANINGS = {
     "admiration": "👏 🙌 🤩 👌 💯 🔥 👑 💎 🏆 🌟 ⭐ 😎 🤘 💅 🥇 🫡",
-    "amusement": "😂 🤣 😆 😹 😜 😝 😛 🤪 💀 ☠ 😅 😁 🤡 😏 xD XD :P ;P :'D :-P",
+    "amusement": "😂 🤣 😆 😹 😜 😝 😛 🤪 💀 ☠ 😅 😁 🤡 😏 😉 xD XD :P ;P :'D :-P",
     "anger": "😡 😠 🤬 👿 💢 🖕 😤 👊 🗯 😾 >:( >:-(",
-    "annoyance": "🙄 😒 😑 😤 😾 🤦 😠 😩 😫 -_- :/ :-/",
+    "annoyance": "🙄 😒 😑 😤 😾 🤦 😠 😩 😫 🙎 -_- :/ :-/",
     "approval": "👍 👌 ✅ ✔ 🤝 ☑ 👏 💪 ✊ 🙆 🤙",
-    "caring": "🤗 🫂 💕 🙏 💗 🥰 💞 😘",
+    "caring": "🤗 🫂 🫶 💕 🙏 💗 🥰 💞 😘",
     "confusion": "🤔 😕 🤨 😵 🤷 ❓ 🥴 ❔ 🙃 o_O :S",
     "curiosity": "🤔 👀 🧐 ❓ 🔍 🔎 ❔ 🤨",
     "desire": "🤤 😋 🥵 👅 💦 😏",
     "disappointment": "😞 😔 🙁 ☹ 😕 😩 😣 😖 😓 👎 😟 :( :-( :/",
     "disapproval": "👎 ❌ 🙅 🚫 😒 ✋ 🛑 😑",
     "disgust": "🤢 🤮 🤧 💩 🪳 😷 😖",
-    "embarrassment": "😳 🙈 🤦 🫣 😬 😅",
+    "embarrassment": "😳 🙈 🫠 🤦 🫣 😬 😅",
     "excitement": "🎉 🥳 🤩 🎊 🙌 🚀 🔥 💃 🕺 😆 🎆 🎇 🤸 \\o/",
     "fear": "😱 😨 😰 👻 🙀 🫣 😧 😦 🔪",
     "gratitude": "🙏 💐 🤲 🙇",
     "grief": "💔 😭 🥀 ⚰ 🪦",
-    "joy": "😀 😃 😄 😁 😊 ☺ 🙂 😸 🥳 😺 😆 🤠 🎈 🌞 😇 💃 🕺 ☀ :) :-) :D :-D =) (: ^_^ ^^ =D",
-    "love": "❤ 😍 🥰 😘 💕 💖 💗 💓 💞 💘 💙 💚 💛 💜 🧡 🤎 🤍 🖤 ♥ ❣ 💝 😻 💋 💌 😚 😗 😙 💏 💑 🌹 <3 :*",
+    "joy": "😀 😃 😄 😁 😊 ☺ 🙂 😸 🥳 😺 😆 🤠 🎈 🌞 😇 🥂 🍾 🎂 🎁 💃 🕺 ☀ ✌ :) :-) :D :-D =) (: ^_^ ^^ =D",
+    "love": "❤ 😍 🥰 😘 💕 💖 💗 💓 💞 💘 💙 💚 💛 💜 🧡 🤎 🤍 🖤 ♥ ❣ 💝 😻 💋 💌 😚 😗 😙 💏 💑 🫶 🤟 💟 🌹 <3 :*",
     "nervousness": "😬 😰 😅 😟 😓 🥶",
     "optimism": "🤞 🍀 🌈 ✨ 💪 🌅 🌞 🙏",
     "pride": "🏆 🥇 😌 💪 🏅 🎖 🎓",
     "realization": "💡 🤯 😯 😲",
     "relief": "😌 😪 😥 🤗",
     "remorse": "😔 🙇 😣 😞 🥺",
-    "sadness": "😢 😭 😿 💔 😞 😔 🥺 ☹ 🙁 😓 🥲 🌧 😥 :( :-( :'( ;_; T_T ;( D: =(",
+    "sadness": "😢 😭 😿 💔 😞 😔 🥺 ☹ 🙁 😓 🥲 🙍 🤕 🌧 😥 :( :-( :'( ;_; T_T ;( D: =(",
     "surprise": "😮 😲 😯 😱 🤯 😳 ‼ ⁉ ❗ 🙀 :O :o O_O :-O",
     "neutral": "😐 😶 🫥 😴 🥱 📷 📌 📅 📎 ➡ ⬆ ⬇",
 }
@@ -69,8 +68,9 @@ WORDS = {
     "remorse": "sorry",
     "sadness": "sad crying",
     "surprise": "surprised wow omg",
+    "neutral": "neutral",
 }
-"""Words that say a label. Those of `neutral` are the names of its emoji."""
+"""Words that say a label."""
 
 TONES = "🏻🏼🏽🏾🏿"
 """Skin tones, which follow the emoji of a person or hand."""
@@ -78,88 +78,78 @@ TONES = "🏻🏼🏽🏾🏿"
 GENDERS = "♀♂"
 """The signs that follow the emoji of a person after a zero-width joiner."""
 
-EMOJI = (
+_EMOJI = (
     "[\u203c\u2049\u231a\u231b\u23e9-\u23f3\u2600-\u2668\u2670-\u27bf\u2b05-\u2b07\u2b50\u2b55"
     "\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"
 )
 """Emoji, without skin tones, and without signs such as © and ♪ that say nothing alone."""
 
-SAYS_LITTLE = frozenset({"FACE", "WITH", "AND", "OF", "SIGN", "SYMBOL", "HEAVY", "BLACK", "WHITE", "SMILING"})
-"""Words in the names of emoji. `BLACK` and `WHITE` are the names of filled and empty symbols."""
-
 MOST_FREQUENT = "😂"
 """A vocabulary with this emoji has others too."""
 
 Replacement = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
-"""A pattern, and what replaces each place where it is found."""
+"""A pattern, and the function that replaces each place where it is found."""
 
-_WORDS = {
-    sign: " ".join(WORDS[label] for label, signs in MEANINGS.items() if label in WORDS and sign in signs.split())
+DESCRIPTIONS = {
+    sign: " ".join(WORDS[label] for label, signs in MEANINGS.items() if sign in signs.split())
     for sign in " ".join(MEANINGS.values()).split()
 }
+"""The words of each emoji and emoticon: those of all its labels."""
+
+_LONGEST = max(map(len, DESCRIPTIONS))
 _EMOTICONS = "|".join(
     # The longest first, with any number of its last character: `:)))`.
     f"{re.escape(sign)}{re.escape(sign[-1])}*"
-    for sign in sorted(filter(str.isascii, _WORDS), key=len, reverse=True)
+    for sign in sorted(filter(str.isascii, DESCRIPTIONS), key=len, reverse=True)
 )
-_EMOJI_RUN = re.compile(rf"(?:{EMOJI}[\ufe0f\u200d{TONES}]*)+")
-_SIGN = re.compile(rf"{EMOJI}(?:[\ufe0f{TONES}]|\u200d[{GENDERS}])*|(?<!\S)(?:{_EMOTICONS})(?!\S)")
-_LETTERS = re.compile(r"[^\W\d_A-Z]{2}")
-"""Two letters that no emoticon has next to each other."""
+_SIGN = re.compile(
+    rf"[{''.join(sign for sign in DESCRIPTIONS if not sign.isascii())}](?:[\ufe0e\ufe0f{TONES}]|\u200d[{GENDERS}])*"
+    rf"|(?<!\w)(?:{_EMOTICONS})(?!\w)"
+)
+_EMOJI_RUN = re.compile(rf"(?:{_EMOJI}[\u200d\u20e3\ufe0e\ufe0f{TONES}\U000e0020-\U000e007f]*)+")
+_LETTERS = re.compile(r"[^\W\d_A-Zo]{2}")
+"""Two letters that no emoticon has next to each other, also with its last character repeated."""
 
 
-def describe(sign: str) -> str:
-    """Return words that say what an emoji or emoticon says: those of its labels, or its name in Unicode.
-
-    Empty for an emoji that is newer than Python's Unicode.
-    """
-    if words := _WORDS.get(sign):
-        return words
-    name = unicodedata.name(sign[0], "").replace("-", " ").split()
-    return " ".join([word for word in name if word not in SAYS_LITTLE] or name).lower()
-
-
-def needs_words(vocabulary: Collection[str]) -> bool:
-    """Return True if a vocabulary has no emoji, and has the English words for them: the first ones of each label."""
+def has_words(vocabulary: Collection[str]) -> bool:
+    """Return True if a vocabulary has no emoji, and has English words for them: the first word of each label."""
     return MOST_FREQUENT not in vocabulary and all(words.split()[0] in vocabulary for words in WORDS.values())
 
 
 def is_alone(text: str) -> bool:
-    """Return True if a text has emoji or emoticons, and no letter apart from theirs."""
+    """Return True if a text has signs that have a description, and neither letters nor digits besides."""
     if _LETTERS.search(text):  # nearly every text with words, in a tenth of the time
         return False
     rest, signs = _SIGN.subn("", text)
-    return signs > 0 and not any(map(str.isalpha, rest))
+    return signs > 0 and not any(map(str.isalnum, rest))
 
 
-def replace_signs(text: str) -> Replacement:
-    """Return what puts words in place of the emoji and emoticons of a text.
+def describe(text: str) -> Replacement:
+    """Return the replacement of the emoji and emoticons of a text by words.
 
-    Only the first of equal signs has words: 😡😡😡 says what 😡 says.
+    Only the first of equal signs has words: 😡😡😡 has those of 😡, once.
     """
     seen = set()
 
     def replace(found: re.Match[str]) -> str:
         sign = _find_sign(found[0])
-        words = describe(sign)
-        if not words:
-            return found[0]
         is_new = sign not in seen
         seen.add(sign)
-        return f" {words} " if is_new else " "
+        return f" {DESCRIPTIONS[sign]} " if is_new else " "
 
     return _SIGN, replace
 
 
 def separate(text: str) -> Replacement | None:
-    """Return what puts blanks between the emoji of a text and the words that they touch."""
+    """Return the replacement that puts blanks between the emoji of a text and all that touches them."""
     return None if text.isascii() else (_EMOJI_RUN, _separate)
 
 
 def _separate(found: re.Match[str]) -> str:
     first, end = found.span()
-    neighbors = found.string[first - 1 : first] + found.string[end : end + 1]
-    return f" {found[0]} " if any(map(str.isalnum, neighbors)) else found[0]
+    neighbors = found.string[first - 1 : first], found.string[end : end + 1]
+    before, after = ("" if neighbor in ("", " ") else " " for neighbor in neighbors)
+    return f"{before}{found[0]}{after}"
 
 
 def remove(text: str) -> str:
@@ -168,7 +158,7 @@ def remove(text: str) -> str:
 
 
 def _find_sign(written: str) -> str:
-    """Return the sign without what follows it: tones, or more of its last character."""
+    """Return the sign of the table, without what follows it: tones, or more of its last character."""
     if not written.isascii():
         return written[0]
-    return next(written[:end] for end in range(len(written), 0, -1) if written[:end] in _WORDS)
+    return next(written[:end] for end in range(_LONGEST, 0, -1) if written[:end] in DESCRIPTIONS)

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from tokenizers import Tokenizer, models
 
-from .emoji import Replacement, is_alone, needs_words, replace_signs, separate
+from .emoji import Replacement, describe, has_words, is_alone, separate
 
 CONTINUATION = "##"
 """The beginning of pieces that continue a word, as in every published WordPiece vocabulary."""
@@ -107,7 +107,7 @@ class Spelling:
         self._masked = [word for word in MASKABLE if word in self._words]
         # In a vocabulary of another language, such a word may be no contraction.
         self._contractions = {word: short for word, short in CONTRACTIONS.items() if short.split("'")[0] in vocabulary}
-        self._has_words_for_emoji = needs_words(vocabulary)
+        self._describes_emoji = has_words(vocabulary)
         sizes = np.zeros(max(vocabulary.values(), default=0) + 1, np.int8)
         self._is_piece_V, self._is_sign_V = np.zeros(len(sizes), np.bool_), np.zeros(len(sizes), np.bool_)
         for piece, number in vocabulary.items():
@@ -115,7 +115,7 @@ class Spelling:
             self._is_sign_V[number] = piece in SIGNS
             sizes[number] = min(len(piece), SHORTEST) if piece.isalpha() else 0
         self._is_letter_V, self._is_short_V = sizes == 1, (sizes > 0) & (sizes < SHORTEST)
-        self._is_word_V = sizes > 1
+        self._is_word_V = sizes == SHORTEST  # no emoticon has so many letters, however often its last one is repeated
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Self | None:
@@ -144,41 +144,49 @@ class Spelling:
         suspect_T[1:] |= self._is_sign_V[ids_T[1:]] & self._is_short_V[ids_T[:-1]]
         starts_B = ends_B - lengths_B
         suspect_B = np.logical_or.reduceat(suspect_T, starts_B)
-        if self._has_words_for_emoji:
+        if self._describes_emoji:
             suspect_B |= ~np.logical_or.reduceat(self._is_word_V[ids_T], starts_B)
         suspects: list[int] = np.flatnonzero(suspect_B).tolist()
         return suspects
 
-    def correct(self, text: str) -> str:
+    def describes(self, text: str) -> bool:
+        """Return True if *text*, which is no part of a longer one, is emoji or emoticons that become words."""
+        return self._describes_emoji and len(text) <= MOST_CHARACTERS and is_alone(text)
+
+    def correct(self, text: str, *, is_part: bool = False) -> str:
         """Return the text with the noisy words in its first `MOST_CHARACTERS` corrected.
 
         Args:
             text: with single spaces, as `tokens.normalize` returns it.
+            is_part: it is a part of a longer text, which may have words elsewhere.
         """
         beginning, rest = _divide(text)
-        for find in self._list_steps(beginning):
+        for find in self._list_steps(text, is_part=is_part):
             if step := find(beginning):
                 beginning = step[0].sub(step[1], beginning)
         return beginning + rest
 
-    def trace(self, text: str) -> tuple[str, list[int], list[int]]:
+    def trace(self, text: str, *, is_part: bool = False) -> tuple[str, list[int], list[int]]:
         """Return the corrected text, and for each of its characters the characters of *text* that it stands for.
+
+        Args:
+            text, is_part: as in `correct`.
 
         Returns:
             `correct(text)`, and for each character the first one in *text*, and the one after the last.
         """
         beginning, rest = _divide(text)
         starts, ends = list(range(len(text))), list(range(1, len(text) + 1))
-        for find in self._list_steps(beginning):
+        for find in self._list_steps(text, is_part=is_part):
             if step := find(beginning):
                 beginning, starts, ends = _replace(*step, beginning, starts, ends)
         return beginning + rest, starts, ends
 
-    def _list_steps(self, text: str) -> Sequence[Callable[[str], Replacement | None]]:
-        """Return the steps that correct a text: each returns what it replaces in the result of the step before."""
-        if self._has_words_for_emoji and is_alone(text):
-            return (replace_signs,)
-        return self._join_letters, self._replace_words, separate
+    def _list_steps(self, text: str, *, is_part: bool) -> Sequence[Callable[[str], Replacement | None]]:
+        """Return the steps that correct a text: each returns the replacement for the result of the step before."""
+        if not is_part and self.describes(text):
+            return (describe,)
+        return separate, self._join_letters, self._replace_words
 
     def _join_letters(self, text: str) -> Replacement:
         return _SPACED, self._join

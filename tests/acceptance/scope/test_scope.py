@@ -10,6 +10,7 @@ from tests.stream import Reader, header_map, send, text
 SCOPES = {
     "Thank you so much for your help!": ("ok", "en"),
     "Te odio, eres lo peor que me ha pasado": ("other_language", "es"),
+    "😡😡😡": ("ok", None),
     "♪♫♪": ("unreadable", None),
     "10/10": ("too_short", None),
 }
@@ -47,8 +48,8 @@ def test_a_text_out_of_scope_is_marked_hidden_or_dead_lettered_computed_or_from_
     reader.close()
     computed, cached, empty, rest = found.values()
     assert {words: (result.scope, result.language) for words, result in computed.items()} == SCOPES
-    assert [False] * 4 == [result.cached for result in computed.values()]
-    assert [True] * 9 == [result.cached for results in (cached, empty, rest) for result in results.values()]
+    assert [False] * 5 == [result.cached for result in computed.values()]
+    assert [True] * 12 == [result.cached for results in (cached, empty, rest) for result in results.values()]
     for words, (scope, language) in SCOPES.items():
         assert judge(cached[words]) == judge(computed[words])
         if scope == "ok":

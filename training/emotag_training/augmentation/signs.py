@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from emotag_model.spelling.emoji import GENDERS, MEANINGS, TONES
 from emotag_training.data.split import Split
-
-from .characters import list_emoji
+from emotag_training.encoders.emoji_tokens import list_emoji
 
 Floats = npt.NDArray[np.float32]
 

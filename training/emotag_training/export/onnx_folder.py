@@ -144,8 +144,8 @@ def tag(texts):
 print(tag(["I'm so excited about this new opportunity!", "ok"]))
 ```
 
-If the tokenizer is a WordPiece in lower case, emotag first corrects noisy spelling such as `h4te`, and reads emoji
-alone as words; this program does not, so the results of such texts differ.
+emotag first makes styled letters such as 𝓱 plain. If the tokenizer is a WordPiece in lower case, it also corrects noisy
+spelling such as `h4te`, and reads emoji alone as words. This program does not, so the results of such texts differ.
 
 A text's result does not depend on the texts beside it, nor on padding.
 """

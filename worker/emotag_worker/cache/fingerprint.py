@@ -22,6 +22,6 @@ class Fingerprint:
         self._key = hashlib.blake2b(secret.encode()).digest() if secret else b""
 
     def __call__(self, text: str) -> str:
-        """Return the cache key of a text; equal for texts that differ only in whitespace that the model ignores."""
+        """Return the cache key of a text; equal for texts that `normalize` makes equal."""
         raw = normalize(text).encode()
         return self._prefix + hashlib.blake2b(raw, digest_size=DIGEST_BYTES, key=self._key).hexdigest()

@@ -17,15 +17,8 @@ from .entry import VERSION
 
 FOLDER = Path(emotag_model.__file__).parent
 FILES = (
-    *(
-        "tokens.py",
-        "spelling/noise.py",
-        "spelling/emoji.py",
-        "long_texts/windows.py",
-        "reasons/explainer.py",
-        "reasons/spans.py",
-    ),
-    *("scope/detector.py", "scope/rules.py"),
+    *("tokens.py", "long_texts/windows.py", "reasons/explainer.py", "reasons/spans.py"),
+    *("spelling/emoji.py", "spelling/noise.py", "spelling/styled.py", "scope/detector.py", "scope/rules.py"),
     *(f"engines/native/wordpiece.{kind}" for kind in ("py", "c", "h")),
 )
 """The code, in the folder of emotag_model. The first file of the scope contains the hash of the detector's model, and

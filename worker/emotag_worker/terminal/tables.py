@@ -134,5 +134,5 @@ def describe_scope(scope: "Scope", language: str | None) -> str:
         case "unreadable":
             return "the model does not know most of the words of the text"
         case "too_short":
-            return "the text has no letter and no emoji"
+            return "the text has no words"
     assert_never(scope)

@@ -81,7 +81,7 @@ def test_the_windows_of_any_text_cover_it_in_order_and_fit(
         assert len(found.windows) == MOST_WINDOWS or not found.truncated or len(normalized) > MAX_CHARACTERS
         for window in found.windows:
             assert not window.tokens.truncated
-            assert tokens([normalized[window.start : window.end]]) == [window.tokens]
+            assert tokens([normalized[window.start : window.end]], are_parts=True) == [window.tokens]
         assert found.unknown == sum(window.tokens.unknown for window in found.windows)
         assert found.length == sum(len(window.tokens.ids) for window in found.windows)
     assert long > 5

@@ -29,6 +29,14 @@ def test_each_window_of_a_long_text_is_located_alone(explainer: Explainer, token
     assert [] == explainer.locate([], [])
 
 
+def test_emoji_are_located_as_they_were_read_alone_and_in_a_window(explainer: Explainer, tokens: Tokens) -> None:
+    alone = tokens(["😡"])[0]
+    window = Window(0, 1, tokens(["😡"], are_parts=True)[0])
+    found = explainer.locate(["😡", "😡"], [alone, TokenIds((), False, 0, (window,))])
+    assert [4, 3] == [len(row.ids) for each in found for row in each.rows]
+    assert [4, 3] == [len(row.offsets) for each in found for row in each.rows if row.offsets is not None]
+
+
 def test_a_label_is_explained_by_the_window_that_its_probability_comes_from(
     explainer: Explainer, shipped: Artifact, tokens: Tokens
 ) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from emotag_model.errors import ArtifactError
 from emotag_model.scope.detector import FILE, MOST_CHARACTERS, Detector
 from emotag_model.scope.languages import LANGUAGES
-from emotag_model.scope.rules import EMOJI_ALONE, NO_LETTERS, UNDETERMINED
+from emotag_model.scope.rules import EMOJI_ALONE, NO_WORDS, UNDETERMINED
 from emotag_worker.local.demo_records import read_sample_texts
 
 DETECTOR = Detector()
@@ -28,13 +28,13 @@ def test_a_sentence_has_a_language(text: str, language: str) -> None:
     assert language == DETECTOR.detect(text).language
 
 
-@pytest.mark.parametrize("text", ["", "   ", "10/10", "© 2024", "♪", "!?", "\x00", "\ud800"])
-def test_a_text_without_letters_has_none(text: str) -> None:
-    assert NO_LETTERS == DETECTOR.detect(text)
+@pytest.mark.parametrize("text", ["", "   ", "10/10", ":)", "o_O", "xDDD", "© 2024", "♪", "!?", "\x00", "\ud800"])
+def test_a_text_without_words_has_none(text: str) -> None:
+    assert NO_WORDS == DETECTOR.detect(text)
 
 
-@pytest.mark.parametrize("text", ["😂😂", "10/10 😂", "❤️", ":)", "o_O"])
-def test_emoji_and_emoticons_alone_are_found(text: str) -> None:
+@pytest.mark.parametrize("text", ["😂😂", "10/10 😂", "❤️", ":) ❤️", "🍕"])
+def test_emoji_without_words_are_found(text: str) -> None:
     assert EMOJI_ALONE == DETECTOR.detect(text)
 
 

@@ -5,7 +5,7 @@ import pytest
 from emotag_model.scope.rules import (
     EMOJI_ALONE,
     LEAST_SCORE,
-    NO_LETTERS,
+    NO_WORDS,
     UNDETERMINED,
     Detected,
     Scope,
@@ -27,9 +27,9 @@ UNSURE = Detected("ko", LEAST_SCORE - 0.01)
         (ENGLISH, 2, 4, TextScope("ok", "en")),
         (ENGLISH, 3, 4, TextScope("unreadable", "en")),
         (UNSURE, 1, 1, TextScope("unreadable", None)),
-        (NO_LETTERS, 1, 1, TextScope("unreadable", None)),
-        (NO_LETTERS, 1, 2, TextScope("too_short", None)),
-        (NO_LETTERS, 0, 0, TextScope("too_short", None)),
+        (NO_WORDS, 1, 1, TextScope("unreadable", None)),
+        (NO_WORDS, 1, 2, TextScope("too_short", None)),
+        (NO_WORDS, 0, 0, TextScope("too_short", None)),
         (UNDETERMINED, 0, 5, TextScope("ok", None)),
         (UNDETERMINED, 3, 4, TextScope("unreadable", None)),
         (EMOJI_ALONE, 0, 3, TextScope("ok", None)),
@@ -43,6 +43,23 @@ def test_the_first_rule_that_applies_decides(
     detected: Detected, unknown: int, pieces: int, expected: TextScope
 ) -> None:
     assert expected == judge(detected, unknown=unknown, pieces=pieces, languages=("en",))
+
+
+@pytest.mark.parametrize(
+    ("detected", "unknown", "expected"),
+    [
+        (NO_WORDS, 0, "ok"),
+        (EMOJI_ALONE, 0, "ok"),
+        (EMOJI_ALONE, 2, "ok"),
+        (EMOJI_ALONE, 3, "unreadable"),
+    ],
+)
+def test_emoji_for_which_the_model_reads_words_are_in_its_scope(
+    detected: Detected, unknown: int, expected: Scope
+) -> None:
+    """Other signs, which stay unknown, may be next to them."""
+    judged = judge(detected, unknown=unknown, pieces=5, languages=("en",), is_described=True)
+    assert (expected, None) == judged
 
 
 @pytest.mark.parametrize(

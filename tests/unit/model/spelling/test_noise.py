@@ -43,7 +43,7 @@ SPELLING = Spelling(VOCABULARY | {f"rare{number}": len(VOCABULARY) + number for 
         ("d@mn @ss $hit", "damn ass shit"),
         ("rae raelly htat", "rae really that"),
         ("wasnt", "wasn't"),
-        ("h4te❤️", "hate ❤️ "),
+        ("h4te❤️d e a d", "hate ❤️ dead"),
         ("😡!!", " angry furious !!"),
         ("xDDD", " funny lol haha "),
     ],
@@ -79,7 +79,7 @@ def test_only_the_beginning_of_a_long_text_is_corrected() -> None:
     assert f"hate{between} h4te" == SPELLING.correct(f"h4te{between} h4te")
 
 
-@given(st.text(alphabet="adeht4*!$ _'\u00e9", max_size=60))
+@given(st.text(alphabet="adeht4*!$ _'\u00e9😡🍕\ufe0f:)xD", max_size=60))
 def test_a_corrected_text_has_nothing_left_to_correct(text: str) -> None:
     """Otherwise the result would depend on how often a text went through the tokenizer."""
     corrected = SPELLING.correct(" ".join(text.split()))
@@ -116,6 +116,16 @@ def test_a_text_without_a_word_may_be_an_emoticon(pieces: list[str], suspect: bo
 
 def test_emoji_stay_as_they_are_if_the_vocabulary_does_not_have_the_words() -> None:
     assert "😡 :)" == WITHOUT_EMOJI.correct("😡 :)")
+
+
+def test_emoji_alone_in_a_part_of_a_text_stay_as_they_are() -> None:
+    """The words of the other parts decide."""
+    assert " 😡 :)" == SPELLING.correct(" 😡 :)", is_part=True) == SPELLING.trace(" 😡 :)", is_part=True)[0]
+
+
+def test_emoji_alone_in_a_huge_text_stay_as_they_are() -> None:
+    assert " angry furious " in SPELLING.correct("😡" * MOST_CHARACTERS)
+    assert "angry" not in SPELLING.correct("😡" * (MOST_CHARACTERS + 1))
 
 
 def test_without_a_text_there_is_no_suspect() -> None:

@@ -1,13 +1,16 @@
 """Emoji as tokens of BERT's vocabulary."""
 
 import json
+import re
+import unicodedata
 
 import pytest
 import torch
 from tokenizers import Tokenizer
 
-from emotag_model.engines.native.wordpiece import BERT, PRE_TOKENIZERS
-from emotag_training.encoders.emoji_tokens import EMBEDDINGS, add_emoji
+from emotag_model.engines.native.wordpiece import BERT, EMOJI, PRE_TOKENIZERS
+from emotag_model.spelling.emoji import DESCRIPTIONS, GENDERS, TONES
+from emotag_training.encoders.emoji_tokens import EMBEDDINGS, add_emoji, list_emoji
 from tests.numerics.conftest import byte_level_tokenizer, unigram_tokenizer
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "i", "angry", "furious", "love", "crab", "can", "##e", "!")
@@ -77,3 +80,11 @@ def test_other_tokenizers_stay_as_they_are(make: object) -> None:
     tokenizer = make()  # type: ignore[operator]
     same, weights = add_emoji(tokenizer, {})
     assert (tokenizer, {}) == (same, weights)
+
+
+def test_every_emoji_of_the_table_becomes_a_token_that_is_a_word_by_itself() -> None:
+    emoji = list(list_emoji())
+    assert len(emoji) == len(set(emoji))
+    assert all(re.fullmatch(EMOJI, each) and unicodedata.name(each) for each in emoji)
+    signs = {*DESCRIPTIONS, *TONES, *GENDERS}
+    assert set() == {sign for sign in signs if not sign.isascii()} - set(emoji)
