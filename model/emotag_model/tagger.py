@@ -219,7 +219,7 @@ class EmotionTagger:
         found = self._tokens(texts) if texts else []
         if self.long_texts == "windows":
             for row, tokens in enumerate(found):
-                if tokens.truncated:
+                if tokens.truncated and not tokens.is_described:
                     found[row] = read_windows(self._tokens, texts[row])
         return self._explainer.locate(texts, found) if self._explainer else found
 

@@ -13,7 +13,8 @@ from tokenizers import Encoding, Tokenizer, models
 from .engines.native import library
 from .engines.native.wordpiece import WordPiece, WordPieceConfig
 from .reasons.spans import Offsets
-from .spelling.noise import Spelling
+from .spelling.emoji import separate
+from .spelling.noise import Spelling, replace_traced
 from .spelling.styled import make_plain
 
 MAX_CHARACTERS = 16_384
@@ -136,20 +137,24 @@ class Tokens:
         A text beyond the window keeps its first tokens and the last.
 
         Args:
-            are_parts: the texts are parts of longer ones: emoji alone in a part are next to the words of other parts.
+            are_parts: True for windows of longer texts; see `Spelling.correct`.
         """
         found = self._read(texts)
         if self._spelling is not None:
-            corrected, described = {}, set()
+            corrected, described, cut = {}, set(), set()
             # Most texts have nothing to correct, and their tokens show it.
             for number in self._spelling.find_suspects([text.ids for text in found]):
-                normalized = normalize(texts[number])
-                if (spelled := self._spelling.correct(normalized, is_part=are_parts)) != normalized:
+                whole = normalize(texts[number])
+                read = whole[:MAX_CHARACTERS]
+                if (spelled := self._spelling.correct(read, is_part=are_parts)) != read:
                     corrected[number] = spelled
-                    if not are_parts and self._spelling.describes(normalized):
+                    if not are_parts and self._spelling.describes(read):
                         described.add(number)
+                    if len(read) < len(whole):
+                        cut.add(number)
             for number, tokens in zip(corrected, self._read(list(corrected.values())), strict=True):
-                found[number] = tokens._replace(is_described=number in described)
+                truncated = tokens.truncated or number in cut
+                found[number] = tokens._replace(truncated=truncated, is_described=number in described)
         return found
 
     def locate(self, texts: Sequence[str], *, are_parts: bool = False) -> list[Offsets]:
@@ -214,7 +219,11 @@ class Tokens:
 
     def find_starts(self, text: str) -> Sequence[int]:
         """Return the first character of each token of a normalized text, without special tokens, in rising order."""
-        starts = [start for start, _ in self._tokenizer.encode(text, add_special_tokens=False).offsets]
+        places = list(range(len(text)))
+        if self._spelling is not None and (step := separate(text)):
+            # As one run, words and emoji without blanks would be one token.
+            text, places, _ = replace_traced(*step, text, places, list(range(1, len(text) + 1)))
+        starts = [places[start] for start, _ in self._tokenizer.encode(text, add_special_tokens=False).offsets]
         return list(accumulate(starts, max))
 
     @property

@@ -164,7 +164,7 @@ class EmotionResult(_Wire):
         default="ok",
         description="ok, or the reason why you must not trust the emotions. other_language: the model was not trained "
         "on the text's language. unreadable: most of the text's words are unknown to the model, for example ♪♫♪. "
-        "too_short: the text has no words, and no emoji or emoticon alone.",
+        "too_short: the text has no words, and is not made of emoji or emoticons alone.",
     )
     language: str | None = Field(
         default=None,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emotag_model import EmotionTagger
-from emotag_model.spelling.emoji import MEANINGS
+from emotag_model.spelling.emoji import DESCRIPTIONS, MEANINGS
 from emotag_training.data.table import load_split
 
 from . import probes
@@ -57,6 +57,14 @@ def test_nearly_every_sign_of_the_table_has_one_of_its_labels_and_is_in_scope(ta
     assert {("ok", None)} == {(tagging.scope, tagging.language) for tagging in taggings}
     fitting = [(sign, tagging.emotions[0].label) in pairs for sign, tagging in zip(signs, taggings, strict=True)]
     assert sum(fitting) >= 0.97 * len(signs)
+
+
+def test_all_signs_in_one_text_are_read_as_words(tagger: EmotionTagger) -> None:
+    """They have more words than fit into the model's window."""
+    (tokens,) = tagger.tokenize([" ".join(DESCRIPTIONS)])
+    assert tokens.is_described
+    assert tokens.truncated
+    assert not tokens.windows
 
 
 def test_a_window_of_emoji_does_not_decide_about_a_text_with_words(tagger: EmotionTagger) -> None:

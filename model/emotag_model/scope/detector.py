@@ -57,21 +57,23 @@ class Detector:
     def detect(self, text: str) -> Detected:
         """Return the most probable language of a text.
 
-        `EMOJI_ALONE` for a text that has emoji and no words, `NO_WORDS` for any other text without words, and
-        `UNDETERMINED` if the library fails on it.
+        `EMOJI_ALONE` for a text that has emoji or emoticons and no words, `NO_WORDS` for any other text without words,
+        and `UNDETERMINED` if the library fails on it.
         """
         # First as the tokenizer reads the text: texts with one cache key must have one language.
         written = normalize(text)[:MAX_CHARACTERS]
-        read = remove(written)  # fastText takes "I hate you😡" for Japanese
+        read, emoji = remove(written)  # fastText takes "I hate you😡" for Japanese
         # The tokenizer drops some characters: a text could begin with hundreds of them. Most texts begin with a letter.
         first = 0 if read[:1].isalpha() else next((at for at, each in enumerate(read) if each.isalpha()), None)
-        if first is None or is_alone(written):
-            return NO_WORDS if read == written else EMOJI_ALONE
+        if is_alone(written) or (emoji and first is None):
+            return EMOJI_ALONE
+        if first is None:
+            return NO_WORDS
         read = read[first : first + MOST_CHARACTERS]
         try:
             # Few words of the model's vocabulary have capitals: it would guess the language of a text in capitals.
             (label,), (score,) = self._model.predict(read.lower())
-            return Detected(label.removeprefix(LABEL_PREFIX), score)
+            return Detected(label.removeprefix(LABEL_PREFIX), score, emoji=emoji)
         except Exception as error:  # whatever the library raises: one text must not end a stream  # noqa: BLE001
             self._report(error)
             return UNDETERMINED

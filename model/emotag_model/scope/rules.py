@@ -19,16 +19,18 @@ class Detected(NamedTuple):
     Attributes:
         language: the code of the most probable language; None if the text has no words, and `und` if detection failed.
         score: its probability.
-        is_emoji: the text has emoji, and no words.
+        is_emoji: the text has emoji or emoticons, and no words.
+        emoji: runs of emoji in a text with words.
     """
 
     language: str | None
     score: float
     is_emoji: bool = False
+    emoji: int = 0
 
     @property
     def has_words(self) -> bool:
-        """True if the text has a letter of any script that is not part of an emoticon."""
+        """True if the text has a letter of any script, and is not made of emoticons alone."""
         return self.language is not None
 
 
@@ -50,8 +52,9 @@ def judge(
     """Return the scope of a text. The first rule that applies decides.
 
     1. `other_language`: the detector is sure of a language that is not one of the model's.
-    2. `unreadable`: most word pieces are unknown to the model, for example in another script.
-    3. `too_short`: the text has no words, for example `10/10`, and no emoji or emoticon that the model can read.
+    2. `unreadable`: most word pieces are unknown to the model, for example in another script. Unknown emoji next to
+       words do not count.
+    3. `too_short`: the text has no words, and is not made of emoji or emoticons alone, for example `10/10`.
     4. `ok`.
 
     Args:
@@ -62,7 +65,8 @@ def judge(
     language = detected.language if detected.score >= LEAST_SCORE else None
     if language is not None and language not in languages:
         return TextScope("other_language", language)
-    if unknown > MOST_UNKNOWN * pieces:
+    emoji = min(detected.emoji, unknown)
+    if unknown - emoji > MOST_UNKNOWN * (pieces - emoji):
         return TextScope("unreadable", language)
     is_readable = detected.has_words or is_described or (detected.is_emoji and not unknown)
     return TextScope("ok" if is_readable else "too_short", language)

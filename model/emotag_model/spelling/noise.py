@@ -129,7 +129,7 @@ class Spelling:
         """Return the texts that may have something to correct.
 
         Such a text has a word in pieces, an unknown word, a rare sign, a sign after one or two letters, or three single
-        letters. Or it has no word, and may be an emoticon.
+        letters. Or it has no token of three letters or more, so it may be an emoticon.
 
         Args:
             rows: the token ids of each text, at least one.
@@ -150,7 +150,7 @@ class Spelling:
         return suspects
 
     def describes(self, text: str) -> bool:
-        """Return True if *text*, which is no part of a longer one, is emoji or emoticons that become words."""
+        """Return True if a whole text is emoji or emoticons, and `correct` replaces them by words."""
         return self._describes_emoji and len(text) <= MOST_CHARACTERS and is_alone(text)
 
     def correct(self, text: str, *, is_part: bool = False) -> str:
@@ -158,7 +158,8 @@ class Spelling:
 
         Args:
             text: with single spaces, as `tokens.normalize` returns it.
-            is_part: it is a part of a longer text, which may have words elsewhere.
+            is_part: True for a window of a longer text. Emoji alone are not replaced then: other windows may have
+                words.
         """
         beginning, rest = _divide(text)
         for find in self._list_steps(text, is_part=is_part):
@@ -179,7 +180,7 @@ class Spelling:
         starts, ends = list(range(len(text))), list(range(1, len(text) + 1))
         for find in self._list_steps(text, is_part=is_part):
             if step := find(beginning):
-                beginning, starts, ends = _replace(*step, beginning, starts, ends)
+                beginning, starts, ends = replace_traced(*step, beginning, starts, ends)
         return beginning + rest, starts, ends
 
     def _list_steps(self, text: str, *, is_part: bool) -> Sequence[Callable[[str], Replacement | None]]:
@@ -252,11 +253,14 @@ class Spelling:
 
 def _divide(text: str) -> tuple[str, str]:
     """Return the words that are corrected, and the rest."""
-    end = len(text) if len(text) <= MOST_CHARACTERS else max(0, text.rfind(" ", 0, MOST_CHARACTERS))
+    if len(text) <= MOST_CHARACTERS:
+        return text, ""
+    blank = text.rfind(" ", 0, MOST_CHARACTERS)
+    end = MOST_CHARACTERS if blank < 0 else blank
     return text[:end], text[end:]
 
 
-def _replace(
+def replace_traced(
     pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str], text: str, starts: list[int], ends: list[int]
 ) -> tuple[str, list[int], list[int]]:
     """Return `pattern.sub(replace, text)`; each character of a replacement stands for all that it replaces.

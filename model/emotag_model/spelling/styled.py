@@ -9,13 +9,13 @@ import unicodedata
 from itertools import chain
 
 _COMPATIBLE = (
-    *(range(0x2100, 0x2150), range(0x24B6, 0x24EA), range(0xFF10, 0xFF5B)),  # ℎ, ⓗ, ｈ
-    *(range(0x1D400, 0x1D800), range(0x1F130, 0x1F14A)),  # 𝓱, 🄷
+    *(range(0x2100, 0x2139), range(0x213A, 0x2150)),  # ℎ; ℹ is an emoji
+    *(range(0x24B6, 0x24EA), range(0xFF10, 0xFF5B), range(0x1D400, 0x1D800), range(0x1F130, 0x1F14A)),  # ⓗ, ｈ, 𝓱, 🄷
 )
 """Letters whose plain form is in Unicode (NFKC). Others, such as small capitals, have none there."""
 
 _NEGATIVE = (0x1F150, 0x1F170)
-"""The first capital letters in white, in a circle and in a square: 🅗, 🅷."""
+"""The code points of 🅐 and 🅰, white letters on black. B to Z follow."""
 
 PLAIN = {
     code: plain

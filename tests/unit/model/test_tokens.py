@@ -82,6 +82,15 @@ def test_the_result_is_the_same_without_the_library(shipped: Artifact, monkeypat
     assert [] == plain([])
 
 
+def test_a_text_at_the_limit_is_corrected_and_located_alike(shipped: Artifact) -> None:
+    """The correction shortens it, so that another part of it would fit."""
+    tokens = Tokens(shipped.tokenizer, max_tokens=128)
+    text = " ".join(["so" + "o" * 28] * 5 + ["a" * 160] * 200)[: MAX_CHARACTERS + 135]
+    (found,), (offsets,) = tokens([text]), tokens.locate([text])
+    assert found.truncated
+    assert len(found.ids) == len(offsets)
+
+
 def test_a_window_without_room_for_both_special_tokens_has_none_of_the_library(shipped: Artifact) -> None:
     assert [(102,)] == [text.ids for text in Tokens(shipped.tokenizer, max_tokens=1)(["a b"])]
 

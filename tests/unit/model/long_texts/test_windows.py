@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from emotag_model.artifact import Artifact
 from emotag_model.long_texts.windows import (
     MOST_WINDOWS,
+    OVERLAP,
     WINDOW_TOKENS,
     estimate_windows,
     find_deciding_windows,
@@ -59,6 +60,14 @@ def assert_covers(text: str, found: TokenIds) -> None:
         assert text[end:next_start] in ("", " ")
     if not found.truncated:
         assert spans[-1][1] == len(text)
+
+
+def test_emoji_between_words_without_blanks_have_few_windows(shipped: Artifact) -> None:
+    """If such a text counted as one token, each window would be halved until it fits: 64 windows for half of it."""
+    tokens = Tokens(shipped.tokenizer, max_tokens=128)
+    found = read_windows(tokens, "a😡" * 1_000)
+    assert not found.truncated
+    assert len(found.windows) <= 2_000 / (WINDOW_TOKENS - OVERLAP - 2)
 
 
 @pytest.mark.parametrize("seed", range(4))

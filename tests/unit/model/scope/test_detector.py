@@ -28,13 +28,13 @@ def test_a_sentence_has_a_language(text: str, language: str) -> None:
     assert language == DETECTOR.detect(text).language
 
 
-@pytest.mark.parametrize("text", ["", "   ", "10/10", ":)", "o_O", "xDDD", "© 2024", "♪", "!?", "\x00", "\ud800"])
+@pytest.mark.parametrize("text", ["", "   ", "10/10", "1️⃣", "© 2024", "♪", "!?", "\x00", "\ud800"])
 def test_a_text_without_words_has_none(text: str) -> None:
     assert NO_WORDS == DETECTOR.detect(text)
 
 
-@pytest.mark.parametrize("text", ["😂😂", "10/10 😂", "❤️", ":) ❤️", "🍕"])
-def test_emoji_without_words_are_found(text: str) -> None:
+@pytest.mark.parametrize("text", ["😂😂", "10/10 😂", "❤️", ":) ❤️", "🍕", ":)", "o_O", "xDDD"])
+def test_emoji_and_emoticons_without_words_are_found(text: str) -> None:
     assert EMOJI_ALONE == DETECTOR.detect(text)
 
 
@@ -42,6 +42,10 @@ def test_emoji_without_words_are_found(text: str) -> None:
 def test_emoji_do_not_change_the_language(text: str) -> None:
     """fastText takes the first of these texts for Japanese."""
     assert "en" == DETECTOR.detect(text).language
+
+
+def test_runs_of_emoji_next_to_words_are_counted() -> None:
+    assert [0, 1, 2] == [DETECTOR.detect(text).emoji for text in ("great :)", "great 👏👏", "👏 great 👏")]
 
 
 def test_characters_that_no_tokenizer_reads_do_not_hide_a_text() -> None:

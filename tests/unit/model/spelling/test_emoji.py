@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from emotag_model.spelling.emoji import DESCRIPTIONS, MEANINGS, WORDS, describe, has_words, is_alone, remove, separate
 from emotag_schemas.labels import LABELS
 
-ANGRY, LOVE, CONFUSED = (f" {WORDS[label]} " for label in ("anger", "love", "confusion"))
 VOCABULARY = {word for words in WORDS.values() for word in words.split()}
+
+
+def describe_sign(sign: str) -> str:
+    return f" {DESCRIPTIONS[sign]} "
+
+
+ANGRY, LOVE, CONFUSED = map(describe_sign, "😡❤🤷")
 
 
 def replace(text: str) -> str:
@@ -40,7 +46,13 @@ def test_a_sign_alone_is_found_and_replaced_however_often_it_is_repeated(sign: s
         assert DESCRIPTIONS[sign] in replace(text), text
 
 
-@pytest.mark.parametrize("text", ["🤷‍♀️", "👍🏽👍", "...😡!!!", ":)😂", "🙂 🍕", "♪ 😂", "\U0001fafe😂"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("🤷‍♀️", "👍🏽👍", "...😡!!!", ":)😂", "🙂 👨‍🚀", "♪ 😂"),
+        *("\U0001fafe😂", "<3<3", "xDxD", "(:(", "_:D_"),
+    ],
+)
 def test_a_text_of_signs_alone_is_found(text: str) -> None:
     assert is_alone(text)
 
@@ -48,9 +60,9 @@ def test_a_text_of_signs_alone_is_found(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "10/10", "!?", "©", "♪", "🍕", "🇺🇸", "\U0001fafe"),
+        *("", "10/10", "!?", "©", "♪", "🍕", "🇺🇸", "👨‍🚀", "🙂‍↔️", "\U0001fafe"),
         *("Love ❤", "❤ it", "xDave", "XD lol", "HAHA 😂", "D :", "你好😂", "né 😂"),
-        *("⭐ 1/5", "5 <3 2", "D: 95%", "1️⃣ 😂", "10:)"),
+        *("⭐ 1/5", "5 <3 2", "D: 95%", "1️⃣ 😂", "10:)", "8:30"),
     ],
 )
 def test_a_text_with_words_or_digits_or_without_signs_is_not(text: str) -> None:
@@ -65,20 +77,22 @@ def test_a_text_with_words_or_digits_or_without_signs_is_not(text: str) -> None:
         ("!😡!", f"!{ANGRY}!"),
         ("❤️ <3333 ❤", f"{LOVE} {LOVE}  "),
         ("🤷🏽‍♀️", CONFUSED),
-        ("🍕🤷\U0001fafe", f"🍕{CONFUSED}\U0001fafe"),
+        ("🍕🤷♪\U0001fafe👨‍🚀", f" {CONFUSED}♪  "),
+        ("(:(", f"({describe_sign(':(')}"),
     ],
 )
 def test_the_first_of_equal_signs_is_replaced_by_words_and_the_others_by_a_blank(text: str, words: str) -> None:
     assert words == replace(text)
 
 
-@given(st.lists(st.sampled_from([*"🍕\u200d\ufe0f🏽♀ !(", *DESCRIPTIONS])).map("".join))
+@given(st.lists(st.sampled_from([*"🍕\u200d\ufe0f🏽♀ !(♪", *DESCRIPTIONS])).map("".join))
 def test_in_a_text_of_signs_alone_each_different_sign_has_its_words_once(text: str) -> None:
     if not is_alone(text):
         return
     pattern, _ = describe(text)
-    # The longest sign that a place begins with: `:)` of `:)))`.
-    signs = {max(filter(found[0].startswith, DESCRIPTIONS), key=len) for found in pattern.finditer(text)}
+    # The longest sign that a place begins with, for example `:)` of `:)))`, if it is not joined to another emoji.
+    places = [found[0] for found in pattern.finditer(text) if not re.search("\u200d[^♀]", found[0])]
+    signs = {max(begun, key=len) for place in places if (begun := list(filter(place.startswith, DESCRIPTIONS)))}
     expected = " ".join(DESCRIPTIONS[sign] for sign in signs).split()
     assert sorted(expected) == sorted(re.findall("[a-z]+", replace(text)))
 
@@ -93,6 +107,8 @@ def test_in_a_text_of_signs_alone_each_different_sign_has_its_words_once(text: s
         ("cafe\u0301😂", "cafe\u0301 😂"),
         ("🏴\U000e0067\U000e007fEngland", "🏴\U000e0067\U000e007f England"),
         ("love 😂! 😂 ", "love 😂 ! 😂 "),
+        ("love1️⃣0️⃣/10 #⃣", "love1 0 /10 # "),
+        ("go▶️now", "go ▶️ now"),
         (" 😂 ", " 😂 "),
         ("日本©", "日本©"),
     ],
@@ -107,9 +123,17 @@ def test_a_text_in_ascii_has_no_emoji_to_separate() -> None:
     assert separate("2<3 :)") is None
 
 
-@pytest.mark.parametrize(("text", "rest"), [("I hate you😡😡", "I hate you "), ("👍🏽 ok :)", "  ok :)"), ("né", "né")])
-def test_emoji_are_removed(text: str, rest: str) -> None:
-    assert rest == remove(text)
+@pytest.mark.parametrize(
+    ("text", "rest", "runs"),
+    [
+        ("I hate 😡 you😡😡", "I hate   you ", 2),
+        ("👍🏽 ok :)", "  ok :)", 1),
+        ("né 1️⃣", "né 1️⃣", 0),
+        ("ok :)", "ok :)", 0),
+    ],
+)
+def test_runs_of_emoji_are_removed_and_counted(text: str, rest: str, runs: int) -> None:
+    assert (rest, runs) == remove(text)
 
 
 def test_a_vocabulary_has_words_for_emoji_if_it_has_no_emoji() -> None:

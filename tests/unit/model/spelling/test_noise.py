@@ -123,6 +123,14 @@ def test_emoji_alone_in_a_part_of_a_text_stay_as_they_are() -> None:
     assert " 😡 :)" == SPELLING.correct(" 😡 :)", is_part=True) == SPELLING.trace(" 😡 :)", is_part=True)[0]
 
 
+@pytest.mark.parametrize("end", ["", " h4te"])
+def test_a_long_text_without_blanks_is_corrected_up_to_its_limit(end: str) -> None:
+    text = "h4te." * MOST_CHARACTERS + end
+    corrected = SPELLING.correct(text)
+    assert corrected.startswith("hate.hate.")
+    assert corrected.endswith(text[-9:])
+
+
 def test_emoji_alone_in_a_huge_text_stay_as_they_are() -> None:
     assert " angry furious " in SPELLING.correct("😡" * MOST_CHARACTERS)
     assert "angry" not in SPELLING.correct("😡" * (MOST_CHARACTERS + 1))
