@@ -39,7 +39,8 @@ def test_a_long_text_has_one_result_with_parts_the_same_computed_or_from_the_cac
         found.append({name: results[f"{number} {name}"] for name in TEXTS})
     reader.close()
     computed, cached, beginning = found
-    assert [False, True, False] == [results["long"].cached for results in found]
+    # The first worker may read the wide text in another batch than the long one, and then takes it from the cache.
+    assert [False, True, False] == [results["long"].cached and results["wide"].cached for results in found]
     assert not read.dead
     for name in TEXTS:
         assert judge(computed[name]) == judge(cached[name])

@@ -58,7 +58,8 @@ class Visibility:
 
     def _list_partitions(self) -> list[Partition]:
         known = self._all.list_topics(timeout=REQUEST_S).topics
-        return [(name, at) for name in self._topics for at in known[name].partitions]
+        # A broker that has just started may not know the topics yet.
+        return [(name, at) for name in self._topics if name in known for at in known[name].partitions]
 
     def _look_at(self, partition: Partition) -> None:
         """Measure how long the partition has been frozen."""
