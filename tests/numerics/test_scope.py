@@ -48,6 +48,7 @@ def test_at_least_95_percent_of_the_texts_in_other_languages_are_found(tagger: E
         ("I hate you😡", ("ok", None)),
         ("😂😂😂", ("ok", None)),
         ("😡 🍕 🍕 🍕", ("ok", None)),
+        ("♪ 😂", ("ok", None)),
         ("🍕", ("unreadable", None)),
         ("🎉 Congratulations 🎉", ("ok", None)),
         (":)", ("ok", None)),
