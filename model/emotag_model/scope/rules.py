@@ -36,7 +36,7 @@ class Detected(NamedTuple):
 
 NO_WORDS, EMOJI_ALONE = Detected(None, 0.0), Detected(None, 0.0, is_emoji=True)
 UNDETERMINED = Detected("und", 0.0)
-"""The answer for a text with letters on which the detector fails. ISO 639 has this code for an unknown language."""
+"""The answer for a text with words on which the detector fails. ISO 639 has this code for an unknown language."""
 
 
 class TextScope(NamedTuple):
