@@ -85,6 +85,10 @@ def shown_on_failure(pytestconfig: pytest.Config) -> Iterator[Callable[[LocalSer
     running[:] = before
 
 
+KEEP_OLD_RECORDS = {"log.retention.check.interval.ms": str(30 * 24 * 3600 * 1000)}
+"""Brokers delete records with old timestamps every five minutes, also in the middle of a test that sent them."""
+
+
 @pytest.fixture(scope="session")
 def bootstrap_servers(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker for all tests that do not harm it. Its log stays after the session, like all of pytest's folders."""
@@ -92,7 +96,7 @@ def bootstrap_servers(pytestconfig: pytest.Config, tmp_path_factory: pytest.Temp
     if given:
         yield given
         return
-    with local.run_kafka(tmp_path_factory.mktemp("kafka")) as server:
+    with local.run_kafka(tmp_path_factory.mktemp("kafka"), properties=KEEP_OLD_RECORDS) as server:
         pytestconfig.stash[RUNNING].append(server)
         yield server.bootstrap_servers
 

@@ -72,8 +72,6 @@ def test_whatever_is_sent_each_record_gets_one_answer(
     bootstrap_servers: str, topics: Topics, start_worker: StartWorker
 ) -> None:
     """A dead letter has the bytes that were sent, and good records of the same batch are tagged."""
-    for topic in (topics.input, topics.output, topics.dlq):  # some records are older than topics usually keep them
-        set_config(bootstrap_servers, topic, "retention.ms", "-1")
     placed = send(bootstrap_servers, topics.input, records(400, seed=7))
     start_worker({**topics.environment(bootstrap_servers), "EMOTAG_DLQ__STOP_AFTER": "0"})
     read = read_until(bootstrap_servers, topics, 400, timeout_s=90)

@@ -8,12 +8,14 @@ import time
 from collections.abc import Mapping
 
 import pytest
+from confluent_kafka import Consumer
 
+from emotag_worker.kafka.input.returning import TRY_S
 from emotag_worker.local import LocalWorker
 from emotag_worker.local.demo_records import read_sample_texts
 from emotag_worker.local.server import is_listening
-from tests.conftest import Topics
-from tests.stream import Reader, send, text
+from tests.conftest import QUIET, Topics
+from tests.stream import Reader, read_until, send, text
 
 PROTOCOLS = {
     "cooperative": {},
@@ -85,21 +87,49 @@ def _member(
 def test_a_killed_worker_with_an_identity_that_starts_at_once_continues(
     bootstrap_servers: str, topics: Topics, protocol: str
 ) -> None:
-    """Under KIP-848, brokers refuse its identity until the session of its last run ends, and the client gives up."""
-    given = PROTOCOLS["static"] | PROTOCOLS[protocol]
-    worker = _member(bootstrap_servers, topics, protocol, "the-one", given)
+    """Under KIP-848, brokers refuse its identity until the session of its last run ends."""
+    worker = _member(bootstrap_servers, topics, protocol, "the-one", PROTOCOLS["static"] | PROTOCOLS[protocol])
     reader = Reader(bootstrap_servers, topics)
     with worker:
         for number in range(3):
             send(bootstrap_servers, topics.input, [text(f"thanks {number} {n}") for n in range(20)])
             worker.launch()
-            if protocol == "KIP-848" and number > 0:
-                _await_start(worker)
-                assert 503 == worker.get("/readyz")[0], "ready although the group refuses it"
             assert 20 * (number + 1) == reader.until(20 * (number + 1), timeout_s=60).answered, worker.read_log_tail()
             worker.kill()
     reader.close()
     assert {1} == set(reader.read.times().values())
+
+
+@pytest.mark.timeout(240)
+def test_a_worker_whose_identity_the_group_still_holds_is_not_ready(bootstrap_servers: str, topics: Topics) -> None:
+    """Under KIP-848, brokers refuse it, and the client gives up: the worker tries again until the identity is free."""
+    given = PROTOCOLS["static"] | PROTOCOLS["KIP-848"]
+    send(bootstrap_servers, topics.input, [text(f"thanks {n}") for n in range(20)])
+    holder = _hold_identity(bootstrap_servers, topics, given | {"group.instance.id": "the-one"})
+    with _member(bootstrap_servers, topics, "KIP-848", "the-one", given) as worker:
+        worker.launch()
+        _await_start(worker)
+        until = time.monotonic() + 3 * TRY_S
+        while time.monotonic() < until:
+            assert 503 == worker.get("/readyz")[0], "ready although the group refuses it"
+            time.sleep(0.2)  # it has to stay so, which no event shows
+        holder.close()
+        assert 20 == read_until(bootstrap_servers, topics, 20, timeout_s=60).answered, worker.read_log_tail()
+        assert 200 == worker.get("/readyz")[0]
+
+
+def _hold_identity(bootstrap_servers: str, topics: Topics, properties: Mapping[str, str]) -> Consumer:
+    """Return a member of the worker's group that has these properties, and partitions."""
+    holder = Consumer(
+        {"bootstrap.servers": bootstrap_servers, "group.id": topics.group, "enable.auto.commit": False, **properties},
+        logger=QUIET,
+    )
+    holder.subscribe([topics.input])
+    give_up_at = time.monotonic() + 60
+    while not holder.assignment():
+        assert time.monotonic() < give_up_at, "the group assigns no partitions"
+        holder.poll(0.2)
+    return holder
 
 
 def _await_start(worker: LocalWorker) -> None:
