@@ -7,7 +7,7 @@ from emotag_model.scope.detector import Detector
 from emotag_model.scope.rules import judge
 
 MOST_FOREIGN = 0.1
-"""A larger share of texts in other languages is reported: 0.4 % of English texts are taken for other languages."""
+"""A larger share of texts in other languages is reported: 0.2 % of English texts are taken for other languages."""
 
 
 def describe_foreign_texts(texts: Sequence[str], languages: Sequence[str]) -> str:

@@ -18,11 +18,12 @@ from .entry import VERSION
 FOLDER = Path(emotag_model.__file__).parent
 FILES = (
     *("tokens.py", "long_texts/windows.py", "reasons/explainer.py", "reasons/spans.py"),
-    *("spelling/emoji.py", "spelling/noise.py", "spelling/styled.py", "scope/detector.py", "scope/rules.py"),
+    *("spelling/emoji.py", "spelling/noise.py", "spelling/styled.py"),
+    *("scope/detector.py", "scope/english.txt", "scope/rules.py"),
     *(f"engines/native/wordpiece.{kind}" for kind in ("py", "c", "h")),
 )
-"""The code, in the folder of emotag_model. The first file of the scope contains the hash of the detector's model, and
-the version of the tagger covers the tokenizer."""
+"""Code and tables, in the folder of emotag_model. The first file of the scope contains the hash of the detector's
+model, and the version of the tagger covers the tokenizer."""
 
 LIBRARIES = ("tokenizers", "fasttext-predict-v2")
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotag_model.errors import ArtifactError
-from emotag_model.scope.detector import FILE, MOST_CHARACTERS, Detector
+from emotag_model.scope.detector import FILE, MOST_CHARACTERS, Detector, list_words
 from emotag_model.scope.languages import LANGUAGES
-from emotag_model.scope.rules import EMOJI_ALONE, NO_WORDS, UNDETERMINED
+from emotag_model.scope.rules import EMOJI_ALONE, LEAST_SCORE, NO_WORDS, UNDETERMINED
 from emotag_worker.local.demo_records import read_sample_texts
 
 DETECTOR = Detector()
@@ -26,6 +26,25 @@ SPANISH = "Te odio, eres lo peor"
 )
 def test_a_sentence_has_a_language(text: str, language: str) -> None:
     assert language == DETECTOR.detect(text).language
+
+
+@pytest.mark.parametrize(
+    "text", ["Thanks so much!", "I wanna die", "I’m so nervous!", "I ❤️ NY", "THANKS SO MUCH!!!", "Thanks \n so much"]
+)
+def test_common_english_words_are_english(text: str) -> None:
+    """fastText is sure of another language for each of these texts."""
+    found = DETECTOR.detect(text)
+    assert "en" == found.language
+    assert found.score >= LEAST_SCORE
+
+
+@pytest.mark.parametrize(("text", "language"), [("Das war super", "de"), ("No me gusta", "es"), ("non è no", "it")])
+def test_one_other_word_is_enough_for_another_language(text: str, language: str) -> None:
+    assert language == DETECTOR.detect(text).language
+
+
+def test_words_have_no_digits_and_plain_apostrophes() -> None:
+    assert ["don't", "h", "te", "ünï", "l'été", "said"] == list_words("Don’t h4te 10/10 ÜNÏ_l'été 'said'")
 
 
 @pytest.mark.parametrize("text", ["", "   ", "10/10", "1️⃣", "© 2024", "♪", "!?", "\x00", "\ud800"])
@@ -128,6 +147,12 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     file.write_bytes(FILE.read_bytes()[:-1])
     with pytest.raises(ArtifactError, match="damaged"):
         Detector(file)
+
+
+def test_a_missing_list_of_words_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotag_model.scope.detector.ENGLISH_FILE", tmp_path / "english.txt")
+    with pytest.raises(ArtifactError, match=r"english\.txt.*not readable"):
+        Detector()
 
 
 def test_it_needs_no_network_prints_nothing_and_imports_little() -> None:
