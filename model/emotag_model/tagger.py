@@ -29,9 +29,10 @@ from .long_texts.windows import join_texts, join_windows, read_windows
 from .reasons.explainer import Explainer, Reasons
 from .reasons.spans import Spans
 from .scope.detector import Detector
-from .scope.rules import Scope, TextScope, judge
+from .scope.rules import Scope, TextScope, is_mostly_unknown, judge
+from .spelling.emoji import remove
 from .thresholds import Thresholds
-from .tokens import TokenIds, Tokens, original_positions
+from .tokens import MAX_CHARACTERS, TokenIds, Tokens, normalize, original_positions
 
 TYPICAL_TOKENS, CALIBRATION_TEXTS = 24, 32
 """The batch that `seconds_per_text` measures; a GoEmotions comment has 19 tokens on average."""
@@ -216,12 +217,16 @@ class EmotionTagger:
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the token ids of each text, in order; needs no device."""
+        found = self._read(texts)
+        return self._explainer.locate(texts, found) if self._explainer else found
+
+    def _read(self, texts: Sequence[str]) -> list[TokenIds]:
         found = self._tokens(texts) if texts else []
         if self.long_texts == "windows":
             for row, tokens in enumerate(found):
-                if tokens.truncated and not tokens.is_described:
+                if tokens.truncated:
                     found[row] = read_windows(self._tokens, texts[row])
-        return self._explainer.locate(texts, found) if self._explainer else found
+        return found
 
     def join_windows(self, probabilities_WK: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the probabilities of a text, [K], from those of its windows."""
@@ -233,16 +238,20 @@ class EmotionTagger:
         Args:
             tokens: of the same texts, from `tokenize`.
         """
-        return [
-            judge(
-                self._detector.detect(text),
-                unknown=ids.unknown,
-                pieces=ids.length - 2 * len(ids.rows),  # without the special tokens
-                languages=self.languages,
-                is_described=ids.is_described,
-            )
-            for text, ids in zip(texts, tokens, strict=True)
-        ]
+        return list(map(self._find_scope, texts, tokens))
+
+    def _find_scope(self, text: str, tokens: TokenIds) -> TextScope:
+        detected, read = self._detector.detect(text), tokens
+        if detected.has_emoji and is_mostly_unknown(tokens.unknown, tokens.pieces):
+            # Unknown emoji next to words do not make a text unreadable.
+            (read,) = self._read([remove(normalize(text)[:MAX_CHARACTERS])])
+        return judge(
+            detected,
+            unknown=read.unknown,
+            pieces=read.pieces,
+            languages=self.languages,
+            is_described=tokens.is_described,
+        )
 
     def emotions(self, probabilities_BK: npt.NDArray[np.float32]) -> list[tuple[ScoredLabel, ...]]:
         """Return the labels of each text at or over their own threshold, best first."""
@@ -287,6 +296,9 @@ class EmotionTagger:
         """Return what `probabilities_or_errors` returns, and between both the spans of each text and label.
 
         The tagger must have been loaded with reasons. A failed text has no spans.
+
+        Args:
+            texts: rows of `tokenize`: texts without windows, or windows.
 
         Raises:
             DeviceFailed: the device fails on a harmless text too.

@@ -58,6 +58,11 @@ class TokenIds(NamedTuple):
         """The number of tokens that the model reads, with the special tokens of each window."""
         return sum(len(row.ids) for row in self.rows) if self.windows else len(self.ids)
 
+    @property
+    def pieces(self) -> int:
+        """The number of tokens that the model reads, without special tokens."""
+        return self.length - 2 * len(self.rows)
+
 
 class Window(NamedTuple):
     """A part of a long text that fits into the model's window.

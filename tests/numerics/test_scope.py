@@ -78,6 +78,9 @@ def test_at_least_95_percent_of_the_texts_in_other_languages_are_found(tagger: E
         ("🎉 Congratulations 🎉", ("ok", None)),
         (":)", ("ok", None)),
         ("♪♫♪", ("unreadable", None)),
+        ("𐌰𐌱𐌲 " * 130 + "😂 a" * 100, ("unreadable", None)),
+        ("𐌰𐌱𐌲 " * 130 + "😂 great " * 400, ("ok", None)),
+        ("𐌰 😂 𐌱 😂 hm", ("unreadable", None)),
         ("That is so funny 😂😂", ("ok", "en")),
         ("10/10", ("too_short", None)),
         ("", ("too_short", None)),
@@ -86,3 +89,9 @@ def test_at_least_95_percent_of_the_texts_in_other_languages_are_found(tagger: E
 def test_a_text_has_its_scope(tagger: EmotionTagger, text: str, expected: tuple[str, str | None]) -> None:
     (tagging,) = tagger.tag([text])
     assert expected == (tagging.scope, tagging.language)
+
+
+def test_emoji_behind_the_end_of_a_cut_text_do_not_make_its_beginning_readable() -> None:
+    tagger = EmotionTagger.load(long_texts="first")
+    (found,) = find_scopes(tagger, ["𐌰𐌱𐌲 " * 130 + "😂 great " * 400])
+    assert "unreadable" == found.scope

@@ -59,12 +59,17 @@ def test_nearly_every_sign_of_the_table_has_one_of_its_labels_and_is_in_scope(ta
     assert sum(fitting) >= 0.97 * len(signs)
 
 
-def test_all_signs_in_one_text_are_read_as_words(tagger: EmotionTagger) -> None:
-    """They have more words than fit into the model's window."""
-    (tokens,) = tagger.tokenize([" ".join(DESCRIPTIONS)])
+@pytest.mark.parametrize("text", [" ".join(DESCRIPTIONS), "😡" + "!" * 200, "?" * 200 + "😡"])
+def test_a_long_text_of_signs_alone_fits_into_the_models_window(tagger: EmotionTagger, text: str) -> None:
+    (tokens,) = tagger.tokenize([text])
     assert tokens.is_described
-    assert tokens.truncated
-    assert not tokens.windows
+    assert not tokens.truncated
+
+
+def test_a_text_of_signs_alone_that_does_not_fit_is_read_in_windows_as_it_is(tagger: EmotionTagger) -> None:
+    (tagging,) = tagger.tag(["?!" * 100 + "😡"])
+    assert tagging.parts
+    assert not tagging.truncated
 
 
 def test_a_window_of_emoji_does_not_decide_about_a_text_with_words(tagger: EmotionTagger) -> None:

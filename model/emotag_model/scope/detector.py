@@ -66,10 +66,11 @@ class Detector:
         """
         # First as the tokenizer reads the text: texts with one cache key must have one language.
         written = normalize(text)[:MAX_CHARACTERS]
-        read, emoji = remove(written)  # fastText takes "I hate you😡" for Japanese
+        read = remove(written)  # fastText takes "I hate you😡" for Japanese
+        has_emoji = read != written
         # The tokenizer drops some characters: a text could begin with hundreds of them. Most texts begin with a letter.
         first = 0 if read[:1].isalpha() else next((at for at, each in enumerate(read) if each.isalpha()), None)
-        if is_alone(written) or (emoji and first is None):
+        if is_alone(written) or (has_emoji and first is None):
             return EMOJI_ALONE
         if first is None:
             return NO_WORDS
@@ -80,7 +81,7 @@ class Detector:
             language = label.removeprefix(LABEL_PREFIX)
             if score >= LEAST_SCORE and language != "en" and self._english.issuperset(list_words(read)):
                 language = "en"
-            return Detected(language, score, emoji=emoji)
+            return Detected(language, score, has_emoji=has_emoji)
         except Exception as error:  # whatever the library raises: one text must not end a stream  # noqa: BLE001
             self._report(error)
             return UNDETERMINED

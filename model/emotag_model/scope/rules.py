@@ -20,13 +20,13 @@ class Detected(NamedTuple):
         language: the code of the most probable language; None if the text has no words, and `und` if detection failed.
         score: its probability.
         is_emoji: the text has emoji or emoticons, and no words.
-        emoji: runs of emoji in a text with words.
+        has_emoji: the text has emoji and words.
     """
 
     language: str | None
     score: float
     is_emoji: bool = False
-    emoji: int = 0
+    has_emoji: bool = False
 
     @property
     def has_words(self) -> bool:
@@ -52,21 +52,28 @@ def judge(
     """Return the scope of a text. The first rule that applies decides.
 
     1. `other_language`: the detector is sure of a language that is not one of the model's.
-    2. `unreadable`: most word pieces are unknown to the model, for example in another script. Unknown emoji next to
-       words do not count.
+    2. `unreadable`: most word pieces are unknown to the model, for example in another script.
     3. `too_short`: the text has no words, and is not made of emoji or emoticons alone, for example `10/10`.
     4. `ok`.
 
     Args:
-        unknown, pieces: word pieces of the text that the vocabulary does not have, and all; without special tokens.
+        unknown, pieces: as in `is_mostly_unknown`.
         languages: the languages that the model was trained on.
         is_described: the text was emoji or emoticons alone, and the model reads words for them.
     """
     language = detected.language if detected.score >= LEAST_SCORE else None
     if language is not None and language not in languages:
         return TextScope("other_language", language)
-    emoji = min(detected.emoji, unknown)
-    if unknown - emoji > MOST_UNKNOWN * (pieces - emoji):
+    if is_mostly_unknown(unknown, pieces):
         return TextScope("unreadable", language)
     is_readable = detected.has_words or is_described or (detected.is_emoji and not unknown)
     return TextScope("ok" if is_readable else "too_short", language)
+
+
+def is_mostly_unknown(unknown: int, pieces: int) -> bool:
+    """Return True if the vocabulary lacks most word pieces of a text.
+
+    Args:
+        unknown, pieces: word pieces that the vocabulary does not have, and all; without special tokens.
+    """
+    return unknown > MOST_UNKNOWN * pieces

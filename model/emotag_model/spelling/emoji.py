@@ -108,6 +108,7 @@ _SIGN = re.compile(
     # The longest first, with any number of its last character: `:)))`.
     + "|".join(f"{re.escape(sign)}{re.escape(sign[-1])}*" for sign in _EMOTICONS)
 )
+_SIGN_OR_RUN = re.compile(rf"{_SIGN.pattern}|([^\w\s])\1{{3,}}")
 _BESIDES = re.compile(rf"{_TAIL}|\u200d[{GENDERS}]")
 _KEYCAP = "\u20e3"
 _RUN = re.compile(rf"(?:{_EMOJI}(?:{_TAIL}|[\u200d{_KEYCAP}])*)+")
@@ -133,18 +134,19 @@ def is_alone(text: str) -> bool:
 def describe(text: str) -> Replacement:
     """Return the replacement of the emoji and emoticons of a text by words.
 
-    A repeated sign is replaced once: 😡😡😡 becomes `angry furious`. Emoji without a description become blanks.
+    Each word comes once: 😡😡😡 becomes `angry furious`. Emoji without a description become blanks. Other runs of equal
+    characters, as in `😡!!!!!!!!`, are cut to three, so that few texts are longer than a model's window.
     """
-    seen = {""}
+    seen: set[str] = set()
 
     def replace(found: re.Match[str]) -> str:
-        sign = _find_sign(found[0])
-        if sign in seen:
-            return " "
-        seen.add(sign)
-        return f" {DESCRIPTIONS[sign]} "
+        if found[1]:
+            return found[1] * 3
+        words = [word for word in DESCRIPTIONS.get(_find_sign(found[0]), "").split() if word not in seen]
+        seen.update(words)
+        return f" {' '.join(words)} "
 
-    return _SIGN, replace
+    return _SIGN_OR_RUN, replace
 
 
 def separate(text: str) -> Replacement | None:
@@ -161,9 +163,9 @@ def _separate(found: re.Match[str]) -> str:
     return f"{before}{found[0]}{after}"
 
 
-def remove(text: str) -> tuple[str, int]:
-    """Return a text with a blank in place of each run of emoji, and the number of runs."""
-    return (text, 0) if text.isascii() else _RUN.subn(" ", text)
+def remove(text: str) -> str:
+    """Return a text with a blank in place of each run of emoji."""
+    return text if text.isascii() else _RUN.sub(" ", text)
 
 
 def _find_sign(written: str) -> str:

@@ -63,8 +63,8 @@ def test_emoji_do_not_change_the_language(text: str) -> None:
     assert "en" == DETECTOR.detect(text).language
 
 
-def test_runs_of_emoji_next_to_words_are_counted() -> None:
-    assert [0, 1, 2] == [DETECTOR.detect(text).emoji for text in ("great :)", "great 👏👏", "👏 great 👏")]
+def test_emoji_next_to_words_are_noticed() -> None:
+    assert [False, True, True] == [DETECTOR.detect(text).has_emoji for text in ("great :)", "great 👏👏", "👏 great")]
 
 
 def test_characters_that_no_tokenizer_reads_do_not_hide_a_text() -> None:

@@ -35,9 +35,6 @@ UNSURE = Detected("ko", LEAST_SCORE - 0.01)
         (EMOJI_ALONE, 0, 3, TextScope("ok", None)),
         (EMOJI_ALONE, 1, 3, TextScope("too_short", None)),
         (EMOJI_ALONE, 2, 3, TextScope("unreadable", None)),
-        (UNSURE._replace(emoji=2), 2, 3, TextScope("ok", None)),
-        (UNSURE._replace(emoji=1), 3, 4, TextScope("unreadable", None)),
-        (UNSURE._replace(emoji=2), 0, 3, TextScope("ok", None)),
         # The language is the better reason: the words are unknown because of it.
         (KOREAN, 5, 5, TextScope("other_language", "ko")),
     ],

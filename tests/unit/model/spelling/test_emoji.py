@@ -43,7 +43,7 @@ def test_a_sign_has_the_words_of_all_its_labels() -> None:
 def test_a_sign_alone_is_found_and_replaced_however_often_it_is_repeated(sign: str) -> None:
     for text in (sign, f"{sign} {sign}", sign + sign[-1] * 8, f"“{sign}”!", f"{sign}❤️", f"🍕{sign}"):
         assert is_alone(text), text
-        assert DESCRIPTIONS[sign] in replace(text), text
+        assert set(DESCRIPTIONS[sign].split()) <= set(re.findall("[a-z]+", replace(text))), text
 
 
 @pytest.mark.parametrize(
@@ -73,27 +73,30 @@ def test_a_text_with_words_or_digits_or_without_signs_is_not(text: str) -> None:
     ("text", "words"),
     [
         ("😡", ANGRY),
-        ("😡😡😡", f"{ANGRY}  "),
+        ("😡😡😡", f"{ANGRY}    "),
+        ("😡💢🤬😠", f"{ANGRY}     annoying annoyed "),
+        ("😡!!!!!!!!", f"{ANGRY}!!!"),
+        ("?!?!....😡", f"?!?!...{ANGRY}"),
         ("!😡!", f"!{ANGRY}!"),
-        ("❤️ <3333 ❤", f"{LOVE} {LOVE}  "),
+        ("❤️ <3333 ❤", f"{LOVE}      "),
         ("🤷🏽‍♀️", CONFUSED),
-        ("🍕🤷♪\U0001fafe👨‍🚀", f" {CONFUSED}♪  "),
+        ("🍕🤷♪\U0001fafe👨‍🚀", f"  {CONFUSED}♪    "),
         ("(:(", f"({describe_sign(':(')}"),
     ],
 )
-def test_the_first_of_equal_signs_is_replaced_by_words_and_the_others_by_a_blank(text: str, words: str) -> None:
+def test_signs_are_replaced_by_words_each_of_them_once(text: str, words: str) -> None:
     assert words == replace(text)
 
 
 @given(st.lists(st.sampled_from([*"🍕\u200d\ufe0f🏽♀ !(♪", *DESCRIPTIONS])).map("".join))
-def test_in_a_text_of_signs_alone_each_different_sign_has_its_words_once(text: str) -> None:
+def test_a_text_of_signs_alone_has_the_words_of_all_signs_each_once(text: str) -> None:
     if not is_alone(text):
         return
     pattern, _ = describe(text)
     # The longest sign that a place begins with, for example `:)` of `:)))`, if it is not joined to another emoji.
     places = [found[0] for found in pattern.finditer(text) if not re.search("\u200d[^♀]", found[0])]
     signs = {max(begun, key=len) for place in places if (begun := list(filter(place.startswith, DESCRIPTIONS)))}
-    expected = " ".join(DESCRIPTIONS[sign] for sign in signs).split()
+    expected = {word for sign in signs for word in DESCRIPTIONS[sign].split()}
     assert sorted(expected) == sorted(re.findall("[a-z]+", replace(text)))
 
 
@@ -124,16 +127,16 @@ def test_a_text_in_ascii_has_no_emoji_to_separate() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "rest", "runs"),
+    ("text", "rest"),
     [
-        ("I hate 😡 you😡😡", "I hate   you ", 2),
-        ("👍🏽 ok :)", "  ok :)", 1),
-        ("né 1️⃣", "né 1️⃣", 0),
-        ("ok :)", "ok :)", 0),
+        ("I hate 😡 you😡😡", "I hate   you "),
+        ("👍🏽 ok :)", "  ok :)"),
+        ("né 1️⃣", "né 1️⃣"),
+        ("ok :)", "ok :)"),
     ],
 )
-def test_runs_of_emoji_are_removed_and_counted(text: str, rest: str, runs: int) -> None:
-    assert (rest, runs) == remove(text)
+def test_each_run_of_emoji_becomes_a_blank(text: str, rest: str) -> None:
+    assert rest == remove(text)
 
 
 def test_a_vocabulary_has_words_for_emoji_if_it_has_no_emoji() -> None:
