@@ -41,7 +41,7 @@ CONTRACTIONS = {
     short.replace("'", ""): short
     for short in (
         *("isn't", "aren't", "wasn't", "weren't", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't", "can't"),
-        *("couldn't", "won't", "wouldn't", "shouldn't", "mightn't", "mustn't", "needn't", "ain't", "i'm", "i've"),
+        *("couldn't", "won't", "wouldn't", "shouldn't", "mightn't", "mustn't", "needn't", "ain't", "i've"),
         *("you've", "we've", "they've", "could've", "would've", "should've", "you're", "they're", "it'll", "you'll"),
         *(
             "they'll",
@@ -83,6 +83,8 @@ _RUN = re.compile(r"([a-z])\1*")
 _LONG_RUN = re.compile(r"([a-z])\1\1")
 _QUANTITY = re.compile(r"\$?\d+[a-z]{0,2}\$?")
 """Prices, times and sizes, such as 45$, 5am or 50ft."""
+_CURRENCY = re.compile(r"[a-z]{1,2}\$")
+"""Currencies such as us$."""
 _NUMBERED = re.compile(r"([a-z]+)(\d+)")
 """Names with a number, such as ps4, top5 or formula1, if the letters are a word."""
 _SPACED = re.compile(r"(?<!\S)[A-Za-z](?: [A-Za-z]){2,}(?!\S)")
@@ -218,6 +220,9 @@ class Spelling:
 
     def _find(self, word: str) -> str | None:
         """Return the most frequent word of the vocabulary that one kind of noise can turn into *word*."""
+        is_mention = word[0] == "@" and len(word) > SHORTEST and word[1:] in self._words  # `@live`, but not `@ss`
+        if is_mention or _CURRENCY.fullmatch(word):
+            return None
         if word.isalpha():
             return self._choose(_shorten_runs(word)) or self._choose(self._find_swapped(word))
         if (numbered := _NUMBERED.fullmatch(word)) and (numbered[1] in self._words or len(numbered[2]) > 1):

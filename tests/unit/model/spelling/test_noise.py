@@ -58,6 +58,8 @@ def test_noise_is_undone(noisy: str, corrected: str) -> None:
         "",
         "So good, you ass!",
         "1st ps4 ps5 100% $100 4 2day",
+        "us$ 20 or so$ 5",
+        "@so @love @god",
         "dgo",  # the word that it would be is rare
         "a b",
         "a b c",  # together no word
