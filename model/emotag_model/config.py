@@ -58,8 +58,8 @@ class ModelConfig:
             )
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {self.kernel_size} is even; an odd size keeps the length of a text")
-        if not 2 <= self.max_tokens <= self.max_position_embeddings:
-            raise ValueError(f"max_tokens {self.max_tokens} is not within [2, {self.max_position_embeddings}]")
+        if not 3 <= self.max_tokens <= self.max_position_embeddings:  # two special tokens, and one of the text
+            raise ValueError(f"max_tokens {self.max_tokens} is not within [3, {self.max_position_embeddings}]")
 
     def _within(self, name: str, most: int, *, least: int = 1) -> None:
         value = getattr(self, name)

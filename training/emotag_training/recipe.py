@@ -133,7 +133,7 @@ class EncoderSection(Section):
     """
 
     name: str = "minilm"
-    max_tokens: Annotated[int, Field(ge=2)] = 128
+    max_tokens: Annotated[int, Field(ge=3)] = 128
     dropout: Share = 0.1
     token_masking: Share = 0.1
     trainable_layers: Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_parse_all)] = None

@@ -19,7 +19,7 @@ from emotag_model.tokens import Tokens
 from emotag_training.data.split import TokenizedSplit
 from emotag_training.data.table import load_split
 from emotag_training.encoders.pretrained import load_encoder
-from emotag_training.errors import CheckpointError, Interrupted
+from emotag_training.errors import CheckpointError, Interrupted, RecipeError
 from emotag_training.loop.checkpoint import Checkpoints
 from emotag_training.loop.fit import fit
 from emotag_training.loop.state import Run
@@ -87,6 +87,14 @@ def assert_same(expected: Run, found: Run) -> None:
     weights, others = expected.model.state_dict(), found.model.state_dict()
     assert weights.keys() == others.keys()
     assert not [name for name in weights if not torch.equal(weights[name], others[name])]
+
+
+def test_a_run_whose_weights_are_lost_ends_at_once_with_the_cause(folder: Path, tmp_path: Path) -> None:
+    recipe = apply_changes(PLAIN, {"schedule.learning_rate": 1e30, "schedule.head_learning_rate": 1e30})
+    with pytest.raises(
+        RecipeError, match=r"schedule.learning_rate 1e\+30: the loss of step \d is nan.* lower the rate"
+    ):
+        train(folder, tmp_path / "lost", recipe)
 
 
 @pytest.mark.parametrize("recipe", [EVERYTHING, CACHED, PLAIN], ids=["everything", "cached", "plain"])

@@ -21,6 +21,7 @@ def test_only_a_head_with_attention_has_parameters_of_attention() -> None:
         ({"attention_heads": -1}, r"attention_heads -1 is not a whole number within \[0, "),
         ({"kernel_size": 4}, "kernel_size 4 is even"),
         ({"max_tokens": 41}, "max_tokens 41 is not within"),
+        ({"max_tokens": 2}, r"max_tokens 2 is not within \[3, "),
         ({"n_layers": 257}, "n_layers 257 is not a whole number"),
         ({"dim": "wide"}, "dim 'wide' is not a whole number"),
         ({"dim": 10**12}, "dim 1000000000000 is not a whole number"),

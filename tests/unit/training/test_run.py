@@ -24,7 +24,7 @@ class FakeEncoder:
 
     def grow(self, **others: Any) -> None:
         if others["max_tokens"] > 512:
-            raise ValueError("max_tokens 1000 is not within [2, 512]")
+            raise ValueError("max_tokens 1000 is not within [3, 512]")
         self.others = others
 
 

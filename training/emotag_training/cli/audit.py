@@ -106,8 +106,10 @@ def _predict_unseen(source: "OneFile", trained: "Artifact | None", predictions: 
     import numpy as np
 
     from emotag_training.distillation.teacher import find_unseen, load_teacher
+    from emotag_training.errors import DataError
     from emotag_training.evaluation.evaluate import tokenize
     from emotag_training.evaluation.prediction import predict
+    from emotag_training.record import read_section
 
     whole = source.whole
     if predictions is not None:
@@ -118,6 +120,11 @@ def _predict_unseen(source: "OneFile", trained: "Artifact | None", predictions: 
         return teacher.labels, found_NK
     assert trained is not None
     source.refuse_change_since(trained.training)
+    if whole.sha256 == read_section(trained.training, "data").get("train_sha256"):
+        raise DataError(
+            f"{whole.source}: the model was trained on all of its texts, so it shows no mistakes among them; name"
+            " out-of-fold predictions (--predictions), or audit texts that the model was not trained on"
+        )
     rows = np.flatnonzero(source.is_dev_N) if source.is_source_of(trained.training) else np.arange(len(whole.texts))
     found_NK = np.full((len(whole.texts), len(trained.config.labels)), np.nan, np.float32)
     texts = tokenize(trained, whole.take(rows.tolist()).split(trained.config.labels))
@@ -137,7 +144,7 @@ def _print(console: "Console", file: str, found: "Audit", *, longest: int) -> No
     findings = Table("finding", "number", "for example")
     for title, rows in (
         ("empty texts (fit refuses them)", [(row,) for row in found.empty]),
-        (f"texts of more than {longest} tokens (their end is ignored)", [(row,) for row in found.too_long]),
+        (f"texts of more than {longest} tokens (training ignores their end)", [(row,) for row in found.too_long]),
         ("groups of equal texts", found.exact_duplicates),
         ("groups that differ in case or white space", found.near_duplicates),
         ("groups of duplicates with different labels", [conflict.rows for conflict in found.conflicts]),

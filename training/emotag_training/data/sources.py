@@ -162,9 +162,9 @@ class OneFile:
         return learned is not None and len(self.whole.texts) >= FEWEST_TEXTS and self.read("train").sha256 == learned
 
     def refuse_change_since(self, record: Mapping[str, Any]) -> None:
-        """Raise `DataError` if a model was trained on this file, and texts or labels in it have changed since.
+        """Raise `DataError` if most texts of this file are training texts of a model, and nothing shows which.
 
-        Most texts of such a file are training texts of the model, and nothing shows which.
+        That is so if the model was trained on this file, and texts or labels in it have changed since.
         """
         source = read_section(record, "recipe", "data").get("source")
         if isinstance(source, str) and Path(source).resolve() == self._path.resolve() and not self.is_source_of(record):

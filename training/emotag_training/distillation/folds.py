@@ -1,7 +1,7 @@
 """Folds: parts of the training texts that a run leaves out, so that it can predict texts that it has not seen.
 
-A text's fold follows from its words alone. So duplicates of a text are in the same fold, in every run and on every
-machine, and no list of folds is stored.
+A text's fold follows from its characters alone, in every run and on every machine, so no list of folds is stored. Equal
+texts are in the same fold; texts that differ in case or white space can be in different ones.
 """
 
 import hashlib
@@ -29,5 +29,5 @@ def parse_fold(fold: str) -> tuple[int, int]:
 def mark_fold(split: Split, fold: str) -> npt.NDArray[np.bool_]:
     """Return which of N texts are in a fold, [N]: the run of this fold does not train on them."""
     which, of = parse_fold(fold)
-    digests = (hashlib.sha256(text.encode()).digest() for text in split.texts)
+    digests = (hashlib.sha256(text.encode(errors="surrogatepass")).digest() for text in split.texts)
     return np.fromiter((int.from_bytes(digest[:8]) % of == which - 1 for digest in digests), bool, len(split))

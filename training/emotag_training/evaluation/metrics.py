@@ -122,7 +122,7 @@ def cross_validate_decisions(
         decided_NK = np.empty(targets_NK.shape, dtype=bool)
         for chosen_N in (half_N, ~half_N):
             thresholds_K = choose(probabilities_NK[chosen_N], targets_NK[chosen_N])
-            decided_NK[~chosen_N] = applied_NK[~chosen_N] >= thresholds_K
+            decided_NK[~chosen_N] = decide(applied_NK[~chosen_N], thresholds_K.tolist())
         yield decided_NK
 
 

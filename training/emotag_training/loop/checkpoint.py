@@ -34,11 +34,13 @@ FREE_TO_CHANGE = frozenset(
         "preset",
         "data.source",
         "data.label_columns",
+        "data.languages",
         "distillation.teacher",
         "run.name",
         "run.license",
         "run.calibrate",
         "run.threshold",
+        "run.best_of_seeds",
     }
 )
 """Keys that may change when a run is resumed, because they do not affect the weights.

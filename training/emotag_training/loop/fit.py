@@ -6,6 +6,7 @@ The run keeps the weights of the epoch with the best mean average precision, whi
 """
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from emotag_model.distilbert_cnn import DistilBertCNN
 from emotag_model.forward import compute_probabilities
 from emotag_training.data.split import Split, TokenizedSplit
-from emotag_training.errors import Interrupted
+from emotag_training.errors import Interrupted, RecipeError
 from emotag_training.evaluation.metrics import compute_metrics
 from emotag_training.recipe import Recipe
 
@@ -162,6 +163,11 @@ class _Loop:
                 self._stop(),
                 time.monotonic() - self._saved > CHECKPOINT_EVERY_S,
             )
+            if not math.isfinite(loss):
+                raise RecipeError(
+                    f"schedule.learning_rate {self._recipe.schedule.learning_rate:g}: the loss of step {state.done} is"
+                    f" {loss}, so the weights are lost; lower the rate, or schedule.head_learning_rate"
+                )
             state.losses.append(loss)
             state.run.texts += len(rows)
             state.run.training_s += time.perf_counter() - began

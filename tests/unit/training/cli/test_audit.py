@@ -10,6 +10,8 @@ import pytest
 
 from emotag_training.cli import audit as command
 from emotag_training.cli.audit import audit
+from emotag_training.data.columns import Columns
+from emotag_training.data.table import read_rows
 from emotag_training.errors import DataError, TeacherError
 from emotag_training.evaluation import prediction
 from tests.numerics.conftest import tiny_tokenizer
@@ -47,6 +49,19 @@ def test_names_are_printed_as_they_are(
     shown = capsys.readouterr().out
     assert "mine[copy].csv: 40 texts" in shown
     assert "so [/joy] is missing" in shown
+
+
+def test_a_file_on_all_of_which_the_model_was_trained_is_refused(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For example, the file train.csv of a folder."""
+    columns = {"text_column": "body", "label_columns": "mood"}
+    record = {"data": {"train_sha256": read_rows(mine, Columns.parse("body", "mood")).sha256}}
+    training = record | {"recipe": {"data": columns}}
+    seen = SimpleNamespace(
+        tokenizer=tiny_tokenizer(), config=SimpleNamespace(labels=LABELS, max_tokens=40), training=training
+    )
+    monkeypatch.setattr(command, "load_model", lambda _: seen)
+    with pytest.raises(DataError, match=r"was trained on all of its texts.*--predictions"):
+        audit(mine, model=Path("runs/mine"), device="cpu")
 
 
 def test_the_columns_are_those_that_the_model_was_trained_on(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from sklearn.metrics import f1_score, matthews_corrcoef, roc_auc_score
 
 from emotag_training.evaluation.metrics import (
     compute_metrics,
+    cross_validate_decisions,
     cross_validate_macro_f1,
     find_best_f1_cuts,
     find_best_f1_thresholds,
@@ -60,6 +61,12 @@ def test_cross_validation_does_not_flatter_as_tuning_on_the_same_rows_does() -> 
     honest, deviation = cross_validate_macro_f1(noise_NK, targets_NK, trust=0.0)
     assert honest < flattered
     assert 0 < deviation < 0.1
+
+
+def test_a_label_with_the_threshold_1_is_never_given_in_cross_validation_either() -> None:
+    certain_NK = np.ones((8, 1), np.float32)
+    never = cross_validate_decisions(certain_NK, certain_NK, choose=lambda *_: np.ones(1, np.float32), splits=2)
+    assert not np.any(list(never))
 
 
 def test_the_figures_are_those_of_scikit_learn() -> None:

@@ -36,7 +36,8 @@ def test_a_key_that_is_newer_than_the_checkpoint_has_its_default_there() -> None
 
 
 def test_what_does_not_affect_the_weights_may_change() -> None:
-    values = {"data.source": "elsewhere", "run.name": "new", "run.threshold": "fixed:0.5", "run.calibrate": True}
+    values = {"data.source": "elsewhere", "data.languages": "de"} | {"run.name": "new", "run.best_of_seeds": 3}
+    values |= {"run.threshold": "fixed:0.5", "run.calibrate": True}
     assert set(values) <= FREE_TO_CHANGE <= set(Recipe().flatten())
     now = identify(apply_changes(Recipe(), values), TEXTS, TEXTS)
     assert find_first_change(identify(Recipe(), TEXTS, TEXTS), now) is None
