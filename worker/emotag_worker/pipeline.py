@@ -198,6 +198,7 @@ class Pipeline:
             kept = keys.index(new[most])
             self._source.rewind(first_offsets(records[kept:]))
             records, texts, keys, new = records[:kept], texts[:kept], keys[:kept], new[:most]
+            known = {key: known[key] for key in keys if key in known}
         # 4. Tokenize the new texts, find their scopes, and submit them. The engine plans device batches.
         tokens, rejected = tokenize_texts(self._tagger, {key: distinct[key] for key in new})
         texts = [rejected.get(key, text) for key, text in zip(keys, texts, strict=True)]

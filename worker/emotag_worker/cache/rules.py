@@ -1,7 +1,7 @@
 """The part of a cache key that is the same for all texts: whatever else decides an entry.
 
-It contains a hash of the code that decides the tokens, the reasons, the scope and the language of a text. So a worker
-with other rules never reads an entry that these rules made.
+It contains a hash of the code that decides the tokens, the reasons, the scope and the language of a text, and the bits
+of its probabilities. So a worker with other rules never reads an entry that these rules made.
 """
 
 import hashlib
@@ -20,12 +20,17 @@ FILES = (
     *("tokens.py", "long_texts/windows.py", "reasons/explainer.py", "reasons/spans.py"),
     *("spelling/emoji.py", "spelling/noise.py", "spelling/styled.py"),
     *("scope/detector.py", "scope/english.txt", "scope/rules.py"),
-    *(f"engines/native/wordpiece.{kind}" for kind in ("py", "c", "h")),
+    *("tagger.py", "engines/native/wordpiece.py"),
+    *(f"engines/native/{name}" for name in ("avx2.h", "avx512.h", "fold.h", "forward.c", "forward.h")),
+    *(f"engines/native/{name}" for name in ("library.c", "portable.h", "wordpiece.c", "wordpiece.h")),
 )
 """Code and tables, in the folder of emotag_model. The first file of the scope contains the hash of the detector's
 model, and the version of the tagger covers the tokenizer."""
 
 LIBRARIES = ("tokenizers", "fasttext-predict-v2")
+
+ENGINE_LIBRARIES = ("openvino", "torch")
+"""Libraries that compute the probabilities of the engine of the same name: another version can change their bits."""
 
 DIGEST_BYTES = 3
 """Two versions of the rules have the same hash once in 17 million. With one byte more, each key would take 16 bytes
@@ -40,7 +45,8 @@ def identify_entries(tagger: Tagger, *, reasons: bool) -> str:
     Args:
         reasons: entries have spans.
     """
-    settings = (VERSION, tagger.long_texts, reasons)
+    library = version(tagger.engine) if tagger.engine in ENGINE_LIBRARIES else ""
+    settings = (VERSION, tagger.long_texts, reasons, library)
     model = tagger.version.removeprefix("sha256:")[:16]  # eight bytes identify it
     return f"{model}-{tagger.engine}-{tagger.precision}-{hash_rules(entries=settings)}"
 

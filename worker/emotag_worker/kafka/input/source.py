@@ -315,6 +315,8 @@ class KafkaSource:
     def _settle(self) -> None:
         if self._broker_assigns and not self._joined:  # the client does not report an empty assignment
             self._joined = self._consumer.consumer_group_metadata() not in self._apart
+            if self._joined:
+                self._return.note_success()
         self._progress.note_begin(self._positions.settle())
         if self._backfill is not None:
             self._backfill.settle(self._progress.is_committed)

@@ -114,6 +114,20 @@ def test_a_worker_that_the_group_has_removed_has_joined_when_it_is_a_member_agai
     assert [True, False, False, True] == joined
 
 
+def test_a_worker_without_partitions_has_returned_when_its_client_is_a_member(clock: Callable[[], float]) -> None:
+    """If the group refuses it later, for example after a restart of the brokers, it tries again as long as at first."""
+    member = Refused([Turn(), Turn(message=ScriptedMessage(failure=REFUSED))])
+    member.is_member = True
+    source = subscribe([refuse(), member, *(refuse() for _ in range(100))])
+    places(source)
+    places(source)
+    returning.time.sleep(returning.RELEASE_S)  # type: ignore[attr-defined]
+    began = clock()
+    with pytest.raises(IdentityHeld):
+        poll_often(source)
+    assert clock() - began == pytest.approx(returning.RELEASE_S, abs=2 * returning.TRY_S)
+
+
 def test_each_return_has_the_whole_time(clock: Callable[[], float]) -> None:
     once = returning.Return()
     assert once.await_next_try()
