@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ArtifactError, DeviceFailed, DeviceUnknown, ModelError
 
 if TYPE_CHECKING:
+    from .reasons.spans import ReasonSpan
     from .tagger import EmotionTagger, ScoredLabel, TaggedPart, Tagging
 
 __all__ = [
@@ -28,17 +29,20 @@ __all__ = [
     "DeviceUnknown",
     "EmotionTagger",
     "ModelError",
+    "ReasonSpan",
     "ScoredLabel",
     "TaggedPart",
     "Tagging",
 ]
 
-_FROM_TAGGER = ("EmotionTagger", "ScoredLabel", "TaggedPart", "Tagging")
+_LAZY = {"ReasonSpan": "reasons.spans"} | dict.fromkeys(
+    ("EmotionTagger", "ScoredLabel", "TaggedPart", "Tagging"), "tagger"
+)
 
 if not TYPE_CHECKING:  # so that mypy reports unknown names
 
     def __getattr__(name: str) -> Any:
-        """Import the tagger on first use (PEP 562): code that needs only an error or a table does not load numpy."""
-        if name not in _FROM_TAGGER:
+        """Import a name on first use (PEP 562): code that needs only an error or a table does not load numpy."""
+        if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{__name__}.tagger"), name)
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -140,7 +140,8 @@ def _build_asyncapi(input_topic: str, output_topic: str, dlq_topic: str) -> dict
                 },
                 "result": {
                     "summary": "The emotions of one text.",
-                    "description": "Key and timestamp of the record are those of the text's record.",
+                    "description": "The key of the record is that of the text's record, and so is its timestamp, "
+                    "unless the operator chose the time of writing.",
                     "payload": {"$ref": "./emotion-result.schema.json"},
                     "headers": {"$ref": "./emotion-result-headers.schema.json"},
                 },

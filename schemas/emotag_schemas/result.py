@@ -112,7 +112,9 @@ class ModelVersion(_Wire):
     """The model that tagged the text."""
 
     name: str = Field(description="The name of the model.", examples=["emotag-mini"])
-    version: str = Field(description="The hash of the weights, `sha256:…`; changes with each new model.")
+    version: str = Field(
+        description="A hash of weights, tokenizer and configuration, `sha256:…`; changes with each new model."
+    )
     thresholds: str = Field(
         description="The hash of the thresholds, `sha256:…`; changes if they are tuned again for the same weights."
     )
@@ -124,9 +126,7 @@ class SourceRecord(_Wire):
     topic: str = Field(description="The topic that the text was read from.", examples=["texts"])
     partition: Annotated[int, Field(ge=0)] = Field(description="The partition of the text.", examples=[3])
     offset: Annotated[int, Field(ge=0)] = Field(description="The offset of the text.", examples=[1234])
-    timestamp: Time | None = Field(
-        default=None, description="The timestamp of the text's record, which the result's record has, too; or null."
-    )
+    timestamp: Time | None = Field(default=None, description="The timestamp of the text's record; null if it has none.")
 
 
 class EmotionResult(_Wire):
