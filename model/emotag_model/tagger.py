@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +80,13 @@ class Tagging:
     reasons: Reasons = field(default_factory=dict)
 
     def top(self, k: int) -> tuple[ScoredLabel, ...]:
-        """Return the *k* strongest labels, regardless of thresholds."""
+        """Return the *k* strongest labels, regardless of thresholds.
+
+        Raises:
+            ValueError: *k* is less than 1.
+        """
+        if k < 1:
+            raise ValueError(f"top({k}) has no labels; name a number from 1 to {len(self.scores)}")
         best = sorted(self.scores.items(), key=lambda item: -item[1])
         return tuple(ScoredLabel(label, score) for label, score in best[:k])
 
@@ -154,7 +160,10 @@ class EmotionTagger:
             ArtifactError: the directory is not an artifact that can be trusted. The message names file and reason.
             DeviceUnknown: this machine cannot run the model on that device, engine or precision.
             DeviceFailed: the device cannot run the model at all.
+            ValueError: *long_texts* has another value.
         """
+        if long_texts not in get_args(LongTexts):
+            raise ValueError(f"long_texts={long_texts!r} is unknown; use {' or '.join(map(repr, get_args(LongTexts)))}")
         trained = artifact.load(Path(path) if path is not None else artifact.DEFAULT)
         device = choose_device(on)
         choice = choose(trained, device=device, engine=engine, precision=precision, before_measuring=before_measuring)

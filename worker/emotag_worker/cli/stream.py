@@ -88,7 +88,7 @@ def tail(
     ] = False,
     idle_s: Annotated[
         float | None,
-        typer.Option("--idle-s", metavar="SECONDS", min=0, help="End after this number of seconds without a result."),
+        typer.Option("--idle-s", metavar="SECONDS", min=0.1, help="End after this number of seconds without a result."),
     ] = None,
     config: Config = None,
     set_: Set = None,

@@ -56,6 +56,7 @@ REFUSED = (
     "which the brokers refuse for {topic} ({reason}); change the topic's settings, then put them back with: emotag dlq "
     "replay --from PARTITION:OFFSET"
 )
+TRIED = "tried {times} times or more (--max-attempts); later replays leave them too, unless --from names their place"
 OTHER_REASONS = "of other reasons, which a later replay puts back"
 
 
@@ -261,7 +262,7 @@ class Replay:
         if letter.stub is not None:
             return STUBS
         if letter.why.attempts >= self._selection.most_attempts:
-            return f"tried {self._selection.most_attempts} times or more (--max-attempts)"
+            return TRIED.format(times=self._selection.most_attempts)
         return None
 
     def _stop_if_forgotten(self, letter: DeadLetter) -> None:

@@ -7,6 +7,9 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, Message, Top
 
 from emotag_worker.kafka.topics import await_topics
 
+CHECK_S = 10.0
+"""Time without a record after which the topics are looked up again: the client is silent if the brokers are gone."""
+
 
 def follow(
     consumer: Consumer, topics: Sequence[str], *, from_beginning: bool, idle_s: float | None = None
@@ -20,16 +23,19 @@ def follow(
 
     Raises:
         TopicMissing: a topic does not exist.
-        BrokerUnavailable: no broker answers.
+        BrokerUnavailable: no broker answers, at the start or later.
         Denied: the brokers refuse this client.
     """
     offset = OFFSET_BEGINNING if from_beginning else OFFSET_END
     found = await_topics(consumer, topics)
     consumer.assign([TopicPartition(topic, number, offset) for topic, numbers in found.items() for number in numbers])
-    last = time.monotonic()
+    last = checked = time.monotonic()
     while idle_s is None or time.monotonic() - last < idle_s:
         message = consumer.poll(1.0)
         if message is None:
+            if time.monotonic() - max(last, checked) >= CHECK_S:
+                await_topics(consumer, topics)
+                checked = time.monotonic()
             yield None
         elif message.error() is None:
             last = time.monotonic()

@@ -114,7 +114,7 @@ def test_a_survey_finds_the_same_and_writes_nothing() -> None:
     [
         ((), replay.STRANGE),
         (dead_letter_headers(group="another"), replay.OTHERS),
-        (dead_letter_headers(own=[("emotag.errors.attempts", b"4")]), "tried 5 times or more (--max-attempts)"),
+        (dead_letter_headers(own=[("emotag.errors.attempts", b"4")]), replay.TRIED.format(times=5)),
     ],
 )
 def test_what_is_left_is_counted_with_the_reason(headers: Sequence[tuple[str, bytes | None]], why: str) -> None:

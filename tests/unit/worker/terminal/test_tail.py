@@ -5,8 +5,17 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
+from emotag_worker.errors import BrokerUnavailable
 from emotag_worker.terminal.tail import follow
 from tests.unit.worker.kafka.scripted import Connected, ScriptedMessage
 
@@ -43,6 +52,21 @@ def test_records_are_yielded_and_errors_are_not() -> None:
     first, second, third = (next(found) for _ in range(3))
     assert first is cast("Message", record) is third
     assert second is None
+
+
+def test_the_brokers_are_asked_again_after_a_time_without_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client does not report that they are gone."""
+    monkeypatch.setattr("emotag_worker.terminal.tail.CHECK_S", 0.0)
+    consumer = Followed()
+    found = follow(cast("Consumer", consumer), ["a"], from_beginning=True)
+    assert next(found) is None
+
+    def fail(topic: str, *, timeout: float) -> Any:
+        raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+
+    monkeypatch.setattr(consumer, "list_topics", fail)
+    with pytest.raises(BrokerUnavailable):
+        next(found)
 
 
 def test_following_ends_after_a_time_without_records() -> None:
