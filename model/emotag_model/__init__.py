@@ -21,7 +21,8 @@ from .errors import ArtifactError, DeviceFailed, DeviceUnknown, ModelError
 
 if TYPE_CHECKING:
     from .reasons.spans import ReasonSpan
-    from .tagger import EmotionTagger, ScoredLabel, TaggedPart, Tagging
+    from .tagger import EmotionTagger
+    from .tagging import ScoredLabel, TaggedPart, Tagging
 
 __all__ = [
     "ArtifactError",
@@ -35,8 +36,8 @@ __all__ = [
     "Tagging",
 ]
 
-_LAZY = {"ReasonSpan": "reasons.spans"} | dict.fromkeys(
-    ("EmotionTagger", "ScoredLabel", "TaggedPart", "Tagging"), "tagger"
+_LAZY = {"EmotionTagger": "tagger", "ReasonSpan": "reasons.spans"} | dict.fromkeys(
+    ("ScoredLabel", "TaggedPart", "Tagging"), "tagging"
 )
 
 if not TYPE_CHECKING:  # so that mypy reports unknown names

@@ -7,11 +7,10 @@
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple, Self, get_args
+from typing import Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +28,9 @@ from .long_texts.windows import join_texts, join_windows, read_windows
 from .reasons.explainer import Explainer, Reasons
 from .reasons.spans import Spans
 from .scope.detector import Detector
-from .scope.rules import Scope, TextScope, is_mostly_unknown, judge
+from .scope.rules import TextScope, is_mostly_unknown, judge
 from .spelling.emoji import remove
+from .tagging import ScoredLabel, TaggedPart, Tagging
 from .thresholds import Thresholds
 from .tokens import MAX_CHARACTERS, TokenIds, Tokens, normalize, original_positions
 
@@ -39,56 +39,6 @@ TYPICAL_TOKENS, CALIBRATION_TEXTS = 24, 32
 
 CANARY = "the quick brown fox jumps over the lazy dog"
 """A harmless text: if it fails too, the cause is the device and not another text."""
-
-
-class ScoredLabel(NamedTuple):
-    """One label and its probability in [0, 1]."""
-
-    label: str
-    score: float
-
-
-class TaggedPart(NamedTuple):
-    """A part of a long text: its characters in the text, and its labels at or over their thresholds, best first."""
-
-    start: int
-    end: int
-    emotions: tuple[ScoredLabel, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Tagging:
-    """The result for one text.
-
-    Attributes:
-        emotions: the labels at or over their own threshold, best first; can be empty.
-        scores: the probability of every label, in the model's order.
-        truncated: only the beginning of the text was read.
-        scope: `ok`, or why the emotions cannot be trusted: `other_language`, `unreadable`, `too_short`.
-        language: the code of the text's language (`en`); None if it is not certain.
-        parts: the parts of a text that is longer than the model's window; None for every other text.
-        reasons: for every label the spans of the text that carry its score, the largest share first; at most three, and
-            none if nothing speaks for the label. Empty if the tagger was loaded without reasons.
-    """
-
-    emotions: tuple[ScoredLabel, ...]
-    scores: Mapping[str, float]
-    truncated: bool
-    scope: Scope = "ok"
-    language: str | None = None
-    parts: tuple[TaggedPart, ...] | None = None
-    reasons: Reasons = field(default_factory=dict)
-
-    def top(self, k: int) -> tuple[ScoredLabel, ...]:
-        """Return the *k* strongest labels, regardless of thresholds.
-
-        Raises:
-            ValueError: *k* is less than 1.
-        """
-        if k < 1:
-            raise ValueError(f"top({k}) has no labels; name a number from 1 to {len(self.scores)}")
-        best = sorted(self.scores.items(), key=lambda item: -item[1])
-        return tuple(ScoredLabel(label, score) for label, score in best[:k])
 
 
 class EmotionTagger:

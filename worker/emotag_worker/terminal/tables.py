@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:  # at run time this would import torch into commands that do not need it
     from emotag_model.reasons.spans import ReasonSpan
-    from emotag_model.tagger import ScoredLabel, Tagging
+    from emotag_model.tagging import ScoredLabel, Tagging
     from emotag_schemas.result import Scope
 
 COLOURS = {"positive": "green", "negative": "red", "ambiguous": "yellow", "neutral": "bright_black"}

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from emotag_model.engines.choice import Choice
-from emotag_model.tagger import EmotionTagger, ScoredLabel, Tagging
+from emotag_model.tagger import EmotionTagger
+from emotag_model.tagging import ScoredLabel, Tagging
 from emotag_worker.errors import LocalError
 
 from .conftest import Command, Done

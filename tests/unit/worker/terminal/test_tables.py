@@ -21,7 +21,7 @@ from emotag_worker.terminal.tables import (
 )
 
 if TYPE_CHECKING:
-    from emotag_model.tagger import TaggedPart, Tagging
+    from emotag_model.tagging import TaggedPart, Tagging
 
 
 class Emotion:
@@ -148,7 +148,7 @@ def test_lines_are_the_text_and_its_emotions() -> None:
 
 
 def test_each_part_of_a_long_text_has_a_line_and_an_object() -> None:
-    from emotag_model.tagger import ScoredLabel, TaggedPart
+    from emotag_model.tagging import ScoredLabel, TaggedPart
 
     class Long(Scored):
         parts = (TaggedPart(0, 9, (ScoredLabel("fear", 0.61234),)), TaggedPart(7, 20, ()))
