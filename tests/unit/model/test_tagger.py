@@ -69,14 +69,6 @@ def test_what_is_no_string_is_named_by_its_position_and_type(tagger: EmotionTagg
         assert "secret" not in str(caught.value)
 
 
-def test_a_number_of_labels_below_one_is_a_mistake(tagger: EmotionTagger) -> None:
-    (tagging,) = tagger.tag(["thank you"])
-    assert 1 == len(tagging.top(1))
-    for number in (0, -1):
-        with pytest.raises(ValueError, match=rf"top\({number}\) has no labels; name a number from 1 to"):
-            tagging.top(number)
-
-
 def test_an_unknown_reading_of_long_texts_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="long_texts='last' is unknown; use 'windows' or 'first'"):
         EmotionTagger.load(long_texts="last")  # type: ignore[arg-type]
