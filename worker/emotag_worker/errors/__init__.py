@@ -26,7 +26,7 @@
     │   ├── DataLoss              records were lost before they were read, and `input.on_data_loss` is `stop`
     │   ├── Denied                the brokers refuse this client, or the client does not trust the brokers
     │   ├── BrokerUnavailable     no broker answered within the broker timeout
-    │   ├── ClientStuck           brokers answer, but a call of the Kafka client does not return
+    │   ├── ClientStuck           brokers answer, but the Kafka client does not return or does not connect
     │   ├── DeliveryRefused       the brokers refuse every record of a topic
     │   ├── TransactionFailed     too many transactions in a row were aborted
     │   ├── Fenced                another worker took over this worker's identity

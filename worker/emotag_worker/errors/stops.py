@@ -119,7 +119,7 @@ class BrokerUnavailable(StopWorker):
 
 
 class ClientStuck(StopWorker):
-    """Brokers answer, but a call of the Kafka client does not return."""
+    """Brokers answer, but a call of the Kafka client does not return, or the client does not connect again."""
 
     def __init__(self, doing: str) -> None:
         super().__init__(

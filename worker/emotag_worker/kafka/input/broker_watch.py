@@ -1,10 +1,12 @@
 """Watch the errors of the clients: log them, and decide when unreachable or refusing brokers end the worker."""
 
+import contextlib
 import time
+from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
-from emotag_worker.errors import GroupRefused, StopWorker
+from emotag_worker.errors import ClientStuck, GroupRefused, StopWorker
 from emotag_worker.kafka.broker_errors import GROUP_REFUSED, explain_denial, explain_fatal, stop_if_denied
 from emotag_worker.kafka.connection import get_connection
 from emotag_worker.kafka.topics import PROBE_S
@@ -15,6 +17,10 @@ ERRORS_S = 10.0
 
 FAILURES_S = 60.0
 """Pause between two log lines about the same failed connection: the first one has the remedy."""
+
+STUCK_S = 15.0
+"""Time in which brokers answer a new client and not the worker's, until the worker's counts as stuck: longer than the
+client's longest pause between two connections (`reconnect.backoff.max.ms`, 10 s)."""
 
 
 class BrokerWatch:
@@ -33,12 +39,17 @@ class BrokerWatch:
         self._errors_logged: dict[str, float] = {}
         self._failures_logged: dict[str, float] = {}
         self._down_since: float | None = None
+        self._stuck_since: float | None = None
         self._next_probe = 0.0
 
-    def attach(self, consumer: Consumer) -> None:
-        """Set the client that requests are sent with: the first one, or one that replaces a client that failed."""
-        self._consumer = consumer
-        self._ended = None
+    def attach(self, consumer: Consumer, create: Callable[[], Consumer]) -> None:
+        """Set the client that requests are sent with: the first one, or one that replaces a client that failed.
+
+        Args:
+            create: creates such a client.
+        """
+        self._consumer, self._create = consumer, create
+        self._ended = self._stuck_since = None
 
     @property
     def reachable(self) -> bool:
@@ -47,7 +58,7 @@ class BrokerWatch:
 
     def note_answer(self) -> None:
         """A broker answered."""
-        self._down_since = None
+        self._down_since = self._stuck_since = None
 
     def note_error(self, error: KafkaError) -> None:
         """Handle an error; the clients' error callback."""
@@ -75,7 +86,12 @@ class BrokerWatch:
             raise explain_fatal("reading", error)
 
     def stop_if_gone(self) -> None:
-        """While brokers are gone, request something now and then, and give up at the deadline."""
+        """While brokers are gone, request something now and then, and give up at the deadline.
+
+        Raises:
+            BrokerUnavailable: no broker answered until the deadline.
+            ClientStuck: brokers answer a new client. After brokers restarted, some clients never connect again.
+        """
         self.stop_if_ended()
         now = time.monotonic()
         if self._down_since is None or now < self._next_probe:
@@ -87,10 +103,22 @@ class BrokerWatch:
             if now - self._down_since > self._deadline_s:
                 connection = get_connection(self._consumer)
                 raise connection.explain_outage("reading", self._deadline_s, error.args[0]) from error
+            self._stop_if_stuck()
         else:
             self._telemetry.report_broker_recovery(now - self._down_since)
             self._failures_logged.clear()
-            self._down_since = None
+            self.note_answer()
+
+    def _stop_if_stuck(self) -> None:
+        now = time.monotonic()
+        if self._stuck_since is not None:
+            if now - self._stuck_since > STUCK_S:
+                raise ClientStuck("reading")
+            return
+        other = self._create()
+        with contextlib.closing(other), contextlib.suppress(KafkaException):
+            other.list_topics(self._topic, timeout=PROBE_S)
+            self._stuck_since = now
 
     def _log_error(self, error: KafkaError, now: float) -> None:
         """Log the error unless the same was logged a moment ago. A failed connection is logged with its remedy."""

@@ -79,7 +79,7 @@ class KafkaSource:
         self._consumer = create()
         self._outside = self._consumer.consumer_group_metadata()
         self._apart = {self._outside}
-        self._watch.attach(self._consumer)
+        self._watch.attach(self._consumer, create)
         self._positions.attach(self._consumer, self._progress)
         if self._backfill is not None:
             self._backfill.attach(self._consumer)

@@ -1,11 +1,16 @@
 """Errors of the clients: logged with their remedy, and when they end the worker."""
 
+from typing import cast
+
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from structlog.testing import capture_logs
 
 from emotag_worker import errors
-from tests.unit.worker.kafka.scripted import ScriptedMessage, Turn, places, subscribed
+from emotag_worker.kafka.input import broker_watch
+from emotag_worker.kafka.input.broker_watch import BrokerWatch
+from emotag_worker.observability.telemetry import Telemetry
+from tests.unit.worker.kafka.scripted import Connected, ScriptedMessage, Turn, places, subscribed
 
 
 def test_an_error_that_may_pass_is_logged_and_reading_goes_on() -> None:
@@ -142,3 +147,72 @@ def test_only_who_was_replaced_is_told_so(code: int, expected: type[errors.StopW
     with pytest.raises(errors.StopWorker) as caught:
         source.poll(10, 1_000_000, timeout_s=0)
     assert expected is type(caught.value)
+
+
+class Probed(Connected):
+    """A client that brokers answer or not."""
+
+    def __init__(self, *, answered: bool) -> None:
+        self.answered = answered
+
+    def list_topics(self, *_: object, **__: object) -> None:
+        if not self.answered:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT, "timed out"))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which only the test changes."""
+    now = [1_000.0]
+    fake = type("Clock", (), {"monotonic": staticmethod(lambda: now[0])})
+    monkeypatch.setattr(broker_watch, "time", fake)
+    return now
+
+
+def watch_outage(own: Probed, other: Probed, *, deadline_s: float = 60.0) -> BrokerWatch:
+    """Return a watch whose brokers are gone."""
+    watch = BrokerWatch("texts", deadline_s=deadline_s, telemetry=Telemetry())
+    watch.attach(cast("Consumer", own), lambda: cast("Consumer", other))
+    watch.note_error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+    return watch
+
+
+def test_a_client_that_does_not_connect_although_brokers_answer_another_is_stuck(clock: list[float]) -> None:
+    watch = watch_outage(Probed(answered=False), other := Probed(answered=False))
+    for _ in range(3):
+        clock[0] += 5.0
+        watch.stop_if_gone()
+    other.answered = True
+    for _ in range(4):
+        clock[0] += 5.0
+        watch.stop_if_gone()
+    clock[0] += 5.0
+    with pytest.raises(errors.ClientStuck, match="stuck reading although brokers answer"):
+        watch.stop_if_gone()
+
+
+def test_a_client_that_connects_a_little_later_than_another_is_not_stuck(clock: list[float]) -> None:
+    watch = watch_outage(own := Probed(answered=False), Probed(answered=True))
+    clock[0] += 5.0
+    watch.stop_if_gone()
+    own.answered = True
+    clock[0] += 10.0
+    watch.stop_if_gone()
+    assert watch.reachable
+    own.answered = False
+    watch.note_error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+    clock[0] += 10.0
+    watch.stop_if_gone()
+
+
+def test_brokers_that_answer_no_client_end_the_worker_at_the_deadline(clock: list[float]) -> None:
+    watch = watch_outage(Probed(answered=False), Probed(answered=False))
+    for _ in range(12):
+        clock[0] += 5.0
+        watch.stop_if_gone()
+    clock[0] += 5.0
+    with pytest.raises(errors.BrokerUnavailable, match="gave up reading after 60 s"):
+        watch.stop_if_gone()
