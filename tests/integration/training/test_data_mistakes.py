@@ -31,7 +31,9 @@ from .test_data_sets import DEV, TRAIN, Rows, as_dataset, write
             r"a\.csv: the first line names no column labels or label \(columns: 2\); name the columns text and labels",
         ),
         ("a.csv", "Hello you,joy\n", r"the first line names no column text or labels or label \(columns: 2\)"),
-        ("a.csv", "text;labels\nx;joy\n", r"\(columns: 1\); name the columns .* there, with a comma between them"),
+        ("a.csv", "words\nx\n", r"\(columns: 1\); name the columns .* there, with a comma between them"),
+        ("a.csv", "text;labels\nx;joy\n", r"seem to be divided by semicolons; save it with a comma between them"),
+        ("a.txt", "text,labels\nx,joy\n", r"a\.txt: the format \.txt is unknown; save the table as"),
         (
             "a.csv",
             'text,labels\nx,joy\n"y,joy\nz,joy\n',

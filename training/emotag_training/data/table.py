@@ -119,6 +119,8 @@ def read_rows(path: Path, columns: Columns = DEFAULT) -> Labelled:
     """Read one file as `read_labelled` does, and accept empty texts."""
     if not path.is_file():
         raise DataError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'file not found'}")
+    if path.suffix and path.suffix[1:].lower() not in FORMATS:
+        raise DataError(f"{path}: the format {path.suffix} is unknown; {SAVE}")
     raw = path.read_bytes()
     sha256 = hashlib.sha256(raw).hexdigest()
     if path.suffix.lower() == ".parquet":
@@ -214,6 +216,8 @@ def _explain_missing(cells: Cells, columns: Columns) -> str:
         hint += f" (only 0 and 1 are in --label-columns {','.join(indicators)})"
     if not cells.delimiter:
         return f"its columns are {', '.join(cells.header)}; it needs {columns.describe()}; rename them, {hint}"
+    if len(cells.header) == 1 and ";" in cells.header[0]:
+        return f"its columns seem to be divided by semicolons; save it with {NAMED[cells.delimiter]} between them"
     # Without a header, the first line is a text: never show it.
     return (
         f"the first line names no column {' or '.join(columns.list_missing(cells.header))} (columns:"
@@ -244,8 +248,8 @@ def _build_labelled(source: str, rows: Iterable[Row], declared: tuple[str, ...] 
 
 def _explain_encoding(path: Path, raw: bytes, error: UnicodeDecodeError) -> str:
     """Return why a file is not text in UTF-8, and what to do."""
-    if path.suffix[1:].lower() not in FORMATS:
-        return f"the format {path.suffix or 'of a file without extension'} is unknown; {SAVE}"
+    if not path.suffix:
+        return f"the format of a file without extension is unknown; {SAVE}"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return f"it is in UTF-16, not in UTF-8; {SAVE}"
     return f"not in UTF-8: {error}; {SAVE}"
