@@ -155,7 +155,7 @@ class Host:
         self._decode: Any = decode.decode
         self._fingerprint = fingerprint.Fingerprint(model="benchmark")
         self._answer: Any = encode.TextResult
-        names = {"name": tagger.name, "version": "sha256:0", "thresholds": "sha256:0"}
+        names = {"name": tagger.name, "version": "sha256:0", "thresholds": "sha256:0", "precision": "fp16"}
         self._encoder = encode.RecordEncoder(names, "emotions", "texts.dlq", "emotag", "0")
         self.spent_s: dict[str, float] = defaultdict(float)
 

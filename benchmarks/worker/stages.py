@@ -143,7 +143,12 @@ def _time_encode(
     decoded: Sequence[Decoded],
     emotions: Sequence[Sequence[tuple[str, float]]],
 ) -> None:
-    names = {"name": tagger.name, "version": tagger.version, "thresholds": tagger.thresholds_version}
+    names = {
+        "name": tagger.name,
+        "version": tagger.version,
+        "thresholds": tagger.thresholds_version,
+        "precision": tagger.precision,
+    }
     encoder = RecordEncoder(names, "emotions", "texts.dlq", "emotag", "0")
 
     def encode() -> None:

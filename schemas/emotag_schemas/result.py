@@ -118,6 +118,11 @@ class ModelVersion(_Wire):
     thresholds: str = Field(
         description="The hash of the thresholds, `sha256:…`; changes if they are tuned again for the same weights."
     )
+    precision: str | None = Field(
+        default=None,
+        description="The format of the model's numbers: int8, bf16, fp16 or fp32. Another one changes scores slightly.",
+        examples=["int8"],
+    )
 
 
 class SourceRecord(_Wire):

@@ -149,7 +149,8 @@ def test_a_result_carries_key_headers_timestamp_and_metadata_of_its_record(
         headers=[traceparent, ("tenant", b"\x00\xff"), ("none", None), ("ce_id", b"of the input"), ("tenant", b"2")],
     )
     send(bootstrap_servers, topics.input, [sent])
-    start_worker({**topics.environment(bootstrap_servers), "EMOTAG_OUTPUT__ALL_SCORES": "true"})
+    precision = {"EMOTAG_MODEL__ENGINE": "native", "EMOTAG_MODEL__PRECISION": "int8"}
+    start_worker({**topics.environment(bootstrap_servers), **precision, "EMOTAG_OUTPUT__ALL_SCORES": "true"})
     read = read_until(bootstrap_servers, topics, 1, timeout_s=30)
 
     ((place, messages),) = read.results.items()
@@ -167,6 +168,7 @@ def test_a_result_carries_key_headers_timestamp_and_metadata_of_its_record(
     assert result.scores is not None
     assert 28 == len(result.scores)
     assert not result.cached
+    assert ("emotag-mini", "int8") == (result.model.name, result.model.precision)
 
 
 def test_a_dead_letter_carries_its_record_unchanged_and_says_why(

@@ -24,7 +24,7 @@ RESULT = {
     "cached": False,
     "scope": "ok",
     "language": "en",
-    "model": {"name": "emotag-mini", "version": "sha256:aa", "thresholds": "sha256:bb"},
+    "model": {"name": "emotag-mini", "version": "sha256:aa", "thresholds": "sha256:bb", "precision": "int8"},
     "source": {"topic": "texts", "partition": 3, "offset": 1234, "timestamp": "2026-11-23T06:59:59.000Z"},
     "tagged_at": "2026-11-23T07:00:00.123Z",
     "metadata": None,

@@ -22,7 +22,7 @@ from emotag_worker.wire.record import Record
 from .test_documents import RESULT, schema
 
 ENCODER = RecordEncoder(
-    model={"name": "emotag-mini", "version": "sha256:aa", "thresholds": "sha256:bb"},
+    model={"name": "emotag-mini", "version": "sha256:aa", "thresholds": "sha256:bb", "precision": "int8"},
     output_topic="emotions",
     dlq_topic="texts.dlq",
     group_id="g",

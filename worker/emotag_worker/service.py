@@ -241,7 +241,12 @@ def _build_encoder(
     version: str,
 ) -> RecordEncoder:
     return RecordEncoder(
-        {"name": tagger.name, "version": tagger.version, "thresholds": tagger.thresholds_version},
+        {
+            "name": tagger.name,
+            "version": tagger.version,
+            "thresholds": tagger.thresholds_version,
+            "precision": tagger.precision,
+        },
         settings.output.topic,
         settings.dlq.topic,
         settings.kafka.group_id,

@@ -18,7 +18,7 @@ RESULT: dict[str, Any] = {
     "ekman": ["joy"],
     "truncated": False,
     "cached": False,
-    "model": {"name": "emotag-mini", "version": "sha256:aa", "thresholds": "sha256:bb"},
+    "model": {"name": "emotag-mini", "version": "sha256:aa", "thresholds": "sha256:bb", "precision": "int8"},
     "source": {"topic": "texts", "partition": 3, "offset": 1234},
     "tagged_at": "2026-11-23T07:00:00.123Z",
 }

@@ -78,7 +78,7 @@ class RecordEncoder:
     """Encodes results and dead letters.
 
     Attributes:
-        model: name, version and thresholds, as every result contains them.
+        model: name, version, thresholds and precision, as every result contains them.
         results, dead_letters: the rules for their partitions.
         input_timestamps: results have the timestamp of their input record; without it, the time of writing.
         tombstones: the handling of records without a value.
