@@ -91,6 +91,7 @@ def test_a_broker_that_restarts_in_order_is_waited_for(own_kafka: LocalKafka) ->
         began = time.monotonic()
         work.send()
         work.finish()
+        # A stuck client ends after 17 s at the earliest; then a worker starts.
         assert time.monotonic() - began < 0.75 * BROKER_TIMEOUT_S, work.fleet.log_tails()
 
 

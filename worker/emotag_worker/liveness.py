@@ -1,5 +1,6 @@
 """The longest time of a round of the pipeline, before `/livez` counts the worker as stuck."""
 
+from .kafka.input.broker_watch import CLOSE_S
 from .kafka.input.source import LEAVE_S
 from .kafka.output.deadline import OVERDUE_S, SLICE_S
 from .kafka.output.sink import MAX_ABORTS, compute_pause_s
@@ -17,7 +18,7 @@ def compute_stuck_s(settings: Settings) -> float:
     write_s = 2 * (settings.kafka.broker_timeout_s + SLICE_S + OVERDUE_S)
     # 2. After an abort, pause.
     pause_s = compute_pause_s(MAX_ABORTS)
-    # 3. Ask for brokers that do not answer, and leave the group.
-    ask_s = PROBE_S + LEAVE_S
+    # 3. Query brokers that do not answer, with this client and another one, and leave the group.
+    query_s = 2 * PROBE_S + CLOSE_S + LEAVE_S
     # 4. Compute on the host, on a machine that is busy: as long as a shutdown may take.
-    return write_s + pause_s + ask_s + settings.shutdown_timeout_s
+    return write_s + pause_s + query_s + settings.shutdown_timeout_s

@@ -148,7 +148,10 @@ def open_source(
         unreadable=Unreadable(lambda: clients.create_batch_finder(settings), telemetry, stop_at_gap=stop_at_gap),
         broker_assigns=settings.kafka.properties.get("group.protocol") == "consumer",
     )
-    source.attach(lambda: clients.create_consumer(settings, source.note_error))
+    source.attach(
+        lambda: clients.create_consumer(settings, source.note_error),
+        lambda: clients.create_outsider(settings, "read_committed"),
+    )
     return source
 
 

@@ -7,6 +7,7 @@ https://fasttext.cc/docs/en/language-identification.html, under CC BY-SA 3.0.
 import hashlib
 import logging
 import re
+import unicodedata
 from pathlib import Path
 
 import fasttext
@@ -96,7 +97,8 @@ class Detector:
 
 def list_words(text: str) -> list[str]:
     """Return the words of a text in lower case, such as `don't`, without digits."""
-    return WORD.findall(text.lower().replace("’", "'"))
+    # With accents apart from their letters, `è` would be the word `e`.
+    return WORD.findall(unicodedata.normalize("NFC", text).lower().replace("’", "'"))
 
 
 def _read(file: Path) -> bytes:

@@ -83,8 +83,7 @@ _RUN = re.compile(r"([a-z])\1*")
 _LONG_RUN = re.compile(r"([a-z])\1\1")
 _QUANTITY = re.compile(r"\$?\d+[a-z]{0,2}\$?")
 """Prices, times and sizes, such as 45$, 5am or 50ft."""
-_CURRENCY = re.compile(r"[a-z]{1,2}\$")
-"""Currencies such as us$."""
+_CURRENCIES = frozenset(("us$", "au$", "ca$", "hk$", "nt$", "nz$"))
 _NUMBERED = re.compile(r"([a-z]+)(\d+)")
 """Names with a number, such as ps4, top5 or formula1, if the letters are a word."""
 _SPACED = re.compile(r"(?<!\S)[A-Za-z](?: [A-Za-z]){2,}(?!\S)")
@@ -220,14 +219,20 @@ class Spelling:
 
     def _find(self, word: str) -> str | None:
         """Return the most frequent word of the vocabulary that one kind of noise can turn into *word*."""
-        is_mention = word[0] == "@" and len(word) > SHORTEST and word[1:] in self._words  # `@live`, but not `@ss`
-        if is_mention or _CURRENCY.fullmatch(word):
+        if word in _CURRENCIES:
             return None
         if word.isalpha():
             return self._choose(_shorten_runs(word)) or self._choose(self._find_swapped(word))
         if (numbered := _NUMBERED.fullmatch(word)) and (numbered[1] in self._words or len(numbered[2]) > 1):
             return None
-        return self._choose([word.translate(LEET)]) or self._unmask(word)
+        plain = word.translate(LEET)
+        if word[0] == "@" and len(word) > SHORTEST and self._is_more_frequent(word[1:], plain):
+            return None  # a mention: `@live` is more likely `live` than `alive`, but `@bout` is `about`
+        return self._choose([plain]) or self._unmask(word)
+
+    def _is_more_frequent(self, word: str, other: str) -> bool:
+        """Return True if the vocabulary has a word, and does not have another one that is more frequent."""
+        return self._words.get(word, len(self._words)) < self._words.get(other, len(self._words))
 
     def _choose(self, candidates: Iterable[str]) -> str | None:
         known = (word for word in candidates if word in self._words and word.isalpha())

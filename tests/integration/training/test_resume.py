@@ -92,7 +92,7 @@ def assert_same(expected: Run, found: Run) -> None:
 def test_a_run_whose_weights_are_lost_ends_at_once_with_the_cause(folder: Path, tmp_path: Path) -> None:
     recipe = apply_changes(PLAIN, {"schedule.learning_rate": 1e30, "schedule.head_learning_rate": 1e30})
     with pytest.raises(
-        RecipeError, match=r"schedule.learning_rate 1e\+30: the loss of step \d is nan.* lower the rate"
+        RecipeError, match=r"not finite numbers any more after step \d; .* lower schedule.learning_rate \(1e\+30\)"
     ):
         train(folder, tmp_path / "lost", recipe)
 

@@ -80,7 +80,7 @@ class Parts:
         self.part("source")(topic, **keywords)
         return Source(
             require_topics=require_topics,
-            attach=lambda consumer: None,
+            attach=lambda *clients: None,
             close=lambda: self.note("source closed"),
             note_error=lambda error: None,
             positions=dict,
@@ -327,3 +327,4 @@ def test_results_and_dead_letters_get_the_partitions_of_their_input_as_far_as_to
     serve(lifecycle)
     encoder = parts.given["pipeline"]["encoder"]
     assert (Placement(4), Placement(), True) == (encoder.results, encoder.dead_letters, encoder.input_timestamps)
+    assert {"name": "one", "version": "sha256:0", "thresholds": "sha256:1", "precision": "fp32"} == encoder.model

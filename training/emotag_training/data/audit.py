@@ -68,7 +68,7 @@ class Audit:
         without_label: the number of texts that have no label.
         labels: the most frequent label first.
         empty: rows without a text.
-        too_long: rows of which a model reads only the beginning.
+        too_long: rows of which training reads only the beginning.
         exact_duplicates: groups of rows with the same text.
         near_duplicates: groups of rows whose texts are the same but for case, width or white space, with at least two
             different ones.

@@ -164,7 +164,7 @@ class OneFile:
     def refuse_change_since(self, record: Mapping[str, Any]) -> None:
         """Raise `DataError` if most texts of this file are training texts of a model, and nothing shows which.
 
-        That is so if the model was trained on this file, and texts or labels in it have changed since.
+        The model was trained on this file, and texts or labels in it have changed since.
         """
         source = read_section(record, "recipe", "data").get("source")
         if isinstance(source, str) and Path(source).resolve() == self._path.resolve() and not self.is_source_of(record):

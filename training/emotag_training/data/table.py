@@ -216,7 +216,7 @@ def _explain_missing(cells: Cells, columns: Columns) -> str:
         hint += f" (only 0 and 1 are in --label-columns {','.join(indicators)})"
     if not cells.delimiter:
         return f"its columns are {', '.join(cells.header)}; it needs {columns.describe()}; rename them, {hint}"
-    if len(cells.header) == 1 and ";" in cells.header[0]:
+    if ";" in cells.header[0] and columns.text in cells.header[0].split(";"):
         return f"its columns seem to be divided by semicolons; save it with {NAMED[cells.delimiter]} between them"
     # Without a header, the first line is a text: never show it.
     return (

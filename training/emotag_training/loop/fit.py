@@ -164,10 +164,7 @@ class _Loop:
                 time.monotonic() - self._saved > CHECKPOINT_EVERY_S,
             )
             if not math.isfinite(loss):
-                raise RecipeError(
-                    f"schedule.learning_rate {self._recipe.schedule.learning_rate:g}: the loss of step {state.done} is"
-                    f" {loss}, so the weights are lost; lower the rate, or schedule.head_learning_rate"
-                )
+                raise self._explain_lost_weights()
             state.losses.append(loss)
             state.run.texts += len(rows)
             state.run.training_s += time.perf_counter() - began
@@ -177,10 +174,19 @@ class _Loop:
             if overdue:
                 self.save()
 
+    def _explain_lost_weights(self) -> RecipeError:
+        rate = self._recipe.schedule.learning_rate
+        return RecipeError(
+            f"the weights are not finite numbers any more after step {self.state.done}; mostly, a learning rate is too"
+            f" high: lower schedule.learning_rate ({rate:g}) or schedule.head_learning_rate, and train again"
+        )
+
     def measure_epoch(self) -> None:
         """Measure the averaged weights on dev, and keep them if they are the best so far."""
         state = self.state
         dev_MK = compute_probabilities(state.averaged, self._dev.token_ids, device=self._device)
+        if not np.isfinite(dev_MK).all():
+            raise self._explain_lost_weights()
         figures: dict[str, Any] = {
             "epoch": state.epoch,
             "train_loss": round(float(np.mean(state.losses)), 5),

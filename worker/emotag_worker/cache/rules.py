@@ -1,7 +1,7 @@
 """The part of a cache key that is the same for all texts: whatever else decides an entry.
 
-It contains a hash of the code that decides the tokens, the reasons, the scope and the language of a text, and the bits
-of its probabilities. So a worker with other rules never reads an entry that these rules made.
+It contains a hash of the code of emotag_model, which decides the tokens, the scope and the language of a text, the bits
+of its probabilities, and its reasons. So a worker with other code never reads an entry that this code made.
 """
 
 import hashlib
@@ -16,44 +16,37 @@ from emotag_worker.protocols import Tagger
 from .entry import VERSION
 
 FOLDER = Path(emotag_model.__file__).parent
-FILES = (
-    *("tokens.py", "long_texts/windows.py", "reasons/explainer.py", "reasons/spans.py"),
-    *("spelling/emoji.py", "spelling/noise.py", "spelling/styled.py"),
-    *("scope/detector.py", "scope/english.txt", "scope/rules.py"),
-    *("tagger.py", "engines/native/wordpiece.py"),
-    *(f"engines/native/{name}" for name in ("avx2.h", "avx512.h", "fold.h", "forward.c", "forward.h")),
-    *(f"engines/native/{name}" for name in ("library.c", "portable.h", "wordpiece.c", "wordpiece.h")),
-)
-"""Code and tables, in the folder of emotag_model. The first file of the scope contains the hash of the detector's
-model, and the version of the tagger covers the tokenizer."""
+CODE = (".py", ".c", ".h", ".txt")
+"""Code, and the list of words of the scope. The hash of the detector's model is in the code, and the version of the
+tagger covers weights and tokenizer."""
 
 LIBRARIES = ("tokenizers", "fasttext-predict-v2")
 
-ENGINE_LIBRARIES = ("openvino", "torch")
-"""Libraries that compute the probabilities of the engine of the same name: another version can change their bits."""
+ENGINE_LIBRARIES = {"openvino": "openvino", "torch": "torch", "reference": "torch"}
+"""The library that computes the probabilities of an engine: another version can change their bits."""
 
 DIGEST_BYTES = 3
-"""Two versions of the rules have the same hash once in 17 million. With one byte more, each key would take 16 bytes
+"""Two versions of the code have the same hash once in 17 million. With one byte more, each key would take 16 bytes
 more of Redis' memory."""
 
 
 def identify_entries(tagger: Tagger, *, reasons: bool) -> str:
-    """Return the model, its engine and precision, which change the bits of probabilities, and the hash of the rules.
+    """Return the model, its engine and precision, which change the bits of probabilities, and the hash of the code.
 
     The hash also changes with the way in which the tagger reads long texts.
 
     Args:
         reasons: entries have spans.
     """
-    library = version(tagger.engine) if tagger.engine in ENGINE_LIBRARIES else ""
-    settings = (VERSION, tagger.long_texts, reasons, library)
+    library = ENGINE_LIBRARIES.get(tagger.engine)
+    settings = (VERSION, tagger.long_texts, reasons, version(library) if library else "")
     model = tagger.version.removeprefix("sha256:")[:16]  # eight bytes identify it
-    return f"{model}-{tagger.engine}-{tagger.precision}-{hash_rules(entries=settings)}"
+    return f"{model}-{tagger.engine}-{tagger.precision}-{hash_code(entries=settings)}"
 
 
 @cache
-def hash_rules(folder: Path = FOLDER, *, entries: object) -> str:
-    """Return the hash of the rules.
+def hash_code(folder: Path = FOLDER, *, entries: object) -> str:
+    """Return the hash of the code in a folder, in the order of the names.
 
     It also changes with a comment in one of the files: workers then compute all texts once.
 
@@ -62,6 +55,7 @@ def hash_rules(folder: Path = FOLDER, *, entries: object) -> str:
     """
     versions = [str(entries), *map(version, LIBRARIES), unicodedata.unidata_version]
     hashed = hashlib.blake2b(" ".join(versions).encode(), digest_size=DIGEST_BYTES)
-    for name in FILES:
-        hashed.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.suffix in CODE}
+    for name, file in sorted(files.items()):
+        hashed.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(file.read_bytes()).digest())
     return hashed.hexdigest()

@@ -79,6 +79,8 @@ class Connection:
         servers: the bootstrap servers, as the setting has them.
         address: the servers, their setting, and whether they are the default.
         answer_s: longest wait for the brokers in a command: `kafka.broker_timeout_s`, but at most `ANSWER_S`.
+        reconnect_s: time in which a client connects again, if brokers answer: longer than its longest pause between
+            two tries, which is random, up to one and a half times the property.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -91,6 +93,7 @@ class Connection:
         }
         self.address = f"{self.servers} ({SERVERS}{default})"
         self.answer_s = min(ANSWER_S, settings.kafka.broker_timeout_s)
+        self.reconnect_s = 1.5 * float(settings.kafka.properties.get("reconnect.backoff.max.ms", 10_000)) / 1000 + 2.0
         self._cause = ""
         self._noted_at = 0.0
 

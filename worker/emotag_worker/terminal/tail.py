@@ -40,3 +40,4 @@ def follow(
         elif message.error() is None:
             last = time.monotonic()
             yield message
+    await_topics(consumer, topics)

@@ -38,7 +38,9 @@ def test_common_english_words_are_english(text: str) -> None:
     assert found.score >= LEAST_SCORE
 
 
-@pytest.mark.parametrize(("text", "language"), [("Das war super", "de"), ("No me gusta", "es"), ("non è no", "it")])
+@pytest.mark.parametrize(
+    ("text", "language"), [("Das war super", "de"), ("No me gusta", "es"), ("non è no", "it"), ("non e\u0300 no", "it")]
+)
 def test_one_other_word_is_enough_for_another_language(text: str, language: str) -> None:
     assert language == DETECTOR.detect(text).language
 

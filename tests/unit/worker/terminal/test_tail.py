@@ -16,6 +16,8 @@ from confluent_kafka import (
 )
 
 from emotag_worker.errors import BrokerUnavailable
+from emotag_worker.kafka.connection import Connection
+from emotag_worker.settings import KafkaSettings, Settings
 from emotag_worker.terminal.tail import follow
 from tests.unit.worker.kafka.scripted import Connected, ScriptedMessage
 
@@ -54,10 +56,11 @@ def test_records_are_yielded_and_errors_are_not() -> None:
     assert second is None
 
 
-def test_the_brokers_are_asked_again_after_a_time_without_records(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_brokers_that_are_gone_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client does not report that they are gone."""
     monkeypatch.setattr("emotag_worker.terminal.tail.CHECK_S", 0.0)
     consumer = Followed()
+    consumer.connection = Connection(Settings(kafka=KafkaSettings(broker_timeout_s=1.0, transaction_timeout_s=1.0)))
     found = follow(cast("Consumer", consumer), ["a"], from_beginning=True)
     assert next(found) is None
 

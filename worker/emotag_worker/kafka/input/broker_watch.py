@@ -1,11 +1,11 @@
 """Watch the errors of the clients: log them, and decide when unreachable or refusing brokers end the worker."""
 
-import contextlib
 import time
 from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
+from emotag_model.daemon_threads import Background
 from emotag_worker.errors import ClientStuck, GroupRefused, StopWorker
 from emotag_worker.kafka.broker_errors import GROUP_REFUSED, explain_denial, explain_fatal, stop_if_denied
 from emotag_worker.kafka.connection import get_connection
@@ -18,9 +18,8 @@ ERRORS_S = 10.0
 FAILURES_S = 60.0
 """Pause between two log lines about the same failed connection: the first one has the remedy."""
 
-STUCK_S = 15.0
-"""Time in which brokers answer a new client and not the worker's, until the worker's counts as stuck: longer than the
-client's longest pause between two connections (`reconnect.backoff.max.ms`, 10 s)."""
+CLOSE_S = 1.0
+"""Longest wait for the end of another client, which is made for one request."""
 
 
 class BrokerWatch:
@@ -39,17 +38,17 @@ class BrokerWatch:
         self._errors_logged: dict[str, float] = {}
         self._failures_logged: dict[str, float] = {}
         self._down_since: float | None = None
-        self._stuck_since: float | None = None
+        self._others_since: float | None = None
         self._next_probe = 0.0
 
-    def attach(self, consumer: Consumer, create: Callable[[], Consumer]) -> None:
+    def attach(self, consumer: Consumer, create_other: Callable[[], Consumer] | None = None) -> None:
         """Set the client that requests are sent with: the first one, or one that replaces a client that failed.
 
         Args:
-            create: creates such a client.
+            create_other: creates a client of no group, whose errors nobody hears.
         """
-        self._consumer, self._create = consumer, create
-        self._ended = self._stuck_since = None
+        self._consumer, self._create_other = consumer, create_other
+        self._ended = self._others_since = None
 
     @property
     def reachable(self) -> bool:
@@ -58,7 +57,7 @@ class BrokerWatch:
 
     def note_answer(self) -> None:
         """A broker answered."""
-        self._down_since = self._stuck_since = None
+        self._down_since = self._others_since = None
 
     def note_error(self, error: KafkaError) -> None:
         """Handle an error; the clients' error callback."""
@@ -99,26 +98,29 @@ class BrokerWatch:
         try:
             self._consumer.list_topics(self._topic, timeout=PROBE_S)
         except KafkaException as error:
-            self._next_probe = time.monotonic() + PROBE_S
+            connection = get_connection(self._consumer)
             if now - self._down_since > self._deadline_s:
-                connection = get_connection(self._consumer)
                 raise connection.explain_outage("reading", self._deadline_s, error.args[0]) from error
-            self._stop_if_stuck()
+            if self._create_other is not None and self._measure_others(self._create_other) > connection.reconnect_s:
+                raise ClientStuck("reading") from error
+            self._next_probe = time.monotonic() + PROBE_S
         else:
             self._telemetry.report_broker_recovery(now - self._down_since)
             self._failures_logged.clear()
             self.note_answer()
 
-    def _stop_if_stuck(self) -> None:
-        now = time.monotonic()
-        if self._stuck_since is not None:
-            if now - self._stuck_since > STUCK_S:
-                raise ClientStuck("reading")
-            return
-        other = self._create()
-        with contextlib.closing(other), contextlib.suppress(KafkaException):
+    def _measure_others(self, create: Callable[[], Consumer]) -> float:
+        """Return for how many seconds brokers have answered each new client; 0 if they do not answer now."""
+        other = create()
+        try:
             other.list_topics(self._topic, timeout=PROBE_S)
-            self._stuck_since = now
+            self._others_since = self._others_since or time.monotonic()
+        except KafkaException:
+            self._others_since = None
+        closing = Background("closing")
+        closing.submit(other.close)
+        closing.close(CLOSE_S)
+        return 0.0 if self._others_since is None else time.monotonic() - self._others_since
 
     def _log_error(self, error: KafkaError, now: float) -> None:
         """Log the error unless the same was logged a moment ago. A failed connection is logged with its remedy."""

@@ -61,8 +61,7 @@ class KafkaSource:
         self._positions = positions
         self._backfill = backfill
         self._unreadable = unreadable
-        self._progress = ReadProgress()
-        self._ahead = ReadAhead()
+        self._progress, self._ahead = ReadProgress(), ReadAhead()
         self._assigned: set[Partition] = set()
         self._broker_assigns = broker_assigns
         self._joined = False
@@ -73,13 +72,13 @@ class KafkaSource:
         self._watch = BrokerWatch(topic, deadline_s=deadline_s, telemetry=telemetry)
         self.note_error = self._watch.note_error
 
-    def attach(self, create: Callable[[], Consumer]) -> None:
-        """Create the client, with `note_error` as its callback. It is not yet subscribed."""
-        self._create = create
+    def attach(self, create: Callable[[], Consumer], create_other: Callable[[], Consumer] | None = None) -> None:
+        """Create the client, with `note_error` as its callback, not yet subscribed; the other as in `BrokerWatch`."""
+        self._create, self._create_other = create, create_other
         self._consumer = create()
         self._outside = self._consumer.consumer_group_metadata()
         self._apart = {self._outside}
-        self._watch.attach(self._consumer, create)
+        self._watch.attach(self._consumer, create_other)
         self._positions.attach(self._consumer, self._progress)
         if self._backfill is not None:
             self._backfill.attach(self._consumer)
@@ -342,7 +341,7 @@ class KafkaSource:
     def _replace_client(self) -> None:
         """Join the group with a new client: the old one never tries again."""
         self.close()
-        self.attach(self._create)
+        self.attach(self._create, self._create_other)
         self._subscribe()
 
     def _listen(self) -> None:

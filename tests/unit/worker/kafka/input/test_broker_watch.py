@@ -7,9 +7,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from structlog.testing import capture_logs
 
 from emotag_worker import errors
+from emotag_worker.kafka.connection import Connection
 from emotag_worker.kafka.input import broker_watch
 from emotag_worker.kafka.input.broker_watch import BrokerWatch
 from emotag_worker.observability.telemetry import Telemetry
+from emotag_worker.settings import KafkaSettings, Settings
 from tests.unit.worker.kafka.scripted import Connected, ScriptedMessage, Turn, places, subscribed
 
 
@@ -153,66 +155,88 @@ class Probed(Connected):
     """A client that brokers answer or not."""
 
     def __init__(self, *, answered: bool) -> None:
-        self.answered = answered
+        self.answered, self.closed = answered, 0
 
     def list_topics(self, *_: object, **__: object) -> None:
         if not self.answered:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT, "timed out"))
 
     def close(self) -> None:
-        pass
+        self.closed += 1
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, which only the test changes."""
-    now = [1_000.0]
-    fake = type("Clock", (), {"monotonic": staticmethod(lambda: now[0])})
-    monkeypatch.setattr(broker_watch, "time", fake)
-    return now
+RECONNECT_S = Probed.connection.reconnect_s
 
 
-def watch_outage(own: Probed, other: Probed, *, deadline_s: float = 60.0) -> BrokerWatch:
-    """Return a watch whose brokers are gone."""
-    watch = BrokerWatch("texts", deadline_s=deadline_s, telemetry=Telemetry())
-    watch.attach(cast("Consumer", own), lambda: cast("Consumer", other))
-    watch.note_error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
-    return watch
+class Outage:
+    """A watch whose brokers are gone: for its own client, and perhaps for another one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, other: bool) -> None:
+        self._now = 1_000.0
+        fake = type("Clock", (), {"monotonic": staticmethod(lambda: self._now)})
+        monkeypatch.setattr(broker_watch, "time", fake)
+        self.own, self.other, self.created = Probed(answered=False), Probed(answered=other), 0
+        self.watch = BrokerWatch("texts", deadline_s=60.0, telemetry=Telemetry())
+        self.watch.attach(cast("Consumer", self.own), self._create)
+        self.begin()
+
+    def _create(self) -> Consumer:
+        self.created += 1
+        return cast("Consumer", self.other)
+
+    def begin(self) -> None:
+        self.watch.note_error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+
+    def go_on(self, seconds: float) -> None:
+        """Poll every five seconds."""
+        for _ in range(int(seconds / 5)):
+            self._now += 5.0
+            self.watch.stop_if_gone()
 
 
-def test_a_client_that_does_not_connect_although_brokers_answer_another_is_stuck(clock: list[float]) -> None:
-    watch = watch_outage(Probed(answered=False), other := Probed(answered=False))
-    for _ in range(3):
-        clock[0] += 5.0
-        watch.stop_if_gone()
-    other.answered = True
-    for _ in range(4):
-        clock[0] += 5.0
-        watch.stop_if_gone()
-    clock[0] += 5.0
+def test_a_client_that_does_not_connect_although_brokers_answer_others_is_stuck(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outage = Outage(monkeypatch, other=False)
+    outage.go_on(15.0)
+    outage.other.answered = True
+    outage.go_on(RECONNECT_S)
     with pytest.raises(errors.ClientStuck, match="stuck reading although brokers answer"):
-        watch.stop_if_gone()
+        outage.go_on(10.0)
+    assert outage.created == outage.other.closed
 
 
-def test_a_client_that_connects_a_little_later_than_another_is_not_stuck(clock: list[float]) -> None:
-    watch = watch_outage(own := Probed(answered=False), Probed(answered=True))
-    clock[0] += 5.0
-    watch.stop_if_gone()
-    own.answered = True
-    clock[0] += 10.0
-    watch.stop_if_gone()
-    assert watch.reachable
-    own.answered = False
-    watch.note_error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
-    clock[0] += 10.0
-    watch.stop_if_gone()
-
-
-def test_brokers_that_answer_no_client_end_the_worker_at_the_deadline(clock: list[float]) -> None:
-    watch = watch_outage(Probed(answered=False), Probed(answered=False))
-    for _ in range(12):
-        clock[0] += 5.0
-        watch.stop_if_gone()
-    clock[0] += 5.0
+def test_brokers_that_come_and_go_are_no_reason_to_call_a_client_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    outage = Outage(monkeypatch, other=True)
+    outage.go_on(10.0)
+    outage.other.answered = False
+    outage.go_on(15.0)
+    outage.other.answered = True
+    outage.go_on(10.0)
+    outage.other.answered = False
     with pytest.raises(errors.BrokerUnavailable, match="gave up reading after 60 s"):
-        watch.stop_if_gone()
+        outage.go_on(60.0)
+
+
+def test_a_client_that_connects_a_little_later_than_others_is_not_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    outage = Outage(monkeypatch, other=True)
+    outage.go_on(10.0)
+    outage.own.answered = True
+    outage.go_on(5.0)
+    assert outage.watch.reachable
+    outage.own.answered = False
+    outage.begin()
+    outage.go_on(10.0)
+
+
+def test_brokers_that_answer_no_client_end_the_worker_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    outage = Outage(monkeypatch, other=False)
+    outage.go_on(60.0)
+    with pytest.raises(errors.BrokerUnavailable, match="gave up reading after 60 s"):
+        outage.go_on(5.0)
+
+
+def test_the_limit_is_longer_than_the_longest_pause_between_two_connections() -> None:
+    longest = {"reconnect.backoff.max.ms": "40000"}
+    assert RECONNECT_S > 15.0
+    assert Connection(Settings(kafka=KafkaSettings(properties=longest))).reconnect_s > 60.0
