@@ -1,12 +1,13 @@
 """Watch the errors of the clients: log them, and decide when unreachable or refusing brokers end the worker."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from emotag_model.daemon_threads import Background
-from emotag_worker.errors import ClientStuck, GroupRefused, StopWorker
+from emotag_worker.errors import ClientStuck, GroupRefused, SettingsError, StopWorker
 from emotag_worker.kafka.broker_errors import GROUP_REFUSED, explain_denial, explain_fatal, stop_if_denied
 from emotag_worker.kafka.connection import get_connection
 from emotag_worker.kafka.topics import PROBE_S
@@ -111,16 +112,18 @@ class BrokerWatch:
 
     def _measure_others(self, create: Callable[[], Consumer]) -> float:
         """Return for how many seconds brokers have answered each new client; 0 if they do not answer now."""
-        other = create()
-        try:
-            other.list_topics(self._topic, timeout=PROBE_S)
-            self._others_since = self._others_since or time.monotonic()
-        except KafkaException:
-            self._others_since = None
-        closing = Background("closing")
-        closing.submit(other.close)
-        closing.close(CLOSE_S)
-        return 0.0 if self._others_since is None else time.monotonic() - self._others_since
+        answering_since = None
+        with contextlib.suppress(KafkaException, SettingsError):  # a file with certificates can be missing for a moment
+            other = create()
+            try:
+                other.list_topics(self._topic, timeout=PROBE_S)
+                answering_since = self._others_since or time.monotonic()
+            finally:
+                closing = Background("closing")
+                closing.submit(other.close)
+                closing.close(CLOSE_S)
+        self._others_since = answering_since
+        return 0.0 if answering_since is None else time.monotonic() - answering_since
 
     def _log_error(self, error: KafkaError, now: float) -> None:
         """Log the error unless the same was logged a moment ago. A failed connection is logged with its remedy."""

@@ -172,7 +172,7 @@ class Outage:
     """A watch whose brokers are gone: for its own client, and perhaps for another one."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, other: bool) -> None:
-        self._now = 1_000.0
+        self._now, self.is_misconfigured = 1_000.0, False
         fake = type("Clock", (), {"monotonic": staticmethod(lambda: self._now)})
         monkeypatch.setattr(broker_watch, "time", fake)
         self.own, self.other, self.created = Probed(answered=False), Probed(answered=other), 0
@@ -181,6 +181,8 @@ class Outage:
         self.begin()
 
     def _create(self) -> Consumer:
+        if self.is_misconfigured:
+            raise errors.SettingsError("ssl.ca.location: no such file")
         self.created += 1
         return cast("Consumer", self.other)
 
@@ -216,6 +218,13 @@ def test_brokers_that_come_and_go_are_no_reason_to_call_a_client_stuck(monkeypat
     outage.other.answered = False
     with pytest.raises(errors.BrokerUnavailable, match="gave up reading after 60 s"):
         outage.go_on(60.0)
+
+
+def test_another_client_that_cannot_be_created_ends_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certificates may be exchanged in the outage: the worker's own client may still connect."""
+    outage = Outage(monkeypatch, other=True)
+    outage.is_misconfigured = True
+    outage.go_on(40.0)
 
 
 def test_a_client_that_connects_a_little_later_than_others_is_not_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
