@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -95,6 +96,15 @@ def test_a_run_whose_weights_are_lost_ends_at_once_with_the_cause(folder: Path, 
         RecipeError, match=r"not finite numbers any more after step \d; .* lower schedule.learning_rate \(1e\+30\)"
     ):
         train(folder, tmp_path / "lost", recipe)
+
+
+def test_weights_that_are_lost_in_the_last_step_of_an_epoch_are_noticed_too(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = np.full((100, 1), np.nan, np.float32)
+    monkeypatch.setattr("emotag_training.loop.fit.compute_probabilities", lambda *_, **__: lost)
+    with pytest.raises(RecipeError, match=f"not finite numbers any more after step {STEPS_AN_EPOCH}; "):
+        train(folder, tmp_path / "lost", PLAIN)
 
 
 @pytest.mark.parametrize("recipe", [EVERYTHING, CACHED, PLAIN], ids=["everything", "cached", "plain"])

@@ -312,3 +312,14 @@ def test_the_budget_learns_from_the_windows_of_a_batch(monkeypatch: pytest.Monke
     advance(pipeline, 2)
     pipeline.finish()
     assert [2] == learned
+
+
+def test_a_batch_keeps_no_cached_entry_of_a_record_that_it_leaves_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, cache = Entry(NO_PROBABILITIES, truncated=False), Recorded()
+    monkeypatch.setattr(cache, "lookup", lambda keys: {keys[2]: known})
+    monkeypatch.setattr("emotag_worker.batch_budget.BatchBudget.count_fitting", lambda *_: 1)
+    pipeline, _ = build(ScriptedSink(), *(message(0, at, f"text {at}") for at in (1, 2, 3)), cache=cache)
+    advance(pipeline, 2)
+    (batch,) = pipeline._in_flight
+    assert ([1], {}) == ([record.offset for record in batch.records], batch.known)
+    pipeline.close()

@@ -80,11 +80,15 @@ class Parts:
         self.part("source")(topic, **keywords)
         return Source(
             require_topics=require_topics,
-            attach=lambda *clients: None,
+            attach=self.attach,
             close=lambda: self.note("source closed"),
             note_error=lambda error: None,
             positions=dict,
         )
+
+    def attach(self, create: Callable[[], object], create_other: Callable[[], object]) -> None:
+        create()
+        create_other()
 
     def load(self, path: object, **keywords: Any) -> Any:
         self.given["tagger"] = {"path": path, **keywords}
@@ -116,7 +120,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
     parts = Parts()
     nothing = SimpleNamespace(
         **dict.fromkeys(
-            ("create_consumer", "create_producer", "create_admin", "create_offset_reader"),
+            ("create_consumer", "create_outsider", "create_producer", "create_admin", "create_offset_reader"),
             lambda *_, **__: contextlib.nullcontext(),
         )
     )

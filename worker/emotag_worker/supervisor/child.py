@@ -231,7 +231,7 @@ class Link:
 
 
 def adapt_settings(settings: Settings, number: int) -> Settings:
-    """Return the settings of one of several workers: a port of its own on loopback, and an identity of its own."""
+    """Return the settings of one of several workers: its own port on loopback, and its own identity."""
     kafka = settings.kafka
     if kafka.identity is not None:
         kafka = kafka.model_copy(update={"identity": f"{kafka.identity}-{number}"})

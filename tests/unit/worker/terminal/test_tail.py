@@ -39,6 +39,18 @@ class Followed(Connected):
         return self.messages.pop(0) if self.messages else None
 
 
+class Gone(Followed):
+    """A client whose brokers answer once."""
+
+    requests = 0
+
+    def list_topics(self, topic: str, *, timeout: float) -> Any:
+        self.requests += 1
+        if self.requests > 1:
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+        return super().list_topics(topic, timeout=timeout)
+
+
 @pytest.mark.parametrize(("from_beginning", "offset"), [(True, OFFSET_BEGINNING), (False, OFFSET_END)])
 def test_every_partition_is_followed_from_its_beginning_or_from_now_on(from_beginning: bool, offset: int) -> None:
     consumer = Followed()
@@ -56,20 +68,14 @@ def test_records_are_yielded_and_errors_are_not() -> None:
     assert second is None
 
 
-def test_brokers_that_are_gone_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("check_s", "idle_s"), [(0.0, None), (10.0, 0.01)], ids=["while it waits", "at its end"])
+def test_brokers_that_are_gone_end_it(monkeypatch: pytest.MonkeyPatch, check_s: float, idle_s: float | None) -> None:
     """The client does not report that they are gone."""
-    monkeypatch.setattr("emotag_worker.terminal.tail.CHECK_S", 0.0)
-    consumer = Followed()
+    monkeypatch.setattr("emotag_worker.terminal.tail.CHECK_S", check_s)
+    consumer = Gone()
     consumer.connection = Connection(Settings(kafka=KafkaSettings(broker_timeout_s=1.0, transaction_timeout_s=1.0)))
-    found = follow(cast("Consumer", consumer), ["a"], from_beginning=True)
-    assert next(found) is None
-
-    def fail(topic: str, *, timeout: float) -> Any:
-        raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
-
-    monkeypatch.setattr(consumer, "list_topics", fail)
     with pytest.raises(BrokerUnavailable):
-        next(found)
+        list(follow(cast("Consumer", consumer), ["a"], from_beginning=True, idle_s=idle_s))
 
 
 def test_following_ends_after_a_time_without_records() -> None:

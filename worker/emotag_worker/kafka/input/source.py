@@ -73,7 +73,7 @@ class KafkaSource:
         self.note_error = self._watch.note_error
 
     def attach(self, create: Callable[[], Consumer], create_other: Callable[[], Consumer] | None = None) -> None:
-        """Create the client, with `note_error` as its callback, not yet subscribed; the other as in `BrokerWatch`."""
+        """Create the client, with `note_error` as its callback, not yet subscribed; the other: see `BrokerWatch`."""
         self._create, self._create_other = create, create_other
         self._consumer = create()
         self._outside = self._consumer.consumer_group_metadata()
