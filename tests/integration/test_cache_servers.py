@@ -13,7 +13,7 @@ from emotag_worker.cache.redis_cache import RedisCache
 from emotag_worker.observability.telemetry import Telemetry
 from emotag_worker.settings import CacheSettings
 
-from .valkeys import SERVICE, Node, run_cluster, run_sentinel, wait_for
+from .valkeys import SERVICE, Node, move_slots, run_cluster, run_sentinel, wait_for
 
 LABELS = 28
 RULES = ("on", ">hunter2", "resetchannels", "-@all", "~emotag:*", "+set", "+client|setinfo")
@@ -72,13 +72,9 @@ def test_the_entries_of_a_batch_are_spread_over_the_nodes_of_a_cluster(cluster: 
 def test_slots_that_move_to_another_node_are_found_there(cluster: list[Node]) -> None:
     cache = open_cache(f"redis+cluster://127.0.0.1:{cluster[2].port}")
     fill(cache)
-    begin, end = cluster[0], cluster[1]
-    with begin.connect() as first, end.connect() as second:
-        first.flushall()
-        owner = second.execute_command("CLUSTER", "MYID")
-        for slot in range(200):
-            second.execute_command("CLUSTER", "SETSLOT", slot, "NODE", owner)
-            first.execute_command("CLUSTER", "SETSLOT", slot, "NODE", owner)
+    with cluster[0].connect() as client:
+        client.flushall()
+    move_slots(cluster[0], cluster[1], range(200))
     fill(cache)
     cache.close()
 

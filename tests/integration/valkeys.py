@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import redis
@@ -88,6 +88,21 @@ def run_sentinel(folder: Path) -> Iterator[tuple[Node, Node, Node]]:
         with sentinel.connect() as client:
             wait_for(lambda: client.sentinel_masters()[SERVICE]["num-slaves"] == 1)
         yield master, replica, sentinel
+
+
+def move_slots(begin: Node, end: Node, slots: Iterable[int]) -> None:
+    """Give slots without keys to another node, in the steps of `valkey-cli --cluster reshard`.
+
+    Only a node that imports a slot raises its epoch when it receives the slot. Without that, the gossip of the old
+    owner may take a slot back while the old owner already gives it away, and each redirects clients to the other.
+    """
+    with begin.connect() as source, end.connect() as target:
+        old, new = source.execute_command("CLUSTER", "MYID"), target.execute_command("CLUSTER", "MYID")
+        for slot in slots:
+            target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", old)
+            source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", new)
+            target.execute_command("CLUSTER", "SETSLOT", slot, "NODE", new)
+            source.execute_command("CLUSTER", "SETSLOT", slot, "NODE", new)
 
 
 def wait_for(condition: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
