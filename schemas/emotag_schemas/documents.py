@@ -17,8 +17,13 @@ RESULT_HEADERS: dict[str, dict[str, Any]] = {
     "ce_specversion": {"description": "The version of CloudEvents."},
     "ce_id": {"description": "The id of the result.", "examples": ["42"]},
     "ce_source": {
-        "description": "Topic, partition and offset of the text. Identifies the text.",
-        "examples": ["/texts/3/1234"],
+        "description": "`/emotag`, the group of the workers and the topic of the text. A URI reference, so every "
+        "character of the group is escaped that a path cannot contain.",
+        "examples": ["/emotag/emotag/texts"],
+    },
+    "ce_subject": {
+        "description": "Partition and offset of the text.",
+        "examples": ["3/1234"],
     },
     "ce_type": {
         "description": "The type of the event. Its number increases if older consumers cannot read the new type."

@@ -30,7 +30,7 @@ class TextMessage(BaseModel):
     id: str | int | float | None = Field(
         default=None,
         description="The result has this id, a number as a string; at most 1,024 bytes in UTF-8. Without one, the "
-        "result has the key of the record as its id; without either, topic-partition-offset.",
+        "result's id is topic-partition-offset.",
         examples=["42", 42],
     )
     metadata: JsonValue = Field(

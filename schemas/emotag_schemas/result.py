@@ -20,6 +20,7 @@ CE_HEADERS: Final[Mapping[str, str | None]] = MappingProxyType(
         "ce_specversion": CE_SPECVERSION,
         "ce_id": None,
         "ce_source": None,
+        "ce_subject": None,
         "ce_type": CE_TYPE,
         "ce_time": None,
         "content-type": CONTENT_TYPE,
@@ -138,8 +139,7 @@ class EmotionResult(_Wire):
     """The emotions of one text."""
 
     id: str = Field(
-        description="The id of the message, a number as a string. Without one, the record's key; without either, "
-        "topic-partition-offset.",
+        description="The id of the message, a number as a string; without one, topic-partition-offset.",
         examples=["42", "texts-3-1234"],
     )
     emotions: tuple[Emotion, ...] = Field(
@@ -203,12 +203,13 @@ class EmotionResult(_Wire):
         return self.model_dump_json(exclude=exclude).encode()
 
 
-def build_cloudevents_headers(event_id: str, *, source: str, time: datetime) -> list[tuple[str, bytes]]:
+def build_cloudevents_headers(event_id: str, *, source: str, subject: str, time: datetime) -> list[tuple[str, bytes]]:
     """Return the headers of a CloudEvent in binary mode (CloudEvents 1.0, Kafka protocol binding).
 
     Args:
-        event_id: unique together with *source*.
-        source: a URI reference.
+        event_id: the id of the result. It is unique in *source* if the producers' ids are unique in their topic.
+        source: a URI reference, which all results of a group for one topic share.
+        subject: the place of the text in its topic; always unique in *source*.
         time: the time when the text was tagged.
     """
     # In the order of CE_HEADERS.
@@ -216,6 +217,7 @@ def build_cloudevents_headers(event_id: str, *, source: str, time: datetime) -> 
         _SPECVERSION,
         ("ce_id", event_id.encode()),
         ("ce_source", source.encode()),
+        ("ce_subject", subject.encode()),
         _TYPE,
         ("ce_time", format_rfc3339(time).encode()),
         _CONTENT_TYPE,

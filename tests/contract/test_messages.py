@@ -45,8 +45,9 @@ def test_the_worker_writes_what_the_contract_says() -> None:
     schema("emotion-result").validate(value)
     assert json.dumps(RESULT) == json.dumps(value)
     assert (written.topic, written.key, written.timestamp_ms) == ("emotions", b"k", 1_795_417_199_000)
-    names = ["a", "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"]
+    names = ["a", "ce_specversion", "ce_id", "ce_source", "ce_subject", "ce_type", "ce_time", "content-type"]
     assert [name for name, _ in written.headers] == names
+    assert {"ce_source": b"/emotag/g/texts", "ce_subject": b"3/1234"}.items() <= dict(written.headers).items()
 
 
 def test_the_parts_of_a_long_text_are_written_as_the_schema_says() -> None:
@@ -85,7 +86,7 @@ def test_the_scopes_of_the_model_are_those_of_the_schema() -> None:
 
 
 def test_the_headers_that_are_written_are_those_that_are_published() -> None:
-    headers = build_cloudevents_headers("m-1", source="/texts/3/1234", time=NOW)
+    headers = build_cloudevents_headers("m-1", source="/emotag/tags/texts", subject="3/1234", time=NOW)
     written = {name: value.decode() for name, value in headers}
     schema("emotion-result-headers").validate(written)
     assert list(written) == build_documents()["emotion-result-headers.schema.json"]["required"]

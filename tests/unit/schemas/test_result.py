@@ -25,11 +25,12 @@ RESULT: dict[str, Any] = {
 
 
 def test_cloudevents_headers_are_those_of_binary_mode() -> None:
-    headers = build_cloudevents_headers("m-1", source="/texts/3/1234", time=NOW)
+    headers = build_cloudevents_headers("m-1", source="/emotag/tags/texts", subject="3/1234", time=NOW)
     assert headers == [
         ("ce_specversion", b"1.0"),
         ("ce_id", b"m-1"),
-        ("ce_source", b"/texts/3/1234"),
+        ("ce_source", b"/emotag/tags/texts"),
+        ("ce_subject", b"3/1234"),
         ("ce_type", b"emotag.text.tagged.v1"),
         ("ce_time", b"2026-11-23T07:00:00.123Z"),
         ("content-type", b"application/json"),

@@ -78,8 +78,8 @@ class InputSettings(SettingsSection):
     id_path: Annotated[
         OptionalPath,
         Field(
-            description="Path of the id in a JSON value. The id is a string or a number. If a record has no id, or the "
-            "path is empty, its key is the id; without a key, topic-partition-offset."
+            description="Path of the id in a JSON value. The id is a string or a number. Without an id, or if "
+            "the path is empty, the id of the result is topic-partition-offset."
         ),
     ] = "id"
     metadata_path: Annotated[

@@ -34,8 +34,7 @@ class Decoded(msgspec.Struct, frozen=True):
     """The text of one record, and the fields that its result repeats.
 
     Attributes:
-        id: the message's own id, a number as it was written; else the record's key, else topic-partition-offset; at
-            most MAX_ID_BYTES.
+        id: the message's own id, a number as it was written, at most MAX_ID_BYTES; else topic-partition-offset.
         metadata_json: the bytes of the metadata as the producer wrote them; None without metadata.
     """
 
@@ -63,11 +62,11 @@ def decode(record: Record, settings: InputSettings) -> Decoded:
         text = _decode_utf8(value)
         if not text.strip():
             raise NoText("the value", "blank" if text else "empty")
-        return Decoded(text, _derive_id(record))
+        return Decoded(text, _format_place(record))
     message = _parse_object(value)
     return Decoded(
         _get_text(message, settings.text_path),
-        _get_id(value, message, settings.id_path) or _derive_id(record),
+        _get_id(value, message, settings.id_path) or _format_place(record),
         _get_metadata(value, message, settings.metadata_path, settings.max_metadata_bytes),
     )
 
@@ -154,15 +153,6 @@ def _cut_out(value: bytes, path: str) -> bytes:
     for name in path.split("."):
         raw = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])[name]
     return bytes(raw)
-
-
-def _derive_id(record: Record) -> str:
-    """Return the key if it is short UTF-8, else topic-partition-offset."""
-    key = record.key or b""
-    try:
-        return key.decode("utf-8") if 0 < len(key) <= MAX_ID_BYTES else _format_place(record)
-    except UnicodeDecodeError:
-        return _format_place(record)
 
 
 def _format_place(record: Record) -> str:

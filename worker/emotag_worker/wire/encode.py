@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 import msgspec
 from pydantic_core import to_json
@@ -24,7 +25,7 @@ if TYPE_CHECKING:  # at run time this would import numpy into commands that do n
 
 REPLACED = frozenset(CE_HEADERS) | {
     *("content-encoding", "__value_schema_id"),
-    *("ce_datacontenttype", "ce_datacontentencoding", "ce_dataschema", "ce_dataref", "ce_subject"),
+    *("ce_datacontenttype", "ce_datacontentencoding", "ce_dataschema", "ce_dataref"),
 }
 """Headers, in lower case, that describe the input's own event and value. The result has another event and value."""
 
@@ -95,6 +96,11 @@ class RecordEncoder:
     tombstones: TombstoneAction = "dead_letter"
 
     @cached_property
+    def _source(self) -> str:
+        """The first part of `ce_source`; librdkafka accepts any characters in a group's name, a URI does not."""
+        return f"/emotag/{quote(self.group_id, safe='')}/"
+
+    @cached_property
     def _model_json(self) -> bytes:
         return to_json(self.model)
 
@@ -114,8 +120,9 @@ class RecordEncoder:
             # The metadata's bytes are copied, not parsed again: a consumer gets exactly what the producer wrote.
             decoded.metadata_json or b"null",
         )
-        place = f"/{record.topic}/{record.partition}/{record.offset}"
-        headers = [*_copy_headers(record), *build_cloudevents_headers(decoded.id, source=place, time=now)]
+        source, subject = self._source + record.topic, f"{record.partition}/{record.offset}"
+        event = build_cloudevents_headers(decoded.id, source=source, subject=subject, time=now)
+        headers = [*_copy_headers(record), *event]
         timestamp_ms = record.timestamp_ms if self.input_timestamps else None
         partition = self.results.choose(record.partition)
         return Outgoing(self.output_topic, record.key, value, headers, timestamp_ms, partition)

@@ -30,6 +30,13 @@ NOW = datetime(2026, 11, 23, 7, tzinfo=UTC)
 RECORD = Record("texts", 1, 2, b"key", b"value", [("own", None)], 1_000)
 
 
+def test_the_source_of_an_event_is_a_uri_reference_whatever_the_name_of_the_group() -> None:
+    encoder = replace(ENCODER, group_id="emo tag/ü")
+    answer = TextResult((), None, truncated=False, cached=False)
+    headers = dict(encoder.encode_result(RECORD, Decoded("text", "id"), answer, NOW).headers)
+    assert (b"/emotag/emo%20tag%2F%C3%BC/texts", b"1/2") == (headers["ce_source"], headers["ce_subject"])
+
+
 @pytest.mark.parametrize(
     "name",
     [
