@@ -143,7 +143,7 @@ FILES = [
     Mistake("model info {files}/foreign", 2, ("SHA256SUMS", "export the model again")),
     Mistake("model info {files}/damaged", 2, ("config.json", "sha256")),
     Mistake("model info {files}/incomplete", 2, ("model.safetensors",)),
-    Mistake("config check --set model.path={files}/damaged", 2, ("config.json", "sha256")),
+    Mistake("config check --set model.path={files}/damaged", 2, ("config.json", "sha256", "EMOTAG_MODEL__PATH")),
     Mistake("schemas export /proc/nowhere", 2, ("/proc/nowhere",)),
     Mistake("schemas export {files}/texts.txt", 2, ("texts.txt",)),
 ]

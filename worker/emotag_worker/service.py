@@ -8,7 +8,7 @@ from functools import partial
 from emotag_model import artifact
 from emotag_model.engines.choice import find_candidates
 from emotag_model.engines.device import choose_device, count_gpus, is_installed
-from emotag_model.errors import DeviceUnknown
+from emotag_model.errors import ArtifactError, DeviceUnknown
 from emotag_model.tagger import EmotionTagger
 
 from . import malloc
@@ -36,7 +36,7 @@ from .observability.telemetry import Telemetry
 from .observability.traces import open_traces
 from .pipeline import Pipeline
 from .protocols import Cache, Sink, Traces
-from .settings import Settings
+from .settings import ModelSettings, Settings
 from .wire.encode import RecordEncoder, TombstoneAction
 from .wire.placement import Placement, place_dead_letters, place_results
 
@@ -114,8 +114,8 @@ def check(settings: Settings) -> None:
     """
     clients.create_consumer(settings, lambda error: None).close()
     clients.create_producer(settings, lambda error: None, DeliveryFailures())
-    with _name_device_settings():
-        chosen = settings.model
+    chosen = settings.model
+    with _name_settings(chosen):
         trained = artifact.load(chosen.path or artifact.DEFAULT)
         find_candidates(trained, device=choose_device(chosen.device), engine=chosen.engine, precision=chosen.precision)
     _open_cache(settings, len(trained.config.labels), Telemetry()).close()
@@ -183,8 +183,8 @@ def _warn_of_short_retentions(settings: Settings, reader: OffsetReader, inputs: 
 
 
 def _load_tagger(settings: Settings, telemetry: Telemetry) -> EmotionTagger:
-    with _name_device_settings():
-        chosen = settings.model
+    chosen = settings.model
+    with _name_settings(chosen):
         tagger = EmotionTagger.load(
             chosen.path,
             on=chosen.device,
@@ -199,10 +199,14 @@ def _load_tagger(settings: Settings, telemetry: Telemetry) -> EmotionTagger:
 
 
 @contextlib.contextmanager
-def _name_device_settings() -> Iterator[None]:
-    """Add the names of the settings to the error of an unknown device, engine or precision."""
+def _name_settings(chosen: ModelSettings) -> Iterator[None]:
+    """Add the names of the settings to the error of a model, or of an unknown device, engine or precision."""
     try:
         yield
+    except ArtifactError as error:
+        if chosen.path is None:
+            raise
+        raise SettingsError(f"model.path: {error} (EMOTAG_MODEL__PATH)") from error
     except DeviceUnknown as error:
         raise SettingsError(
             f"model: {error} (EMOTAG_MODEL__DEVICE, EMOTAG_MODEL__ENGINE, EMOTAG_MODEL__PRECISION)"

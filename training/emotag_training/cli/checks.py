@@ -1,5 +1,6 @@
 """Checks of paths and names before torch is imported: a typo is reported at once, not after seconds of loading."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,5 +105,9 @@ def check_teachers(paths: Sequence[Path]) -> None:
 def _check_directory(out: Path) -> None:
     from emotag_training.errors import OutputError
 
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"--out {out}: it is a file; name a directory")
+    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        what = "it" if nearest is out else nearest
+        raise OutputError(f"--out {out}: {what} is a file; name a directory")
+    if not os.access(nearest, os.W_OK):  # found now, not after an epoch of training
+        raise OutputError(f"--out {out}: you may not write to {nearest}; name another directory")

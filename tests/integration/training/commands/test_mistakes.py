@@ -41,6 +41,7 @@ MISTAKES = [
     (f"{FIT} --set distillation.teacher=nope", 2, "distillation.teacher = 'nope': file not found; write it with"),
     (f"{FIT} --resume", 2, "--out out: no unfinished run to resume; remove --resume"),
     ("fit --out data/dev.csv --data data", 2, "--out data/dev.csv: it is a file; name a directory"),
+    ("fit --out data/dev.csv/mine --data data", 2, "data/dev.csv is a file; name a directory"),
     ("fit --out out --data /nope", 2, "--data /nope: folder not found; name a folder with train.csv and dev.csv"),
     (
         "fit --out out --data data/dev.csv",
