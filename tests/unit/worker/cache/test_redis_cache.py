@@ -85,7 +85,7 @@ def clock() -> Clock:
 @pytest.fixture
 def cache(telemetry: Telemetry, servers: FakeServers, clock: Clock) -> Iterator[RedisCache]:
     cache = RedisCache(
-        CacheSettings.model_validate({"url": URL, "ttl_s": 100, "timeout_ms": 200}), labels=LABELS, telemetry=telemetry
+        CacheSettings.model_validate({"url": URL, "ttl_s": 100, "timeout_ms": 1000}), labels=LABELS, telemetry=telemetry
     )
     cache._servers = cache._write_servers = servers
     cache._breaker.clock = clock
