@@ -78,7 +78,7 @@ class EmotionTagger:
         self.long_texts = long_texts
         self._engine = engine
         self._tokens = Tokens(trained.tokenizer, max_tokens=trained.config.max_tokens)
-        self._detector = Detector()
+        self._detector = Detector(trained.languages)
         self._explainer = Explainer(trained, self._tokens) if reasons else None
 
     @classmethod

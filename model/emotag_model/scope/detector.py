@@ -8,6 +8,7 @@ import hashlib
 import logging
 import re
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 
 import fasttext
@@ -16,6 +17,7 @@ from emotag_model.errors import ArtifactError
 from emotag_model.spelling.emoji import is_alone, remove
 from emotag_model.tokens import MAX_CHARACTERS, normalize
 
+from .languages import DEFAULT
 from .rules import EMOJI_ALONE, LEAST_SCORE, NO_WORDS, UNDETERMINED, Detected
 
 FILE = Path(__file__).parent / "lid.176.ftz"
@@ -39,15 +41,20 @@ _log = logging.getLogger(__name__)
 class Detector:
     """A loaded model and a list of English words: 5 MB of memory, 10 ms to load. Several threads can use one instance.
 
+    Args:
+        languages: those of the model that reads the texts. With English, a text of common English words alone is
+            English, unless fastText is sure of another one of them.
+
     Raises:
         ArtifactError: a file is missing, or the model is damaged.
     """
 
-    def __init__(self, file: Path = FILE) -> None:
+    def __init__(self, languages: Collection[str] = DEFAULT, *, file: Path = FILE) -> None:
         # fastText does not check what it reads: a damaged file could end the process.
         if hashlib.sha256(_read(file)).hexdigest() != SHA256:
             raise ArtifactError(file, "damaged: its sha256 does not match; install emotag again")
         self._model = fasttext.load_model(str(file))
+        self._languages = frozenset(languages)
         self._english = frozenset(_read(ENGLISH_FILE).decode("ascii", "replace").split())
         self._failed = False
         try:
@@ -61,7 +68,6 @@ class Detector:
     def detect(self, text: str) -> Detected:
         """Return the most probable language of a text.
 
-        English for a text of common English words alone, whatever the model takes it for, with the model's score.
         `EMOJI_ALONE` for a text that has emoji or emoticons and no words, `NO_WORDS` for any other text without words,
         and `UNDETERMINED` if the library fails on it.
         """
@@ -80,12 +86,15 @@ class Detector:
             # Few words of the model's vocabulary have capitals: it would guess the language of a text in capitals.
             (label,), (score,) = self._model.predict(read.lower())
             language = label.removeprefix(LABEL_PREFIX)
-            if score >= LEAST_SCORE and language != "en" and self._english.issuperset(list_words(read)):
-                language = "en"
+            if (score < LEAST_SCORE or language not in self._languages) and self._is_english(read):
+                language, score = "en", 1.0
             return Detected(language, score, has_emoji=has_emoji)
         except Exception as error:  # whatever the library raises: one text must not end a stream  # noqa: BLE001
             self._report(error)
             return UNDETERMINED
+
+    def _is_english(self, text: str) -> bool:
+        return "en" in self._languages and self._english.issuperset(list_words(text))
 
     def _report(self, error: Exception) -> None:
         """Log the first failure, by its kind alone: an error of the library could contain the text."""

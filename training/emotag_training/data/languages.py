@@ -12,7 +12,7 @@ MOST_FOREIGN = 0.1
 
 def describe_foreign_texts(texts: Sequence[str], languages: Sequence[str]) -> str:
     """Return a warning if many of the texts are in other languages than the recipe names; otherwise an empty string."""
-    detector = Detector()
+    detector = Detector(languages)
     found = (judge(detector.detect(text), unknown=0, pieces=1, languages=languages) for text in texts)
     foreign = Counter(each.language for each in found if each.scope == "other_language")
     if foreign.total() <= MOST_FOREIGN * len(texts):

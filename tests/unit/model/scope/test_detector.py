@@ -29,13 +29,27 @@ def test_a_sentence_has_a_language(text: str, language: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Thanks so much!", "I wanna die", "I’m so nervous!", "I ❤️ NY", "THANKS SO MUCH!!!", "Thanks \n so much"]
+    "text",
+    [
+        # fastText is sure of another language for each of these texts.
+        *("Thanks so much!", "I wanna die", "I’m so nervous!", "I ❤️ NY", "THANKS SO MUCH!!!", "Thanks \n so much"),
+        # For these texts, it is not sure of any.
+        *("I hate you", "Thank you!", "lol"),
+    ],
 )
-def test_common_english_words_are_english(text: str) -> None:
-    """fastText is sure of another language for each of these texts."""
+def test_common_english_words_are_certainly_english(text: str) -> None:
     found = DETECTOR.detect(text)
     assert "en" == found.language
     assert found.score >= LEAST_SCORE
+
+
+@pytest.mark.parametrize(
+    ("languages", "found"), [(["en"], "en"), (["ko", "en"], "en"), (["en", "es"], "es"), (["es"], "es"), (["ko"], "es")]
+)
+def test_english_words_decide_only_for_a_model_of_english_and_against_none_of_its_other_languages(
+    languages: list[str], found: str
+) -> None:
+    assert found == Detector(languages).detect("Thanks so much!").language
 
 
 @pytest.mark.parametrize(
@@ -144,11 +158,11 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     """fastText does not check it, and could end the process."""
     file = tmp_path / "lid.ftz"
     with pytest.raises(ArtifactError, match="not readable"):
-        Detector(file)
+        Detector(file=file)
     shutil.copy(FILE, file)
     file.write_bytes(FILE.read_bytes()[:-1])
     with pytest.raises(ArtifactError, match="damaged"):
-        Detector(file)
+        Detector(file=file)
 
 
 def test_a_missing_list_of_words_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
