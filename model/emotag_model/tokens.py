@@ -81,7 +81,7 @@ def normalize(text: str) -> str:
     """Return the text as the model reads it: runs of blanks and line breaks become one space, or nothing at the ends.
 
     A lone surrogate, which is not a character, becomes the replacement character. Styled letters, as in 𝓱𝓪𝓽𝓮, become
-    plain ones.
+    plain ones, and so do those of other scripts that hide a word.
 
     Two texts that are equal after this function always get equal tokens, so the cache's fingerprint uses it too.
     Other letters and accents stay unchanged: the tokenizer decides if they matter.
@@ -199,6 +199,7 @@ class Tokens:
         """Return the token ids of each text. The library reads most texts, and the tokenizer the others, alike."""
         if self._wordpiece is None:
             return self._encode(texts)
+        texts = [text if text.isascii() else make_plain(text) for text in texts]
         ids, counts, unknown, truncated = self._wordpiece(texts)
         rows, start = [], 0
         for count in counts:

@@ -19,7 +19,7 @@ from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigra
     ("text", "expected"),
     [
         *(("  a \t b\r\n", "a b"), ("a  b", "a b"), ("a\ud800", "a\ufffd"), ("é É ② ﬁ ！", "é É ② ﬁ ！"), ("", "")),
-        *(("𝓘 ℎ𝕒𝖙ⓔ", "I hate"), ("Ｉ ｈａｔｅ １０ 𝟙𝟘", "I hate 10 10")),
+        *(("𝓘 ℎ𝕒𝖙ⓔ", "I hate"), ("Ｉ ｈａｔｅ １０ 𝟙𝟘", "I hate 10 10"), ("I h\u0430te 𝔂\u043eu", "I hate you")),
     ],
 )
 def test_blanks_become_one_space_styled_letters_plain_and_surrogates_are_replaced(text: str, expected: str) -> None:

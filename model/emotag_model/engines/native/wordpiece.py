@@ -12,8 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, models
 
-from emotag_model.spelling.styled import PLAIN
-
 from . import library
 
 UNSUPPORTED, DROPPED, SPACE, ALONE, PART = range(5)
@@ -199,11 +197,8 @@ def build_characters(tokenizer: Tokenizer) -> npt.NDArray[np.void]:
     The tokenizer's own parts answer for every single character, so there is no second table of Unicode to keep right.
     A character has the same result in every text, because BERT's normalizer decides by single characters. The exception
     are characters that Unicode sorts when they follow each other, and that the normalizer keeps: they are unsupported.
-    Styled letters are unsupported too, because they become plain before the tokenizer reads them.
     """
-    codes = [
-        code for code in chain(*BLOCKS) if unicodedata.category(chr(code)) not in ("Cn", "Cs") and code not in PLAIN
-    ]
+    codes = [code for code in chain(*BLOCKS) if unicodedata.category(chr(code)) not in ("Cn", "Cs")]
     normalized = [tokenizer.normalizer.normalize_str(chr(code)) for code in codes]
     kept = {character for character in normalized if len(character) == 1 and not unicodedata.combining(character)}
     kinds = _find_kinds(tokenizer, kept) | {"": DROPPED}
