@@ -80,18 +80,22 @@ class Window(NamedTuple):
 def normalize(text: str) -> str:
     """Return the text as the model reads it: runs of blanks and line breaks become one space, or nothing at the ends.
 
-    A lone surrogate, which is not a character, becomes the replacement character. Styled letters, as in 𝓱𝓪𝓽𝓮, become
-    plain ones, and so do those of other scripts that hide a word.
+    A lone surrogate, which is not a character, becomes the replacement character. In the characters that are read (see
+    `MAX_CHARACTERS`), styled letters, as in 𝓱𝓪𝓽𝓮, become plain ones, and so do Cyrillic and Greek letters in a Latin
+    word that look like Latin ones. Whether a letter does depends on its whole word, so the end of the text is cut off
+    first: the characters that are read do not change if they are normalized again.
 
     Two texts that are equal after this function always get equal tokens, so the cache's fingerprint uses it too.
     Other letters and accents stay unchanged: the tokenizer decides if they matter.
     """
-    if not text.isascii():
-        text = make_plain(_SURROGATES.sub("\ufffd", text))
+    is_ascii = text.isascii()
+    if not is_ascii:
+        text = _SURROGATES.sub("\ufffd", text)
     # Few texts need the substitution, and these four searches take a tenth of the time of one by a pattern.
     if "  " in text or "\n" in text or "\t" in text or "\r" in text:
         text = _SPACES.sub(" ", text)
-    return text.strip(" ")
+    text = text.strip(" ")
+    return text if is_ascii else make_plain(text[:MAX_CHARACTERS]) + text[MAX_CHARACTERS:]
 
 
 def original_positions(text: str) -> Sequence[int]:
@@ -157,7 +161,7 @@ class Tokens:
                         described.add(number)
                     if len(read) < len(whole):
                         cut.add(number)
-            for number, tokens in zip(corrected, self._read(list(corrected.values())), strict=True):
+            for number, tokens in zip(corrected, self._read(list(corrected.values()), are_normal=True), strict=True):
                 truncated = tokens.truncated or number in cut
                 found[number] = tokens._replace(truncated=truncated, is_described=number in described)
         return found
@@ -195,11 +199,16 @@ class Tokens:
         kept[-1] = tokens[-1]
         return kept
 
-    def _read(self, texts: Sequence[str]) -> list[TokenIds]:
-        """Return the token ids of each text. The library reads most texts, and the tokenizer the others, alike."""
+    def _read(self, texts: Sequence[str], *, are_normal: bool = False) -> list[TokenIds]:
+        """Return the token ids of each text. The library reads most texts, and the tokenizer the others, alike.
+
+        Args:
+            are_normal: True for texts that are normalized, and then corrected: `locate` does not normalize them again.
+        """
         if self._wordpiece is None:
-            return self._encode(texts)
-        texts = [text if text.isascii() else make_plain(text) for text in texts]
+            return self._encode(texts, are_normal=are_normal)
+        if not are_normal:  # of an ASCII text, only blanks may change, and the library reads them alike
+            texts = [text if text.isascii() else normalize(text) for text in texts]
         ids, counts, unknown, truncated = self._wordpiece(texts)
         rows, start = [], 0
         for count in counts:
@@ -208,13 +217,14 @@ class Tokens:
             start = end
         result = list(map(TokenIds, rows, truncated, unknown))
         others = [text for text, count in enumerate(counts) if count < 0]
-        for text, found in zip(others, self._encode([texts[text] for text in others]), strict=True):
+        encoded = self._encode([texts[text] for text in others], are_normal=are_normal)
+        for text, found in zip(others, encoded, strict=True):
             result[text] = found
         return result
 
-    def _encode(self, texts: Sequence[str]) -> list[TokenIds]:
+    def _encode(self, texts: Sequence[str], *, are_normal: bool) -> list[TokenIds]:
         """Return the token ids of each text from the tokenizer, which reads all texts."""
-        normalized = [normalize(text) for text in texts]
+        normalized = texts if are_normal else list(map(normalize, texts))
         encodings = self._tokenizer.encode_batch_fast([text[:MAX_CHARACTERS] for text in normalized])
         result = []
         for text, encoding in zip(normalized, encodings, strict=True):

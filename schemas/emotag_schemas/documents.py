@@ -17,8 +17,8 @@ RESULT_HEADERS: dict[str, dict[str, Any]] = {
     "ce_specversion": {"description": "The version of CloudEvents."},
     "ce_id": {"description": "The id of the result.", "examples": ["42"]},
     "ce_source": {
-        "description": "`/emotag`, the group of the workers and the topic of the text. A URI reference, so every "
-        "character of the group is escaped that a path cannot contain.",
+        "description": "`/emotag`, the group of the workers and the topic of the text. In the group, every "
+        "character except letters, digits and `_.-~` is percent-encoded.",
         "examples": ["/emotag/emotag/texts"],
     },
     "ce_subject": {

@@ -93,6 +93,7 @@ def test_rubbish_is_no_answer(cache: RedisCache, client: redis.Redis) -> None:
 
 
 def test_lookups_do_not_wait_for_writes(cache: RedisCache) -> None:
+    """Writing these entries takes seconds, and the lookups milliseconds."""
     remember(cache, {"k": entry()})
     assert {"k"} == set(cache.lookup(["k"]))
     one = entry()

@@ -204,7 +204,7 @@ def _name_settings(chosen: ModelSettings) -> Iterator[None]:
     try:
         yield
     except ArtifactError as error:
-        if chosen.path is None:
+        if chosen.path is None or not error.path.is_relative_to(chosen.path):
             raise
         raise SettingsError(f"model.path: {error} (EMOTAG_MODEL__PATH)") from error
     except DeviceUnknown as error:

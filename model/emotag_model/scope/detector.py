@@ -42,8 +42,7 @@ class Detector:
     """A loaded model and a list of English words: 5 MB of memory, 10 ms to load. Several threads can use one instance.
 
     Args:
-        languages: those of the model that reads the texts. With English, a text of common English words alone is
-            English, unless fastText is sure of another one of them.
+        languages: those of the model that reads the texts.
 
     Raises:
         ArtifactError: a file is missing, or the model is damaged.
@@ -68,6 +67,9 @@ class Detector:
     def detect(self, text: str) -> Detected:
         """Return the most probable language of a text.
 
+        A text of common English words alone is English if fastText is sure of a language that is not the model's, or,
+        for a model of English, if fastText is not sure.
+
         `EMOJI_ALONE` for a text that has emoji or emoticons and no words, `NO_WORDS` for any other text without words,
         and `UNDETERMINED` if the library fails on it.
         """
@@ -86,15 +88,13 @@ class Detector:
             # Few words of the model's vocabulary have capitals: it would guess the language of a text in capitals.
             (label,), (score,) = self._model.predict(read.lower())
             language = label.removeprefix(LABEL_PREFIX)
-            if (score < LEAST_SCORE or language not in self._languages) and self._is_english(read):
+            is_doubtful = language not in self._languages if score >= LEAST_SCORE else "en" in self._languages
+            if is_doubtful and self._english.issuperset(list_words(read)):
                 language, score = "en", 1.0
             return Detected(language, score, has_emoji=has_emoji)
         except Exception as error:  # whatever the library raises: one text must not end a stream  # noqa: BLE001
             self._report(error)
             return UNDETERMINED
-
-    def _is_english(self, text: str) -> bool:
-        return "en" in self._languages and self._english.issuperset(list_words(text))
 
     def _report(self, error: Exception) -> None:
         """Log the first failure, by its kind alone: an error of the library could contain the text."""

@@ -18,7 +18,7 @@ class Detected(NamedTuple):
 
     Attributes:
         language: the code of the most probable language; None if the text has no words, and `und` if detection failed.
-        score: its probability.
+        score: its probability; 1 if the list of English words decided.
         is_emoji: the text has emoji or emoticons, and no words.
         has_emoji: the text has emoji and words.
     """

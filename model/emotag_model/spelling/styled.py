@@ -1,7 +1,7 @@
 """Letters and digits in another style, such as 𝓱𝓪𝓽𝓮, 🅷🅰🆃🅴, ʰᵃᵗᵉ or ｈａｔｅ, and the plain ones that they stand for.
 
-Also letters of other scripts that hide a Latin word, such as a Cyrillic `а` in `hate`. Each is one character in both
-forms, so places in a text stay the same.
+Cyrillic and Greek letters that hide a Latin word, such as a Cyrillic `а` in `hate`, become Latin ones too. Each is one
+character in both forms, so places in a text stay the same.
 """
 
 import re
@@ -10,14 +10,20 @@ import unicodedata
 from itertools import chain
 
 _COMPATIBLE = (
-    *(range(0x2B0, 0x2E5), range(0x1D2C, 0x1DC0), (0x2071, 0x207F)),  # ʰ, ᴴ, ⁱ, ⁿ
-    *(range(0x2100, 0x2139), range(0x213A, 0x2150), range(0x2160, 0x2180)),  # ℎ, ⅿ; ℹ is an emoji
+    *(
+        range(0x2B0, 0x2E5),
+        range(0x1D2C, 0x1DC0),
+        (0x2071, 0x207F),
+        range(0x2090, 0x209D),
+        (0x2C7C, 0x2C7D),
+    ),  # ʰ, ᴴ, ⁱ, ₐ, ⱽ
+    *(range(0x2100, 0x2139), range(0x213A, 0x2150)),  # ℎ; ℹ is an emoji
     *(range(0x24B6, 0x24EA), range(0xFF10, 0xFF5B), range(0x1D400, 0x1D800), range(0x1F130, 0x1F14A)),  # ⓗ, ｈ, 𝓱, 🄷
 )
 """Letters and digits whose plain form is in Unicode (NFKC)."""
 
-_SMALL_CAPITALS = zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)
-"""Unicode has none for q and x."""
+_SMALL_CAPITALS = zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True)
+"""Unicode has none for x."""
 
 _NEGATIVE = (0x1F150, 0x1F170)
 """The code points of 🅐 and 🅰, white letters on black. B to Z follow."""
@@ -35,14 +41,14 @@ PLAIN = (
 
 # A few ranges around them: a pattern of each single character takes ten times as long.
 _NEAR_STYLED = re.compile(
-    "[\u0262-\u02e4\u1d00-\u1dbf\u2071-\u24e9\ua730\ua731\uff10-\uff5a\U0001d400-\U0001d7ff\U0001f130-\U0001f189]"
+    "[\u0262-\u02e4\u1d00-\u1dbf\u2071-\u24e9\u2c7c\u2c7d\ua730-\ua7af\uff10-\uff5a\U0001d400-\U0001d7ff\U0001f130-\U0001f189]"
 )
 
 LOOKALIKES = str.maketrans(
-    "аеорсухіјѕһԁԛԝӏАВЕКМНОРСТХІЈЅУԚԜονριΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
-    "aeopcyxijshdqwlABEKMHOPCTXIJSYQWovpiABEZHIKMNOPTYX",
+    "аеорсухіјѕһԁԛԝӏғАВЕКМНОРСТХІЈЅУԚԜαονριΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aeopcyxijshdqwlfABEKMHOPCTXIJSYQWaovpiABEZHIKMNOPTYX",
 )
-"""The Latin letters that letters of the Cyrillic and the Greek script look like."""
+"""The Latin letters that Cyrillic and Greek letters look like. People write ғ among small capitals."""
 
 _NEAR_LOOKALIKE = re.compile("[\u0391-\u03c5\u0405-\u051d]")
 

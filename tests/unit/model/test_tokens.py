@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from emotag_model.artifact import DEFAULT, Artifact, load
 from emotag_model.engines.native import library
+from emotag_model.long_texts.windows import read_windows
 from emotag_model.tokens import MAX_CHARACTERS, Tokens, normalize, original_positions, pad, round_width
 from tests.numerics.conftest import byte_level_tokenizer, tiny_tokenizer, unigram_tokenizer
 
@@ -151,6 +152,22 @@ def test_a_token_is_located_at_its_word_as_it_was_written(shipped: Artifact, tex
     assert words == [normalize(text)[start:end] for start, end in offsets_L2[1:-1].tolist()]
 
 
+@pytest.mark.parametrize("beginning", ["", "h4te "])
+def test_a_word_at_the_end_of_what_is_read_has_tokens_and_places_alike(shipped: Artifact, beginning: str) -> None:
+    """Whole, it stays because of its last letter, a Russian one. What is left of it is a Latin word with one Cyrillic
+    letter."""
+    left = " thankyouthankyouthanky\u0501"
+    read = beginning + "x" * (MAX_CHARACTERS - len(beginning) - len(left)) + left
+    text = read + "\u043c and more"
+    assert normalize(read) == normalize(text)[:MAX_CHARACTERS] == read[:-1] + "d"
+    tokens = Tokens(shipped.tokenizer, max_tokens=128)
+    (whole,), (alone,) = tokens([text]), tokens([read])
+    assert whole.ids == alone.ids
+    assert len(whole.ids) == len(tokens.locate([text])[0])
+    window = read_windows(tokens, text)
+    assert (whole.ids, True) == (window.ids, window.truncated)
+
+
 TOKENS = Tokens(load(DEFAULT).tokenizer, max_tokens=12)
 
 
@@ -158,7 +175,10 @@ TOKENS = Tokens(load(DEFAULT).tokenizer, max_tokens=12)
     st.lists(
         st.lists(
             st.sampled_from(
-                ["h4te", "d e a d", "sooooo", "dont", "😡", "x❤️", ":)", "[SEP]", "\u0130", "e\u0301", " ", "a" * 101]
+                [
+                    *("h4te", "d e a d", "sooooo", "dont", "😡", "x❤️", ":)", "[SEP]", "\u0130", "e\u0301", " "),
+                    *("a" * 101, "h\u0430te", "\u0430", "\u043c", "ᴴ"),
+                ]
             )
         )
         | st.lists(st.characters() | st.sampled_from(" \t\nab@$4"), max_size=40),

@@ -14,7 +14,7 @@ def check_run(recipe: "Recipe", out: Path, trackers: Sequence[str]) -> None:
     """Check everything that a run reads from disk, its output directory and its trackers.
 
     Raises:
-        TrainingError: a file or folder is missing, --out is a file, or a tracker is unknown or not installed.
+        TrainingError: a file or folder is missing, --out cannot be written to, or a tracker is unknown or missing.
     """
     from emotag_training.errors import TeacherError
     from emotag_training.loop.trackers import require_trackers
@@ -74,7 +74,7 @@ def check_runs(runs: Sequence[Path], out: Path) -> None:
 
     Raises:
         RecipeError: there is one run, or a path has no recipe.
-        OutputError: --out is a file.
+        OutputError: --out cannot be written to.
     """
     from emotag_training.errors import RecipeError
     from emotag_training.recipe import FILE
@@ -105,9 +105,10 @@ def check_teachers(paths: Sequence[Path]) -> None:
 def _check_directory(out: Path) -> None:
     from emotag_training.errors import OutputError
 
-    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    # Path.exists would raise an error below a directory that this user may not search.
+    nearest = next(path for path in (out, *out.absolute().parents) if os.path.exists(path))  # noqa: PTH110
     if not nearest.is_dir():
         what = "it" if nearest is out else nearest
         raise OutputError(f"--out {out}: {what} is a file; name a directory")
-    if not os.access(nearest, os.W_OK):  # found now, not after an epoch of training
+    if not os.access(nearest, os.W_OK | os.X_OK):  # found now, not after an epoch of training
         raise OutputError(f"--out {out}: you may not write to {nearest}; name another directory")

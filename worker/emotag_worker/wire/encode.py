@@ -96,8 +96,8 @@ class RecordEncoder:
     tombstones: TombstoneAction = "dead_letter"
 
     @cached_property
-    def _source(self) -> str:
-        """The first part of `ce_source`; librdkafka accepts any characters in a group's name, a URI does not."""
+    def _source_prefix(self) -> str:
+        """The beginning of `ce_source`. A group's name can have any characters, and a URI cannot."""
         return f"/emotag/{quote(self.group_id, safe='')}/"
 
     @cached_property
@@ -120,7 +120,7 @@ class RecordEncoder:
             # The metadata's bytes are copied, not parsed again: a consumer gets exactly what the producer wrote.
             decoded.metadata_json or b"null",
         )
-        source, subject = self._source + record.topic, f"{record.partition}/{record.offset}"
+        source, subject = self._source_prefix + record.topic, f"{record.partition}/{record.offset}"
         event = build_cloudevents_headers(decoded.id, source=source, subject=subject, time=now)
         headers = [*_copy_headers(record), *event]
         timestamp_ms = record.timestamp_ms if self.input_timestamps else None

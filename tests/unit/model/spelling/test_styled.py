@@ -12,7 +12,7 @@ from emotag_model.spelling.styled import LOOKALIKES, PLAIN, make_plain
     "text",
     [
         *("𝐇𝐚𝐭𝐞 𝟏𝟎", "𝐻𝑎𝑡𝑒 𝟙𝟘", "ℋ𝒶𝓉ℯ 𝟷𝟶", "𝓗𝓪𝓽𝓮 𝟭𝟬", "ℌ𝔞𝔱𝔢 10", "ℍ𝕒𝕥𝕖 10", "𝕳𝖆𝖙𝖊 10", "𝖧𝖺𝗍𝖾 10", "𝗛𝗮𝘁𝗲 10"),
-        *("Ｈａｔｅ １０", "Ⓗⓐⓣⓔ 10", "ᴴᵃᵗᵉ 10", "Hᴀᴛᴇ 10", "H\u0430t\u0435 10", "\u041d\u0430t\u0435 10"),
+        *("Ｈａｔｅ １０", "Ⓗⓐⓣⓔ 10", "ᴴᵃᵗᵉ 10", "Hₐₜₑ 10", "Hᴀᴛᴇ 10", "H\u0430t\u0435 10", "\u041d\u0430t\u0435 10"),
     ],
 )
 def test_every_style_becomes_plain(text: str) -> None:
@@ -50,12 +50,16 @@ def test_letters_of_other_scripts_become_latin_in_a_latin_word(text: str, plain:
         "10\u0441",
         "mail\u043e\u043c",
         "\u0394x",
-        "na\u00efve",
+        "n\u0430\u00efve",
         "\u03b1",
     ],
 )
 def test_words_of_one_script_or_with_other_letters_stay(text: str) -> None:
     assert text == make_plain(text)
+
+
+def test_the_usual_lookalikes_become_their_letters() -> None:
+    assert "xaeopcyxi" == make_plain("x\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456")
 
 
 def test_lookalikes_are_letters_of_other_scripts_and_become_latin_ones() -> None:

@@ -38,7 +38,7 @@ def test_a_directory_without_the_permission_to_write_is_reported_before_the_trai
     monkeypatch.setattr(os, "access", lambda path, mode: asked.append((path, mode)))
     with pytest.raises(OutputError, match=f"you may not write to {tmp_path}; name another directory"):
         check_run(Recipe(), tmp_path / name, ())
-    assert [(tmp_path, os.W_OK)] == asked
+    assert [(tmp_path, os.W_OK | os.X_OK)] == asked
 
 
 @pytest.mark.parametrize("data", ["goemotions", "kaggle", "datasets:someone/else"])

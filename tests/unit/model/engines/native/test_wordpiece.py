@@ -28,6 +28,7 @@ EMOJI = "😂🏽☕⏳‼🦀"
 CHARACTERS = (
     EMOJI
     + "aeXYZ 19.,!'\"-_[]#\t\r\n\0\x07\x0b\x7f\x85\xa0éÉßøİſΣς’‘“”–—…\u00ad\u0301\u200b\u200d\u2028\ufe0f\ufffd中가"
+    "\u0430\u0435\u043c\u03bfᴀʰ𝓱🅰"
 )
 PARTS = st.one_of(
     st.sampled_from(SPECIAL),
