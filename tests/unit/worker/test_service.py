@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from emotag_model.errors import DeviceUnknown
+from emotag_model.errors import ArtifactError, DeviceUnknown
 from emotag_worker import malloc, service
 from emotag_worker.errors import BrokerUnavailable, SettingsError, TopicMissing
 from emotag_worker.lifecycle import Lifecycle
@@ -292,6 +292,19 @@ def test_an_unknown_device_is_a_mistake_in_named_settings(parts: Parts, lifecycl
         serve(lifecycle)
     assert isinstance(caught.value.__cause__, DeviceUnknown)
     assert ["source closed", "traces closed"] == parts.events[-2:]
+
+
+def test_a_damaged_file_outside_the_models_directory_is_no_mistake_in_its_setting(
+    parts: Parts, lifecycle: Lifecycle
+) -> None:
+    """The language detector's files belong to the package."""
+
+    def fail() -> None:
+        raise ArtifactError(Path("/package/lid.176.ftz"), "damaged")
+
+    parts.on["tagger loaded"] = fail
+    with pytest.raises(ArtifactError):
+        serve(lifecycle, Settings(model=ModelSettings(path=Path("/m"))))
 
 
 @pytest.mark.parametrize(
