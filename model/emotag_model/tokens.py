@@ -148,12 +148,13 @@ class Tokens:
         Args:
             are_parts: True for windows of longer texts; see `Spelling.correct`.
         """
-        found = self._read(texts)
+        normalized = list(map(normalize, texts))
+        found = self._read(normalized)
         if self._spelling is not None:
             corrected, described, cut = {}, set(), set()
             # Most texts have nothing to correct, and their tokens show it.
             for number in self._spelling.find_suspects([text.ids for text in found]):
-                whole = normalize(texts[number])
+                whole = normalized[number]
                 read = whole[:MAX_CHARACTERS]
                 if (spelled := self._spelling.correct(read, is_part=are_parts)) != read:
                     corrected[number] = spelled
@@ -161,7 +162,7 @@ class Tokens:
                         described.add(number)
                     if len(read) < len(whole):
                         cut.add(number)
-            for number, tokens in zip(corrected, self._read(list(corrected.values()), are_normal=True), strict=True):
+            for number, tokens in zip(corrected, self._read(list(corrected.values())), strict=True):
                 truncated = tokens.truncated or number in cut
                 found[number] = tokens._replace(truncated=truncated, is_described=number in described)
         return found
@@ -199,16 +200,10 @@ class Tokens:
         kept[-1] = tokens[-1]
         return kept
 
-    def _read(self, texts: Sequence[str], *, are_normal: bool = False) -> list[TokenIds]:
-        """Return the token ids of each text. The library reads most texts, and the tokenizer the others, alike.
-
-        Args:
-            are_normal: True for texts that are normalized, and then corrected: `locate` does not normalize them again.
-        """
+    def _read(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return the token ids of normalized texts. The library reads most, and the tokenizer the others, alike."""
         if self._wordpiece is None:
-            return self._encode(texts, are_normal=are_normal)
-        if not are_normal:  # of an ASCII text, only blanks may change, and the library reads them alike
-            texts = [text if text.isascii() else normalize(text) for text in texts]
+            return self._encode(texts)
         ids, counts, unknown, truncated = self._wordpiece(texts)
         rows, start = [], 0
         for count in counts:
@@ -217,17 +212,15 @@ class Tokens:
             start = end
         result = list(map(TokenIds, rows, truncated, unknown))
         others = [text for text, count in enumerate(counts) if count < 0]
-        encoded = self._encode([texts[text] for text in others], are_normal=are_normal)
-        for text, found in zip(others, encoded, strict=True):
+        for text, found in zip(others, self._encode([texts[text] for text in others]), strict=True):
             result[text] = found
         return result
 
-    def _encode(self, texts: Sequence[str], *, are_normal: bool) -> list[TokenIds]:
-        """Return the token ids of each text from the tokenizer, which reads all texts."""
-        normalized = texts if are_normal else list(map(normalize, texts))
-        encodings = self._tokenizer.encode_batch_fast([text[:MAX_CHARACTERS] for text in normalized])
+    def _encode(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return the token ids of normalized texts from the tokenizer, which reads all texts."""
+        encodings = self._tokenizer.encode_batch_fast([text[:MAX_CHARACTERS] for text in texts])
         result = []
-        for text, encoding in zip(normalized, encodings, strict=True):
+        for text, encoding in zip(texts, encodings, strict=True):
             ids = self._cut(encoding.ids)
             truncated = len(ids) < len(encoding.ids) or len(text) > MAX_CHARACTERS
             result.append(TokenIds(tuple(ids), truncated, ids.count(self._unknown_id)))

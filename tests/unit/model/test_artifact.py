@@ -307,9 +307,9 @@ def test_a_tagger_takes_any_artifact(saved: Path) -> None:
 def test_a_text_in_a_language_of_the_model_is_in_its_scope(tiny_artifact: MakeArtifact, tmp_path: Path) -> None:
     artifact.save(replace(tiny_artifact(), languages=("ko",)), tmp_path / "ko", card="", dtype="fp32")
     tagger = EmotionTagger.load(tmp_path / "ko", on="cpu", precision="fp32")
-    tokens = [TokenIds((1,) * 9, truncated=False)] * 2
-    texts = ["나는 네가 정말 싫어, 네가 모든 걸 망쳤어.", "I hate you, you ruined everything."]
-    assert [("ok", "ko"), ("other_language", "en")] == tagger.find_scopes(texts, tokens)
+    tokens = [TokenIds((1,) * 9, truncated=False)] * 3
+    texts = ["나는 네가 정말 싫어, 네가 모든 걸 망쳤어.", "I hate you, you ruined everything.", "no me"]
+    assert [("ok", "ko"), ("other_language", "en"), ("ok", None)] == tagger.find_scopes(texts, tokens)
 
 
 def test_the_shipped_artifact_is_small_enough_to_ship_and_says_how_it_was_made(shipped: Artifact) -> None:

@@ -144,9 +144,9 @@ def tag(texts):
 print(tag(["I'm so excited about this new opportunity!", "ok"]))
 ```
 
-emotag first makes styled letters such as 𝓱 plain, and
-Cyrillic letters that hide a Latin word Latin. If the tokenizer is a WordPiece in lower case, it also corrects noisy
-spelling such as `h4te`, and reads emoji alone as words. This program does not, so the results of such texts differ.
+emotag first replaces styled letters such as 𝓱, and Cyrillic or Greek letters that hide a Latin word, by plain ones.
+If the tokenizer is a WordPiece in lower case, it also corrects noisy spelling such as `h4te`, and reads emoji alone as
+words. This program does not, so the results of such texts differ.
 
 A text's result does not depend on the texts beside it, nor on padding.
 """

@@ -22,7 +22,7 @@ from emotag_worker.errors import (
 )
 from emotag_worker.settings import InputSettings
 
-from .record import Record, size_of_headers
+from .record import Record, format_place, size_of_headers
 
 MAX_ID_BYTES = 1024
 """The limit of an id. Consumers look results up by id, and each result contains its id twice: in value and header."""
@@ -62,11 +62,11 @@ def decode(record: Record, settings: InputSettings) -> Decoded:
         text = _decode_utf8(value)
         if not text.strip():
             raise NoText("the value", "blank" if text else "empty")
-        return Decoded(text, _format_place(record))
+        return Decoded(text, format_place(record))
     message = _parse_object(value)
     return Decoded(
         _get_text(message, settings.text_path),
-        _get_id(value, message, settings.id_path) or _format_place(record),
+        _get_id(value, message, settings.id_path) or format_place(record),
         _get_metadata(value, message, settings.metadata_path, settings.max_metadata_bytes),
     )
 
@@ -153,10 +153,6 @@ def _cut_out(value: bytes, path: str) -> bytes:
     for name in path.split("."):
         raw = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])[name]
     return bytes(raw)
-
-
-def _format_place(record: Record) -> str:
-    return f"{record.topic}-{record.partition}-{record.offset}"
 
 
 def _name_type(found: object) -> str:

@@ -18,7 +18,7 @@ from emotag_worker.errors import BadRecord
 
 from .decode import Decoded
 from .placement import Placement
-from .record import Headers, Outgoing, Record
+from .record import Headers, Outgoing, Record, format_place
 
 if TYPE_CHECKING:  # at run time this would import numpy into commands that do not need it
     from emotag_model.reasons.spans import ReasonSpan
@@ -167,7 +167,7 @@ class RecordEncoder:
         stub = StubHeaders(value_bytes=len(value), value_sha256=hashlib.sha256(value).hexdigest(), refusal=refusal)
         key = record.key
         if key is None or len(key) > MAX_STUB_KEY_BYTES:
-            key = f"{record.topic}-{record.partition}-{record.offset}".encode()
+            key = format_place(record).encode()
         headers: Headers = [*dead_letter.headers[-len(NAMES) :], *stub.to_headers()]
         return Outgoing(self.dlq_topic, key, None, headers, dead_letter.timestamp_ms, dead_letter.partition)
 

@@ -30,6 +30,11 @@ class Record(msgspec.Struct, frozen=True):
     leader_epoch: int | None = None
 
 
+def format_place(record: Record) -> str:
+    """Return topic-partition-offset, which identifies *record*."""
+    return f"{record.topic}-{record.partition}-{record.offset}"
+
+
 def size_of(record: Record) -> int:
     """Return the bytes of the content of *record*: its value, its key and its headers."""
     size = len(record.value or b"") + len(record.key or b"")

@@ -14,6 +14,7 @@ def test_texts_in_the_languages_of_the_recipe_give_no_warning() -> None:
     assert "" == describe_foreign_texts(ENGLISH, ["en"])
     assert "" == describe_foreign_texts(ENGLISH + GERMAN * 20, ["en", "de"])
     assert "" == describe_foreign_texts([], ["en"])
+    assert "" == describe_foreign_texts(["no me"], ["es"])
 
 
 def test_a_few_texts_in_another_language_give_no_warning() -> None:
